@@ -1,0 +1,89 @@
+-- The rules about the installed extension: one line for each breach.
+
+CREATE TEMPORARY VIEW member AS
+SELECT d.classid, d.objid, i.type, i.identity
+FROM pg_depend d
+JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'loyalty'
+CROSS JOIN pg_identify_object(d.classid, d.objid, 0) i
+WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e';
+
+CREATE TEMPORARY VIEW relation AS
+SELECT c.*, m.type, m.identity
+FROM pg_class c
+JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid;
+
+CREATE TEMPORARY VIEW routine AS
+SELECT p.*, m.type, m.identity
+FROM pg_proc p
+JOIN member m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid;
+
+-- Everything has a comment; but for operator families, which their class
+-- makes, and the sequences of identity columns.
+SELECT format('%s %s has no comment: add COMMENT ON', m.type, m.identity)
+FROM member m
+WHERE obj_description(m.objid, m.classid::regclass::name) IS NULL
+  AND m.classid <> 'pg_opfamily'::regclass
+  AND NOT EXISTS (SELECT FROM pg_depend d
+                  WHERE d.classid = m.classid AND d.objid = m.objid AND d.deptype = 'i')
+UNION ALL
+SELECT format('column %s.%s has no comment: add COMMENT ON', o.identity, a.attname)
+FROM (SELECT oid, identity FROM relation WHERE relkind IN ('r', 'p')
+      UNION ALL
+      SELECT t.typrelid, m.identity
+      FROM member m
+      JOIN pg_type t ON m.classid = 'pg_type'::regclass AND t.oid = m.objid AND t.typtype = 'c') o
+JOIN pg_attribute a ON a.attrelid = o.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE col_description(a.attrelid, a.attnum) IS NULL
+UNION ALL
+SELECT format('trigger %s on %s has no comment: add COMMENT ON', t.tgname, r.identity)
+FROM relation r
+JOIN pg_trigger t ON t.tgrelid = r.oid AND NOT t.tgisinternal
+WHERE obj_description(t.oid, 'pg_trigger') IS NULL
+ORDER BY 1;
+
+-- Nothing for PUBLIC, but the use of types.
+SELECT format('PUBLIC has %s on %s %s: revoke it in sql/security.sql', a.privilege_type, o.type, o.identity)
+FROM (SELECT type, identity, coalesce(proacl, acldefault('f', proowner)) AS acl
+      FROM routine
+      UNION ALL
+      SELECT type, identity, relacl
+      FROM relation
+      UNION ALL
+      SELECT 'column', identity || '.' || attname, attacl
+      FROM relation r
+      JOIN pg_attribute ON attrelid = r.oid
+      UNION ALL
+      SELECT m.type, m.identity, nspacl
+      FROM member m
+      JOIN pg_namespace n ON m.classid = 'pg_namespace'::regclass AND n.oid = m.objid) o
+CROSS JOIN aclexplode(o.acl) a
+WHERE a.grantee = 0
+ORDER BY 1;
+
+-- Who runs with the owner's rights looks up names where the owner says.
+SELECT format('%s %s is SECURITY DEFINER: add SET search_path = pg_catalog, pg_temp', type, identity)
+FROM routine
+WHERE prosecdef AND NOT 'search_path=pg_catalog, pg_temp' = ANY (coalesce(proconfig, '{}'))
+ORDER BY 1;
+
+-- The default label PARALLEL UNSAFE is for what writes.
+SELECT format('%s %s is %s but PARALLEL UNSAFE: label it SAFE or RESTRICTED', type, identity,
+              CASE provolatile WHEN 'i' THEN 'IMMUTABLE' ELSE 'STABLE' END)
+FROM routine
+WHERE proparallel = 'u' AND provolatile <> 'v'
+ORDER BY 1;
+
+SELECT format('%s %s is in %s: what ships is C or SQL', r.type, r.identity, l.lanname)
+FROM routine r
+JOIN pg_language l ON l.oid = r.prolang
+WHERE l.lanname NOT IN ('c', 'internal', 'sql')
+ORDER BY 1;
+
+-- Every table and sequence is dumped.
+SELECT format('%s %s is not dumped: SELECT pg_catalog.pg_extension_config_dump(%L, '''') under its CREATE',
+              r.type, r.identity, r.identity)
+FROM relation r
+WHERE r.relkind IN ('r', 'p', 'S')
+  AND NOT EXISTS (SELECT FROM pg_extension e
+                  WHERE e.extname = 'loyalty' AND r.oid = ANY (e.extconfig))
+ORDER BY 1;

@@ -1,0 +1,8 @@
+-- loyalty: points earned on the orders a shop already keeps.
+-- This script is put together from the parts in sql/; edit those.
+\echo Use "CREATE EXTENSION loyalty" to load this file. \quit
+
+-- Made here, not by the control file: then the schema belongs to the extension,
+-- and installing fails if somebody prepared one of that name beforehand.
+CREATE SCHEMA loyalty;
+COMMENT ON SCHEMA loyalty IS 'loyalty programs: points, members and their ledger';

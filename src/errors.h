@@ -1,0 +1,25 @@
+/*
+ * errors.h
+ *		The SQLSTATEs of loyalty, class LY.
+ *
+ * A code is part of the interface: applications branch on it, so a code never
+ * changes its meaning.  The primary message is lower-case without a full stop,
+ * DETAIL carries the figures and HINT the way out.
+ */
+#ifndef LOYALTY_ERRORS_H
+#define LOYALTY_ERRORS_H
+
+#include "utils/elog.h"
+
+#define ERRCODE_LOYALTY_INSUFFICIENT_POINTS	MAKE_SQLSTATE('L', 'Y', '0', '0', '1')
+#define ERRCODE_LOYALTY_UNKNOWN_MEMBER		MAKE_SQLSTATE('L', 'Y', '0', '0', '2')
+#define ERRCODE_LOYALTY_MEMBER_STATUS		MAKE_SQLSTATE('L', 'Y', '0', '0', '3')	/* suspended or closed */
+#define ERRCODE_LOYALTY_UNKNOWN_PROGRAM		MAKE_SQLSTATE('L', 'Y', '0', '0', '4')	/* or none named among several */
+#define ERRCODE_LOYALTY_UNKNOWN_SOURCE		MAKE_SQLSTATE('L', 'Y', '0', '0', '5')
+#define ERRCODE_LOYALTY_KEY_REUSED			MAKE_SQLSTATE('L', 'Y', '0', '0', '6')	/* same key, other arguments */
+#define ERRCODE_LOYALTY_CANNOT_ATTACH		MAKE_SQLSTATE('L', 'Y', '0', '0', '7')
+#define ERRCODE_LOYALTY_APPEND_ONLY			MAKE_SQLSTATE('L', 'Y', '0', '0', '8')	/* history is never rewritten */
+#define ERRCODE_LOYALTY_FIXED				MAKE_SQLSTATE('L', 'Y', '0', '0', '9')	/* configuration that no longer changes */
+#define ERRCODE_LOYALTY_SOURCE_CONFLICT		MAKE_SQLSTATE('L', 'Y', '0', '1', '0')	/* rows of a source contradict each other */
+
+#endif							/* LOYALTY_ERRORS_H */
