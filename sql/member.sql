@@ -1,0 +1,93 @@
+--
+-- member: one hot row a member, and what belongs to his person
+--
+
+-- No foreign keys between the extension's tables: they break parallel
+-- restores.  Postings are the only writers, and verify() proves the rest.
+-- Fixed-length columns first, so that no byte goes to padding; fillfactor
+-- leaves room for the next version of a row on its page (HOT).
+CREATE TABLE loyalty.member (
+	member_id bigint CONSTRAINT member_pkey PRIMARY KEY,
+	seq bigint NOT NULL DEFAULT 0,
+	lifetime loyalty.points NOT NULL DEFAULT 0,
+	enrolled_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	last_activity timestamptz,
+	program_id integer NOT NULL,
+	next_expiry date,
+	ref text COLLATE "C" NOT NULL,
+	status text NOT NULL DEFAULT 'active'
+		CONSTRAINT member_status_check CHECK (status IN ('active', 'suspended', 'closed')),
+	purse loyalty.purse NOT NULL DEFAULT '{}',
+	head bytea NOT NULL DEFAULT ''
+) WITH (fillfactor = 70);
+SELECT pg_catalog.pg_extension_config_dump('loyalty.member', '');
+
+COMMENT ON TABLE loyalty.member IS 'members of programs with their points; written only by the engine';
+COMMENT ON COLUMN loyalty.member.member_id IS 'loyalty.member_id(ref, program), unless member_alias says otherwise';
+COMMENT ON COLUMN loyalty.member.seq IS 'number of the member''s last entry';
+COMMENT ON COLUMN loyalty.member.lifetime IS 'points ever earned or imported, less what returns took back';
+COMMENT ON COLUMN loyalty.member.enrolled_at IS 'when the member joined';
+COMMENT ON COLUMN loyalty.member.last_activity IS 'when the member last earned or redeemed';
+COMMENT ON COLUMN loyalty.member.program_id IS 'the program';
+COMMENT ON COLUMN loyalty.member.next_expiry IS 'no lot ends before this day; a lower bound that postings only lower';
+COMMENT ON COLUMN loyalty.member.ref IS 'the shop''s own customer id';
+COMMENT ON COLUMN loyalty.member.status IS 'active; suspended or closed: new purchases earn nothing';
+COMMENT ON COLUMN loyalty.member.purse IS 'the points by life span: the sum of the member''s entries';
+COMMENT ON COLUMN loyalty.member.head IS 'hash of the last entry, which covers all before it';
+
+-- Where a member does not live at the place that his ref computes.
+CREATE TABLE loyalty.member_alias (
+	program_id integer NOT NULL,
+	ref text COLLATE "C" NOT NULL,
+	member_id bigint NOT NULL,
+	CONSTRAINT member_alias_pkey PRIMARY KEY (program_id, ref)
+);
+SELECT pg_catalog.pg_extension_config_dump('loyalty.member_alias', '');
+COMMENT ON TABLE loyalty.member_alias IS 'refs that lead to another member_id than the one they compute; written only by the engine';
+COMMENT ON COLUMN loyalty.member_alias.program_id IS 'the program';
+COMMENT ON COLUMN loyalty.member_alias.ref IS 'the shop''s own customer id';
+COMMENT ON COLUMN loyalty.member_alias.member_id IS 'the member whom it means';
+
+-- Apart from member, so that it can be erased while the ledger stands.
+CREATE TABLE loyalty.profile (
+	member_id bigint CONSTRAINT profile_pkey PRIMARY KEY,
+	program_id integer NOT NULL,
+	birthday date,
+	segments text[] NOT NULL DEFAULT '{}',
+	referred_by bigint,
+	data jsonb NOT NULL DEFAULT '{}'
+);
+SELECT pg_catalog.pg_extension_config_dump('loyalty.profile', '');
+COMMENT ON TABLE loyalty.profile IS 'what is known of a member as a person';
+COMMENT ON COLUMN loyalty.profile.member_id IS 'the member';
+COMMENT ON COLUMN loyalty.profile.program_id IS 'the program';
+COMMENT ON COLUMN loyalty.profile.birthday IS 'date of birth';
+COMMENT ON COLUMN loyalty.profile.segments IS 'segments that the member belongs to';
+COMMENT ON COLUMN loyalty.profile.referred_by IS 'the member who brought him';
+COMMENT ON COLUMN loyalty.profile.data IS 'everything else';
+
+CREATE FUNCTION loyalty.member_id(ref text, program text) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'loyalty_member_id' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION loyalty.member_id(text, text) IS 'where a member lives: the first 8 bytes of sha256(program || ''\0'' || ref) in UTF-8, sign bit cleared';
+
+CREATE FUNCTION loyalty.enroll(member text, profile jsonb DEFAULT NULL, referred_by text DEFAULT NULL,
+							   key text DEFAULT NULL, at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'loyalty_enroll' LANGUAGE C VOLATILE
+	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION loyalty.enroll(text, jsonb, text, text, timestamptz, text) IS 'makes a customer a member and returns the member_id; enrolling again changes nothing but the profile''s given fields';
+CREATE FUNCTION loyalty.enroll(member bigint, profile jsonb DEFAULT NULL, referred_by text DEFAULT NULL,
+							   key text DEFAULT NULL, at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'loyalty_enroll' LANGUAGE C VOLATILE
+	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION loyalty.enroll(bigint, jsonb, text, text, timestamptz, text) IS 'the same for a numeric customer id';
+
+CREATE FUNCTION loyalty.set_member(member text, status text DEFAULT NULL, segments text[] DEFAULT NULL,
+								   data jsonb DEFAULT NULL, birthday date DEFAULT NULL, program text DEFAULT NULL) RETURNS void
+	AS 'MODULE_PATHNAME', 'loyalty_set_member' LANGUAGE C VOLATILE
+	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION loyalty.set_member(text, text, text[], jsonb, date, text) IS 'changes a member''s status or profile; NULL leaves a field as it is, data is merged key by key';
+CREATE FUNCTION loyalty.set_member(member bigint, status text DEFAULT NULL, segments text[] DEFAULT NULL,
+								   data jsonb DEFAULT NULL, birthday date DEFAULT NULL, program text DEFAULT NULL) RETURNS void
+	AS 'MODULE_PATHNAME', 'loyalty_set_member' LANGUAGE C VOLATILE
+	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION loyalty.set_member(bigint, text, text[], jsonb, date, text) IS 'the same for a numeric customer id';

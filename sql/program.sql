@@ -1,0 +1,58 @@
+--
+-- program: what a loyalty program promises, one row each
+--
+
+CREATE SEQUENCE loyalty.program_id_seq AS integer;
+SELECT pg_catalog.pg_extension_config_dump('loyalty.program_id_seq', '');
+COMMENT ON SEQUENCE loyalty.program_id_seq IS 'numbers for program.program_id';
+
+CREATE TABLE loyalty.program (
+	name text COLLATE "C" CONSTRAINT program_pkey PRIMARY KEY
+		CONSTRAINT program_name_check CHECK (name <> ''),
+	program_id integer NOT NULL DEFAULT pg_catalog.nextval('loyalty.program_id_seq')
+		CONSTRAINT program_program_id_key UNIQUE,
+	currency text,
+	time_zone text NOT NULL DEFAULT 'UTC',
+	expiry loyalty.expiry NOT NULL DEFAULT 'never',
+	pending interval NOT NULL DEFAULT '0',
+	points_scale smallint NOT NULL DEFAULT 0
+		CONSTRAINT program_points_scale_check CHECK (points_scale BETWEEN 0 AND 4),
+	rounding text NOT NULL DEFAULT 'down'
+		CONSTRAINT program_rounding_check CHECK (rounding IN ('down', 'half_up', 'half_even', 'up')),
+	clawback text NOT NULL DEFAULT 'debt'
+		CONSTRAINT program_clawback_check CHECK (clawback IN ('debt', 'available', 'pending', 'none')),
+	auto_enroll boolean NOT NULL DEFAULT true,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+SELECT pg_catalog.pg_extension_config_dump('loyalty.program', '');
+
+COMMENT ON TABLE loyalty.program IS 'loyalty programs; edited with INSERT and UPDATE';
+COMMENT ON COLUMN loyalty.program.name IS 'what everything else calls the program; fixed once it is inserted';
+COMMENT ON COLUMN loyalty.program.program_id IS 'short form of the name in the ledger';
+COMMENT ON COLUMN loyalty.program.currency IS 'currency of purchase amounts, for instance USD';
+COMMENT ON COLUMN loyalty.program.time_zone IS 'time zone in which days begin and end; fixed once the program has members';
+COMMENT ON COLUMN loyalty.program.expiry IS 'life span of points earned from now on';
+COMMENT ON COLUMN loyalty.program.pending IS 'whole days before earned points can be spent';
+COMMENT ON COLUMN loyalty.program.points_scale IS 'decimals that earned points are rounded to, 0 to 4; fixed once the program has members';
+COMMENT ON COLUMN loyalty.program.rounding IS 'down, half_up, half_even or up, once over the whole purchase; fixed once the program has members';
+COMMENT ON COLUMN loyalty.program.clawback IS 'where returned points are taken from once they are spent: debt (other points, then below zero), available (other points, never below zero), pending (only points still pending), none';
+COMMENT ON COLUMN loyalty.program.auto_enroll IS 'whether the first purchase makes a customer a member';
+COMMENT ON COLUMN loyalty.program.created_at IS 'when the program was set up';
+
+CREATE FUNCTION loyalty.program_guard() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'loyalty_program_guard' LANGUAGE C;
+COMMENT ON FUNCTION loyalty.program_guard() IS 'refuses programs that make no sense and changes that history forbids';
+
+CREATE FUNCTION loyalty.config_changed() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'loyalty_config_changed' LANGUAGE C;
+COMMENT ON FUNCTION loyalty.config_changed() IS 'makes every session read programs, rules and sources again';
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON loyalty.program
+	FOR EACH ROW EXECUTE FUNCTION loyalty.program_guard();
+COMMENT ON TRIGGER guard ON loyalty.program IS 'refuses programs that make no sense and changes that history forbids';
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON loyalty.program
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.program_guard();
+COMMENT ON TRIGGER guard_truncate ON loyalty.program IS 'programs are not thrown away wholesale';
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON loyalty.program
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.config_changed();
+COMMENT ON TRIGGER changed ON loyalty.program IS 'makes every session read programs again';

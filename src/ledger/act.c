@@ -1,0 +1,230 @@
+/*
+ * act.c
+ *		What moves points by hand.
+ *
+ * Every act locks its member, looks whether its key has been used, brings the
+ * member up to date, and posts.  A key is a name space of its own per kind of
+ * act: the entry's source_key is the kind, a colon and the key.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "ledger/balance.h"
+#include "ledger/holdings.h"
+#include "ledger/member.h"
+#include "ledger/posting.h"
+#include "loyalty.h"
+#include "types/calendar.h"
+
+PG_FUNCTION_INFO_V1(loyalty_adjust);
+
+/* The entry that an earlier call with the same key made. */
+typedef struct Earlier
+{
+	bool		found;
+	EntryRow	entry;
+	Purse		lots;
+} Earlier;
+
+static void
+remember_entry(const EntryRow *entry, void *arg)
+{
+	Earlier    *earlier = arg;
+
+	earlier->found = true;
+	earlier->entry = *entry;
+	earlier->entry.note = entry->note == NULL ? NULL
+		: DatumGetTextPCopy(PointerGetDatum(entry->note));
+	purse_init(&earlier->lots);
+	purse_read(&earlier->lots, entry->lots);
+}
+
+/* kind:key, or NULL without a key. */
+static text *
+act_key(const char *kind, const text *key)
+{
+	return key == NULL ? NULL
+		: cstring_to_text(psprintf("%s:%s", kind, text_to_cstring(key)));
+}
+
+static Datum
+posting_result(FunctionCallInfo fcinfo, int64 entry, Points points, Points balance, bool repeated)
+{
+	TupleDesc	desc;
+	Datum		values[4] = {Int64GetDatum(entry), PointsGetDatum(points),
+	PointsGetDatum(balance), BoolGetDatum(repeated)};
+	bool		nulls[4] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
+}
+
+/* What is available to a member in this state at a time. */
+static Points
+available_at(const Program *program, const MemberState *state, TimestampTz enrolled_at, TimestampTz at)
+{
+	Holdings	holdings;
+
+	holdings_read(&state->purse,
+				  holdings_inactive_end(program, state->last_activity, enrolled_at),
+				  calendar_day(at, program->zone), &holdings);
+	return holdings.available;
+}
+
+static bool
+same_note(const text *a, const text *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return strcmp(text_to_cstring(a), text_to_cstring(b)) == 0;
+}
+
+/* The last day of an adjustment's points: as asked for, else as the program's. */
+static DateADT
+adjustment_ends(FunctionCallInfo fcinfo, const Program *program, DateADT day)
+{
+	if (!PG_ARGISNULL(2))
+		return PG_GETARG_DATEADT(2);
+	return expiry_last_day(program->expiry, day);
+}
+
+/* adjust(member, points, expires, reason, key, at, program) → posting */
+Datum
+loyalty_adjust(PG_FUNCTION_ARGS)
+{
+	Config	   *config = config_get();
+	text	   *ref = member_argument(fcinfo, 0);
+	text	   *note = PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3);
+	text	   *key = act_key(KIND_ADJUST, PG_ARGISNULL(4) ? NULL : PG_GETARG_TEXT_PP(4));
+	TimestampTz at = PG_ARGISNULL(5) ? GetCurrentTransactionStartTimestamp() : PG_GETARG_TIMESTAMPTZ(5);
+	Program    *program = config_program(config, PG_ARGISNULL(6) ? NULL : PG_GETARG_TEXT_PP(6));
+	Points		points;
+	Store	   *store;
+	MemberRequest request;
+	Posting		posting;
+	EntryRow	entry;
+	EntryRow   *added;
+	Purse		lots;
+	DateADT		day;
+	MemberState state;
+
+	if (PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("points must not be null")));
+	points = points_from_numeric(PG_GETARG_NUMERIC(1));
+	if (points == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("points must not be zero")));
+	if (points < 0 && !PG_ARGISNULL(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("points that are taken have no last day"),
+				 errhint("Leave out \"expires\".")));
+	if (TIMESTAMP_NOT_FINITE(at) || at > GetCurrentTimestamp())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"at\" must not be in the future")));
+	day = calendar_day(at, program->zone);
+
+	store = store_open(config, true);
+	member_lock(config, store, program, ref, program->auto_enroll, at, &request);
+	if (request.row == NULL)
+		member_unknown(program, ref);
+
+	if (key != NULL)
+	{
+		Earlier		earlier;
+		Snapshot	snapshot = store_snapshot();
+
+		earlier.found = false;
+		store_begin_read(store, snapshot);
+		store_visit_entries(store, request.member_id, SOURCE_API, key, remember_entry, &earlier);
+		if (earlier.found)
+			balance_replay(store, request.member_id, DT_NOEND, earlier.entry.seq, &state);
+		store_end_read(store);
+		UnregisterSnapshot(snapshot);
+
+		if (earlier.found)
+		{
+			EntryRow   *old = &earlier.entry;
+
+			if (old->points != points ||
+				(!PG_ARGISNULL(5) && old->occurred_at != at) ||
+				(!PG_ARGISNULL(2) && purse_lot(&earlier.lots, DATEVAL_NOBEGIN, PG_GETARG_DATEADT(2)) == 0) ||
+				!same_note(old->note, note))
+				ereport(ERROR,
+						(errcode(ERRCODE_LOYALTY_KEY_REUSED),
+						 errmsg("key \"%s\" has been used with other arguments",
+								text_to_cstring(PG_GETARG_TEXT_PP(4))),
+						 errdetail("It adjusted member \"%s\" by %s points.",
+								   text_to_cstring(ref), points_to_cstring(old->points)),
+						 errhint("A key names one act; use a new one for another.")));
+			store_close(store);
+			return posting_result(fcinfo, old->seq, old->points,
+								  available_at(program, &state, request.row->enrolled_at, old->occurred_at),
+								  true);
+		}
+	}
+
+	if (request.row->status == MEMBER_CLOSED)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOYALTY_MEMBER_STATUS),
+				 errmsg("member \"%s\" of program \"%s\" is closed",
+						text_to_cstring(ref), program->name)));
+
+	posting_begin(&posting, program, request.row);
+	posting_bring_current(&posting, at);
+	purse_init(&lots);
+	if (points > 0)
+	{
+		DateADT		ends = adjustment_ends(fcinfo, program, day);
+
+		if (ends < day)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("points cannot expire before they are given")));
+		purse_add_lot(&lots, DATEVAL_NOBEGIN, ends, points);
+	}
+	else
+	{
+		Purse		taken;
+
+		if (purse_available(&request.row->purse, day) < -points)
+			ereport(ERROR,
+					(errcode(ERRCODE_LOYALTY_INSUFFICIENT_POINTS),
+					 errmsg("insufficient points"),
+					 errdetail("Member \"%s\" of program \"%s\" has %s available, %s were asked for.",
+							   text_to_cstring(ref), program->name,
+							   points_to_cstring(purse_available(&request.row->purse, day)),
+							   points_to_cstring(-points))));
+		purse_init(&taken);
+		purse_spend(&request.row->purse, -points, day, &taken);
+		purse_sub(&lots, &taken);
+	}
+
+	memset(&entry, 0, sizeof(entry));
+	entry.kind = KIND_ADJUST;
+	entry.source_id = SOURCE_API;
+	entry.source_key = key;
+	entry.occurred_at = at;
+	entry.note = note;
+	added = posting_add(&posting, &entry, &lots);
+	posting_write(&posting, store);
+	store_close(store);
+
+	state.purse = request.row->purse;
+	state.lifetime = request.row->lifetime;
+	state.last_activity = request.row->last_activity;
+	return posting_result(fcinfo, added->seq, added->points,
+						  available_at(program, &state, request.row->enrolled_at, at), false);
+}

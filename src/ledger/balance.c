@@ -1,0 +1,231 @@
+/*
+ * balance.c
+ *		What a member has, had and will have.
+ *
+ * Now and the future are read from the member's row, the past from his
+ * entries; both are then judged on the day in question, so the answer is right
+ * whether or not maintenance has run.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "ledger/balance.h"
+#include "ledger/holdings.h"
+#include "ledger/member.h"
+#include "ledger/posting.h"
+#include "loyalty.h"
+#include "types/calendar.h"
+
+PG_FUNCTION_INFO_V1(loyalty_find_member);
+PG_FUNCTION_INFO_V1(loyalty_balance);
+PG_FUNCTION_INFO_V1(loyalty_member_lots);
+PG_FUNCTION_INFO_V1(loyalty_outstanding);
+
+typedef struct Replay
+{
+	TimestampTz until;
+	int64		last_seq;
+	MemberState *state;
+} Replay;
+
+static void
+replay_entry(const EntryRow *entry, void *arg)
+{
+	Replay	   *replay = arg;
+	MemberState *state = replay->state;
+	Purse		lots;
+
+	if (entry->occurred_at > replay->until || entry->seq > replay->last_seq)
+		return;
+	purse_init(&lots);
+	purse_read(&lots, entry->lots);
+	purse_add(&state->purse, &lots);
+	posting_count(entry->kind, entry->points, entry->occurred_at,
+				  &state->lifetime, &state->last_activity);
+}
+
+void
+balance_replay(Store *store, int64 member_id, TimestampTz until, int64 last_seq, MemberState *state)
+{
+	Replay		replay = {until, last_seq, state};
+
+	purse_init(&state->purse);
+	state->lifetime = 0;
+	state->last_activity = DT_NOBEGIN;
+	store_visit_entries(store, member_id, ANY_SOURCE, NULL, replay_entry, &replay);
+}
+
+/* The arguments (member, at, program) of a reading function, and what they lead to. */
+typedef struct Reading
+{
+	Config	   *config;
+	Program    *program;
+	text	   *ref;
+	bool		known;
+	int64		member_id;
+	TimestampTz at;
+	TimestampTz enrolled_at;
+	MemberState state;
+} Reading;
+
+/*
+ * Read a member as of "at".  Unknown members read as nothing where the program
+ * enrolls by itself, else LY002.
+ */
+static void
+read_member(FunctionCallInfo fcinfo, int program_arg, bool has_at, Reading *reading)
+{
+	TimestampTz now = GetCurrentTransactionStartTimestamp();
+	Store	   *store;
+	Snapshot	snapshot;
+	MemberRow	row;
+
+	reading->config = config_get();
+	reading->ref = member_argument(fcinfo, 0);
+	reading->program = config_program(reading->config, PG_ARGISNULL(program_arg) ? NULL
+									  : PG_GETARG_TEXT_PP(program_arg));
+	reading->at = (has_at && !PG_ARGISNULL(1)) ? PG_GETARG_TIMESTAMPTZ(1) : now;
+	reading->member_id = member_resolve(reading->config, reading->program, reading->ref);
+	purse_init(&reading->state.purse);
+	reading->state.lifetime = 0;
+	reading->state.last_activity = DT_NOBEGIN;
+
+	store = store_open(reading->config, false);
+	snapshot = GetActiveSnapshot();
+	store_begin_read(store, snapshot);
+	reading->known = store_find_member(store, reading->member_id, &row) &&
+		member_is(reading->config, reading->program, &row, reading->ref);
+	if (reading->known)
+	{
+		reading->enrolled_at = row.enrolled_at;
+		if (reading->at < now)
+			balance_replay(store, reading->member_id, reading->at, PG_INT64_MAX, &reading->state);
+		else
+		{
+			reading->state.purse = row.purse;
+			reading->state.lifetime = row.lifetime;
+			reading->state.last_activity = row.last_activity;
+		}
+	}
+	store_end_read(store);
+	store_close(store);
+
+	if (!reading->known && !reading->program->auto_enroll)
+		member_unknown(reading->program, reading->ref);
+}
+
+/* find_member(member, program) → bigint */
+Datum
+loyalty_find_member(PG_FUNCTION_ARGS)
+{
+	Reading		reading;
+
+	read_member(fcinfo, 1, false, &reading);
+	if (!reading.known)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(reading.member_id);
+}
+
+/* balance(member, at, program) → one row */
+Datum
+loyalty_balance(PG_FUNCTION_ARGS)
+{
+	Reading		reading;
+	Holdings	holdings;
+	TupleDesc	desc;
+	Datum		values[8];
+	bool		nulls[8] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	read_member(fcinfo, 2, true, &reading);
+	memset(&holdings, 0, sizeof(holdings));
+	holdings.next_expiry = DATEVAL_NOEND;
+	if (reading.known)
+		holdings_read(&reading.state.purse,
+					  holdings_inactive_end(reading.program, reading.state.last_activity, reading.enrolled_at),
+					  calendar_day(reading.at, reading.program->zone), &holdings);
+
+	values[0] = PointsGetDatum(Max(holdings.available, 0));
+	values[1] = PointsGetDatum(holdings.pending);
+	values[2] = PointsGetDatum(0);	/* no act makes holds */
+	values[3] = PointsGetDatum(Max(-holdings.available, 0));
+	values[4] = PointsGetDatum(reading.state.lifetime);
+	nulls[5] = true;			/* no tiers */
+	values[6] = DateADTGetDatum(holdings.next_expiry);
+	nulls[6] = DATE_IS_NOEND(holdings.next_expiry);
+	values[7] = PointsGetDatum(holdings.next_expiry_points);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+/* lots(member, at, program) → setof (points, starts, ends) */
+Datum
+loyalty_member_lots(PG_FUNCTION_ARGS)
+{
+	TupleDesc	desc;
+	Tuplestorestate *result = result_begin(fcinfo, &desc);
+	Reading		reading;
+	Purse		settled;
+	Purse		lots;
+	DateADT		day;
+	int			i;
+
+	read_member(fcinfo, 2, true, &reading);
+	if (!reading.known)
+		PG_RETURN_NULL();
+	day = calendar_day(reading.at, reading.program->zone);
+	purse_init(&settled);
+	purse_init(&lots);
+	holdings_settle(&reading.state.purse,
+					holdings_inactive_end(reading.program, reading.state.last_activity, reading.enrolled_at),
+					day, &settled);
+	purse_outstanding(&settled, day, &lots);
+	for (i = 0; i < lots.nlots; i++)
+	{
+		const Lot  *lot = &lots.lots[i];
+		Datum		values[3] = {PointsGetDatum(lot->points), DateADTGetDatum(lot->starts), DateADTGetDatum(lot->ends)};
+		bool		nulls[3] = {false, DATE_IS_NOBEGIN(lot->starts) || lot->starts <= day, false};
+
+		tuplestore_putvalues(result, desc, values, nulls);
+	}
+	PG_RETURN_NULL();
+}
+
+/* outstanding(purse, program_id, last_activity, enrolled_at, at) → purse */
+Datum
+loyalty_outstanding(PG_FUNCTION_ARGS)
+{
+	Config	   *config;
+	Program    *program;
+	Purse		purse;
+	Purse		settled;
+	Purse		outstanding;
+	DateADT		day;
+	DateADT		inactive_end;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(3) || PG_ARGISNULL(4))
+		PG_RETURN_NULL();
+	config = config_get();
+	program = config_program_by_id(config, PG_GETARG_INT32(1));
+	if (program == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
+				 errmsg("loyalty program %d does not exist", PG_GETARG_INT32(1))));
+	purse_init(&purse);
+	purse_read(&purse, PG_GETARG_DATUM(0));
+	day = calendar_day(PG_GETARG_TIMESTAMPTZ(4), program->zone);
+	inactive_end = holdings_inactive_end(program,
+										 PG_ARGISNULL(2) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(2),
+										 PG_GETARG_TIMESTAMPTZ(3));
+	purse_init(&settled);
+	purse_init(&outstanding);
+	holdings_settle(&purse, inactive_end, day, &settled);
+	purse_outstanding(&settled, day, &outstanding);
+	PG_RETURN_DATUM(purse_pack(&outstanding));
+}

@@ -1,0 +1,347 @@
+/*
+ * config.c
+ *		Programs as every backend keeps them, and when it must read them again.
+ *
+ * Writers of program, rule and source send a relation cache invalidation for
+ * the table they changed (loyalty_config_changed); it reaches every backend
+ * when they commit, and their own at once, also when a savepoint is rolled
+ * back.  The callback must not read catalogs or allocate: it only sets a flag.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "ledger/config.h"
+#include "loyalty.h"
+#include "types/calendar.h"
+
+PG_FUNCTION_INFO_V1(loyalty_config_changed);
+
+static Config *current = NULL;
+
+/* A relation changed: relid, or all of them when it is InvalidOid. */
+static void
+relation_changed(Datum arg, Oid relid)
+{
+	if (current == NULL || current->stale)
+		return;
+	if (!OidIsValid(relid) ||
+		relid == current->program_rel ||
+		relid == current->rule_rel ||
+		relid == current->source_rel ||
+		relid == current->member_rel ||
+		relid == current->entry_rel ||
+		hash_search(current->watched, &relid, HASH_FIND, NULL) != NULL)
+		current->stale = true;
+}
+
+/* A function changed, and source expressions may have it inlined. */
+static void
+function_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	if (current != NULL)
+		current->stale = true;
+}
+
+void
+config_init(void)
+{
+	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, function_changed, (Datum) 0);
+}
+
+/* One of the extension's relations. */
+static Oid
+relation_oid(Oid schema, const char *name)
+{
+	Oid			relid = get_relname_relid(name, schema);
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"%s.%s\" does not exist", LOYALTY_SCHEMA, name),
+				 errhint("Is the extension loyalty installed in this database?")));
+	return relid;
+}
+
+static Rounding
+rounding_from_text(const char *text)
+{
+	if (strcmp(text, "half_up") == 0)
+		return ROUND_HALF_UP;
+	if (strcmp(text, "half_even") == 0)
+		return ROUND_HALF_EVEN;
+	if (strcmp(text, "up") == 0)
+		return ROUND_UP;
+	return ROUND_DOWN;
+}
+
+static ClawbackPolicy
+clawback_from_text(const char *text)
+{
+	if (strcmp(text, "none") == 0)
+		return CLAWBACK_NONE;
+	if (strcmp(text, "pending") == 0)
+		return CLAWBACK_PENDING;
+	if (strcmp(text, "available") == 0)
+		return CLAWBACK_AVAILABLE;
+	return CLAWBACK_DEBT;
+}
+
+int
+config_whole_days(const Interval *interval, const char *what)
+{
+	if (interval->month != 0 || interval->time != 0 || interval->day < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be a number of whole days", what),
+				 errhint("For instance '14 days'.")));
+	if (interval->day > 36525)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not be longer than 36525 days", what)));
+	return interval->day;
+}
+
+/*
+ * The snapshot that configuration is read with: the latest one, whatever the
+ * isolation level.  A parallel query cannot take it and goes by its own.
+ */
+Snapshot
+config_snapshot(void)
+{
+	return IsInParallelMode() ? GetActiveSnapshot() : GetLatestSnapshot();
+}
+
+/* Fill config->programs from the table, as of the latest snapshot. */
+static void
+load_programs(Config *config)
+{
+	EngineScope scope;
+	uint64		i;
+
+	engine_enter(&scope, config->owner);
+	SPI_connect();
+	PushActiveSnapshot(config_snapshot());
+	if (SPI_execute("SELECT program_id, name, time_zone, expiry, pending, points_scale,"
+					" rounding, clawback, auto_enroll,"
+					" EXISTS (SELECT FROM loyalty.member_alias a WHERE a.program_id = p.program_id)"
+					" FROM loyalty.program p ORDER BY program_id",
+					true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read programs");
+	PopActiveSnapshot();
+
+	config->nprograms = (int) SPI_processed;
+	config->programs = MemoryContextAllocZero(config->context,
+											  sizeof(Program) * Max(SPI_processed, 1));
+	for (i = 0; i < SPI_processed; i++)
+	{
+		Program    *program = &config->programs[i];
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		char	   *zone = SPI_getvalue(row, desc, 3);
+		bool		isnull;
+
+		program->program_id = DatumGetInt32(SPI_getbinval(row, desc, 1, &isnull));
+		program->name = MemoryContextStrdup(config->context, SPI_getvalue(row, desc, 2));
+		program->zone = calendar_zone(zone);
+		program->expiry = DatumGetExpiry(SPI_getbinval(row, desc, 4, &isnull));
+		program->pending_days =
+			config_whole_days(DatumGetIntervalP(SPI_getbinval(row, desc, 5, &isnull)), "pending");
+		program->points_scale = DatumGetInt16(SPI_getbinval(row, desc, 6, &isnull));
+		program->rounding = rounding_from_text(SPI_getvalue(row, desc, 7));
+		program->clawback = clawback_from_text(SPI_getvalue(row, desc, 8));
+		program->auto_enroll = DatumGetBool(SPI_getbinval(row, desc, 9, &isnull));
+		program->has_aliases = DatumGetBool(SPI_getbinval(row, desc, 10, &isnull));
+	}
+	SPI_finish();
+	engine_leave(&scope);
+}
+
+/* Read the configuration anew. */
+static Config *
+config_build(void)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
+												  "loyalty configuration",
+												  ALLOCSET_DEFAULT_SIZES);
+	Config	   *config = MemoryContextAllocZero(context, sizeof(Config));
+	Oid			schema = get_namespace_oid(LOYALTY_SCHEMA, false);
+	HASHCTL		ctl;
+	HeapTuple	tuple;
+
+	config->context = context;
+	config->program_rel = relation_oid(schema, "program");
+	config->rule_rel = relation_oid(schema, "rule");
+	config->source_rel = relation_oid(schema, "source");
+	config->member_rel = relation_oid(schema, "member");
+	config->entry_rel = relation_oid(schema, "entry");
+	config->alias_rel = relation_oid(schema, "member_alias");
+
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(config->member_rel));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", config->member_rel);
+	config->owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+
+	memset(&ctl, 0, sizeof(ctl));
+	ctl.keysize = sizeof(Oid);
+	ctl.entrysize = sizeof(Oid);
+	ctl.hcxt = context;
+	config->watched = hash_create("loyalty watched relations", 16, &ctl,
+								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	return config;
+}
+
+/* An operation that held the Config has ended. */
+static void
+config_release(void *arg)
+{
+	Config	   *config = (Config *) arg;
+
+	config->users--;
+	if (config->users == 0 && config != current)
+		MemoryContextDelete(config->context);
+}
+
+Config *
+config_get(void)
+{
+	MemoryContextCallback *callback;
+
+	AcceptInvalidationMessages();
+
+	if (current != NULL && current->stale)
+	{
+		Config	   *old = current;
+
+		current = NULL;
+		if (old->users == 0)
+			MemoryContextDelete(old->context);
+	}
+	if (current == NULL)
+	{
+		Config	   *config = config_build();
+
+		/*
+		 * In place before it is filled, so that a change that arrives while
+		 * we read marks it stale; taken away again should reading fail.
+		 */
+		current = config;
+		PG_TRY();
+		{
+			load_programs(config);
+		}
+		PG_CATCH();
+		{
+			if (current == config)
+				current = NULL;
+			MemoryContextDelete(config->context);
+			PG_RE_THROW();
+		}
+		PG_END_TRY();
+	}
+
+	callback = palloc(sizeof(MemoryContextCallback));
+	callback->func = config_release;
+	callback->arg = current;
+	current->users++;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	return current;
+}
+
+void
+config_watch(Config *config, Oid relid)
+{
+	(void) hash_search(config->watched, &relid, HASH_ENTER, NULL);
+}
+
+void
+config_invalidate(Config *config)
+{
+	CacheInvalidateRelcacheByRelid(config->program_rel);
+}
+
+Program *
+config_program_by_id(Config *config, int32 program_id)
+{
+	int			i;
+
+	for (i = 0; i < config->nprograms; i++)
+		if (config->programs[i].program_id == program_id)
+			return &config->programs[i];
+	return NULL;
+}
+
+Program *
+config_program_by_name(Config *config, const char *name)
+{
+	int			i;
+
+	for (i = 0; i < config->nprograms; i++)
+		if (strcmp(config->programs[i].name, name) == 0)
+			return &config->programs[i];
+	return NULL;
+}
+
+Program *
+config_program(Config *config, const text *name)
+{
+	char	   *wanted = NULL;
+	Program    *program;
+
+	if (name != NULL)
+		wanted = text_to_cstring(name);
+	else if (loyalty_default_program != NULL && loyalty_default_program[0] != '\0')
+		wanted = loyalty_default_program;
+
+	if (wanted == NULL)
+	{
+		if (config->nprograms == 1)
+			return &config->programs[0];
+		if (config->nprograms == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
+					 errmsg("there is no loyalty program yet"),
+					 errhint("Add one: INSERT INTO loyalty.program (name) VALUES ('points');")));
+		ereport(ERROR,
+				(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
+				 errmsg("no loyalty program is named, and there are several"),
+				 errdetail("There are %d programs.", config->nprograms),
+				 errhint("Pass program => '...', or SET loyalty.program.")));
+	}
+
+	program = config_program_by_name(config, wanted);
+	if (program == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
+				 errmsg("loyalty program \"%s\" does not exist", wanted)));
+	return program;
+}
+
+/* Trigger on program, rule and source: every backend reads them again. */
+Datum
+loyalty_config_changed(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by trigger manager",
+						"loyalty.config_changed")));
+	CacheInvalidateRelcacheByRelid(RelationGetRelid(trigdata->tg_relation));
+	PG_RETURN_POINTER(NULL);
+}

@@ -1,0 +1,91 @@
+/*
+ * config.h
+ *		Programs as every backend keeps them, and when it must read them again.
+ *
+ * One Config holds what was compiled from the tables program, rule and
+ * source.  A change to any of them, or to an attached table, marks it stale;
+ * the next operation builds a new one.  The old one lives on until the last
+ * operation that holds it has ended, so nobody's pointers go bad under him.
+ */
+#ifndef LOYALTY_CONFIG_H
+#define LOYALTY_CONFIG_H
+
+#include "postgres.h"
+#include "pgtime.h"
+#include "utils/hsearch.h"
+#include "utils/snapshot.h"
+#include "utils/timestamp.h"
+
+#include "types/expiry.h"
+#include "types/rational.h"
+
+/* program.clawback */
+typedef enum ClawbackPolicy
+{
+	CLAWBACK_NONE,
+	CLAWBACK_PENDING,
+	CLAWBACK_AVAILABLE,
+	CLAWBACK_DEBT
+} ClawbackPolicy;
+
+struct RuleSet;					/* earning/rule.h */
+
+typedef struct Program
+{
+	int32		program_id;
+	char	   *name;
+	pg_tz	   *zone;
+	Expiry		expiry;
+	int			pending_days;
+	int			points_scale;
+	Rounding	rounding;
+	ClawbackPolicy clawback;
+	bool		auto_enroll;
+	bool		has_aliases;	/* any row in member_alias */
+	struct RuleSet *rules;		/* read when first asked for */
+} Program;
+
+typedef struct Config
+{
+	MemoryContext context;
+	int			users;			/* operations that hold it */
+	bool		stale;
+	Oid			owner;			/* of the extension's tables */
+	Oid			program_rel;
+	Oid			rule_rel;
+	Oid			source_rel;
+	Oid			member_rel;
+	Oid			entry_rel;
+	Oid			alias_rel;
+	int			nprograms;
+	Program    *programs;
+	HTAB	   *sources;		/* earning/source.c's, by source_id and relation */
+	HTAB	   *watched;		/* attached tables whose change makes it stale */
+} Config;
+
+extern void config_init(void);
+
+/* The valid Config, held until CurrentMemoryContext is reset or deleted. */
+extern Config *config_get(void);
+
+/* The snapshot that configuration is read with. */
+extern Snapshot config_snapshot(void);
+
+/* Makes a change of the relation mark this Config stale. */
+extern void config_watch(Config *config, Oid relid);
+
+/* Marks it stale in every backend, when this transaction commits. */
+extern void config_invalidate(Config *config);
+
+/*
+ * A program by its name (a text datum; NULL means the default: the setting
+ * loyalty.program, else the only program).  LY004 when there is none.
+ */
+extern Program *config_program(Config *config, const text *name);
+extern Program *config_program_by_id(Config *config, int32 program_id); /* NULL: none */
+extern Program *config_program_by_name(Config *config, const char *name);	/* NULL: none */
+
+/* Whole days of an interval; 22023 naming "what" for anything else. */
+extern int	config_whole_days(const Interval *interval, const char *what);
+
+#endif							/* LOYALTY_CONFIG_H */

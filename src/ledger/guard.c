@@ -1,0 +1,155 @@
+/*
+ * guard.c
+ *		Triggers that keep history and the terms of a program as they are.
+ *
+ * Guards only refuse, they never move points; so they are harmless in a
+ * restore.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "ledger/config.h"
+#include "loyalty.h"
+#include "types/calendar.h"
+
+PG_FUNCTION_INFO_V1(loyalty_entry_guard);
+PG_FUNCTION_INFO_V1(loyalty_program_guard);
+
+/* Trigger on entry: before UPDATE, DELETE and TRUNCATE. */
+Datum
+loyalty_entry_guard(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by trigger manager", "loyalty.entry_guard")));
+	ereport(ERROR,
+			(errcode(ERRCODE_LOYALTY_APPEND_ONLY),
+			 errmsg("the ledger is append-only"),
+			 errdetail("Entries are never changed or removed."),
+			 errhint("loyalty.adjust puts a balance right.")));
+	PG_RETURN_POINTER(NULL);			/* keep compiler quiet */
+}
+
+/* Whether anybody is or was a member of the program. */
+static bool
+has_members(Oid owner, int32 program_id)
+{
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(program_id)};
+	EngineScope scope;
+	bool		found;
+
+	engine_enter(&scope, owner);
+	SPI_connect();
+	SPI_execute_with_args("SELECT FROM loyalty.member WHERE program_id = $1",
+						  1, types, values, NULL, false, 1);
+	found = SPI_processed > 0;
+	SPI_finish();
+	engine_leave(&scope);
+	return found;
+}
+
+/* Whether the column differs between the rows. */
+static bool
+differs(HeapTuple old, HeapTuple new, TupleDesc desc, const char *column)
+{
+	int			attnum = SPI_fnumber(desc, column);
+	Form_pg_attribute attribute = TupleDescAttr(desc, attnum - 1);
+	bool		old_null;
+	bool		new_null;
+	Datum		old_value = heap_getattr(old, attnum, desc, &old_null);
+	Datum		new_value = heap_getattr(new, attnum, desc, &new_null);
+
+	return old_null != new_null ||
+		(!old_null && !datum_image_eq(old_value, new_value, attribute->attbyval, attribute->attlen));
+}
+
+/* Values that the table's own constraints cannot judge. */
+static void
+check_values(HeapTuple tuple, TupleDesc desc)
+{
+	bool		isnull;
+	Datum		value;
+
+	value = heap_getattr(tuple, SPI_fnumber(desc, "time_zone"), desc, &isnull);
+	if (!isnull)
+		(void) calendar_zone(TextDatumGetCString(value));
+	value = heap_getattr(tuple, SPI_fnumber(desc, "pending"), desc, &isnull);
+	if (!isnull)
+		(void) config_whole_days(DatumGetIntervalP(value), "pending");
+}
+
+/* What history was made by cannot be changed behind it. */
+static void
+check_change(HeapTuple old, HeapTuple new, TupleDesc desc)
+{
+	static const char *const terms[] = {"time_zone", "points_scale", "rounding", "currency"};
+	bool		isnull;
+	Oid			owner;
+	int32		program_id;
+	int			i;
+
+	if (differs(old, new, desc, "name") || differs(old, new, desc, "program_id"))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOYALTY_FIXED),
+				 errmsg("a program's name is fixed"),
+				 errdetail("Where members live is computed from it.")));
+
+	owner = config_get()->owner;
+	program_id = DatumGetInt32(heap_getattr(old, SPI_fnumber(desc, "program_id"), desc, &isnull));
+	for (i = 0; i < lengthof(terms); i++)
+		if (differs(old, new, desc, terms[i]) && has_members(owner, program_id))
+			ereport(ERROR,
+					(errcode(ERRCODE_LOYALTY_FIXED),
+					 errmsg("column \"%s\" of a program with members cannot be changed", terms[i]),
+					 errdetail("Purchases have been judged by it.")));
+}
+
+/* Trigger on program: before INSERT, UPDATE, DELETE (rows) and TRUNCATE. */
+Datum
+loyalty_program_guard(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	TupleDesc	desc;
+	bool		isnull;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigdata->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called as a BEFORE trigger", "loyalty.program_guard")));
+	desc = RelationGetDescr(trigdata->tg_relation);
+
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOYALTY_FIXED),
+				 errmsg("programs cannot be truncated")));
+	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
+	{
+		int32		program_id =
+			DatumGetInt32(heap_getattr(trigdata->tg_trigtuple, SPI_fnumber(desc, "program_id"), desc, &isnull));
+
+		if (has_members(config_get()->owner, program_id))
+			ereport(ERROR,
+					(errcode(ERRCODE_LOYALTY_FIXED),
+					 errmsg("a program with members cannot be deleted"),
+					 errdetail("Their ledger names it.")));
+		return PointerGetDatum(trigdata->tg_trigtuple);
+	}
+	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
+	{
+		check_change(trigdata->tg_trigtuple, trigdata->tg_newtuple, desc);
+		check_values(trigdata->tg_newtuple, desc);
+		return PointerGetDatum(trigdata->tg_newtuple);
+	}
+	check_values(trigdata->tg_trigtuple, desc);
+	return PointerGetDatum(trigdata->tg_trigtuple);
+}

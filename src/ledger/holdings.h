@@ -1,0 +1,38 @@
+/*
+ * holdings.h
+ *		What a purse is worth on a day, under a program's expiry.
+ *
+ * The type purse knows lots and dates; a program may also let points lapse by
+ * inactivity.  Both are told apart here and nowhere else.
+ */
+#ifndef LOYALTY_HOLDINGS_H
+#define LOYALTY_HOLDINGS_H
+
+#include "ledger/config.h"
+#include "types/purse.h"
+
+typedef struct Holdings
+{
+	Points		available;		/* below zero: a debt */
+	Points		pending;
+	Points		expired;		/* lapsed and not yet written down */
+	DateADT		next_expiry;	/* DATEVAL_NOEND: none */
+	Points		next_expiry_points;
+} Holdings;
+
+/*
+ * Last day of points without a last day of their own; DATEVAL_NOEND unless the
+ * program lets points lapse by inactivity.
+ */
+extern DateADT holdings_inactive_end(const Program *program, TimestampTz last_activity,
+									 TimestampTz enrolled_at);
+
+/*
+ * A copy of the purse in which such points end on that day, netted up to "day".
+ * Reading it by dates alone is then right.
+ */
+extern void holdings_settle(const Purse *purse, DateADT inactive_end, DateADT day, Purse *settled);
+
+extern void holdings_read(const Purse *purse, DateADT inactive_end, DateADT day, Holdings *holdings);
+
+#endif							/* LOYALTY_HOLDINGS_H */

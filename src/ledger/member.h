@@ -1,0 +1,44 @@
+/*
+ * member.h
+ *		Who a ref is, how he is locked, and how he becomes a member.
+ */
+#ifndef LOYALTY_MEMBER_H
+#define LOYALTY_MEMBER_H
+
+#include "ledger/config.h"
+#include "ledger/storage.h"
+
+/* One member that an operation needs. */
+typedef struct MemberRequest
+{
+	int64		member_id;
+	text	   *ref;
+	bool		enroll;			/* make him a member if he is none */
+	TimestampTz enrolled_at;	/* used then */
+	MemberRow  *row;			/* out: locked; NULL when nobody knows him */
+} MemberRequest;
+
+/* Where a ref lives: loyalty.member_id(ref, program), or what member_alias says. */
+extern int64 member_resolve(Config *config, const Program *program, const text *ref);
+
+/*
+ * Lock the members of the requests, which ascend by member_id without
+ * repeating one, in that order; those who are to be enrolled are on the way.
+ */
+extern void members_lock(Config *config, Store *store, const Program *program,
+						 MemberRequest *requests, int nrequests);
+
+/* The same for one ref; request->row is NULL when nobody knows him and he is not to be enrolled. */
+extern void member_lock(Config *config, Store *store, const Program *program, text *ref,
+						bool enroll, TimestampTz enrolled_at, MemberRequest *request);
+
+/* Whether the row found at a ref's place is his. */
+extern bool member_is(Config *config, const Program *program, const MemberRow *row, const text *ref);
+
+/* A function's argument "member": text, or a bigint in decimal; 22004 when NULL. */
+extern text *member_argument(FunctionCallInfo fcinfo, int argno);
+
+/* LY002 for a ref that nobody knows. */
+extern void member_unknown(const Program *program, const text *ref);
+
+#endif							/* LOYALTY_MEMBER_H */

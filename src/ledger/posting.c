@@ -1,0 +1,289 @@
+/*
+ * posting.c
+ *		The one way in which points move.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "ledger/chain.h"
+#include "ledger/holdings.h"
+#include "ledger/posting.h"
+#include "loyalty.h"
+#include "types/calendar.h"
+
+void
+posting_begin(Posting *posting, const Program *program, MemberRow *member)
+{
+	memset(posting, 0, sizeof(*posting));
+	posting->program = program;
+	posting->member = member;
+	posting->posted_at = GetCurrentTransactionStartTimestamp();
+}
+
+/* "#" and the number: the key of an act that has none of its own. */
+static text *
+numbered_key(int64 seq)
+{
+	return cstring_to_text(psprintf("#" INT64_FORMAT, seq));
+}
+
+void
+posting_count(const char *kind, Points points, TimestampTz occurred_at,
+			  Points *lifetime, TimestampTz *last_activity)
+{
+	if (strcmp(kind, KIND_EARN) == 0)
+	{
+		*lifetime = points_add(*lifetime, points);
+		*last_activity = Max(*last_activity, occurred_at);
+	}
+	else if (strcmp(kind, KIND_CLAWBACK) == 0)
+		*lifetime = points_add(*lifetime, points);
+}
+
+EntryRow *
+posting_add(Posting *posting, const EntryRow *template, const Purse *lots)
+{
+	MemberRow  *member = posting->member;
+	DateADT		day = calendar_day(template->occurred_at, posting->program->zone);
+	EntryRow   *entry;
+	Purse		moved;
+	Purse		netting;
+	Purse		after;
+	int			i;
+
+	/* The member's purse as it will be, debt netted on the way. */
+	purse_init(&moved);
+	purse_copy(&moved, lots);
+	purse_init(&after);
+	purse_copy(&after, &member->purse);
+	purse_add(&after, lots);
+	purse_init(&netting);
+	purse_netting(&after, day, &netting);
+	if (netting.nlots > 0)
+	{
+		purse_add(&moved, &netting);
+		purse_add(&after, &netting);
+	}
+
+	if (posting->nentries == posting->capacity)
+	{
+		posting->capacity = Max(4, posting->capacity * 2);
+		posting->entries = posting->entries == NULL
+			? palloc(posting->capacity * sizeof(EntryRow))
+			: repalloc(posting->entries, posting->capacity * sizeof(EntryRow));
+	}
+	entry = &posting->entries[posting->nentries];
+	*entry = *template;
+	entry->member_id = member->member_id;
+	entry->program_id = member->program_id;
+	entry->seq = member->seq + 1;
+	entry->posted_at = posting->posted_at;
+	entry->points = purse_total(&moved);
+	entry->lots = purse_pack(&moved);
+	if (entry->source_key == NULL)
+		entry->source_key = numbered_key(entry->seq);
+	chain_hash(entry, member->has_head ? member->head : NULL);
+
+	posting_count(entry->kind, entry->points, entry->occurred_at,
+				  &member->lifetime, &member->last_activity);
+	member->seq = entry->seq;
+	member->purse = after;
+	memcpy(member->head, entry->hash, HASH_LENGTH);
+	member->has_head = true;
+	for (i = 0; i < moved.nlots; i++)
+		if (moved.lots[i].points > 0)
+			member->next_expiry = Min(member->next_expiry, moved.lots[i].ends);
+
+	posting->nentries++;
+	return entry;
+}
+
+/* Write down that the lots have lapsed after their last day "ends". */
+static void
+add_expiry(Posting *posting, DateADT ends, Purse *lapsed)
+{
+	EntryRow	entry;
+
+	memset(&entry, 0, sizeof(entry));
+	entry.kind = KIND_EXPIRE;
+	entry.source_id = SOURCE_API;
+	entry.occurred_at = calendar_start_of_day(ends + 1, posting->program->zone);
+	posting_add(posting, &entry, lapsed);
+}
+
+void
+posting_bring_current(Posting *posting, TimestampTz at)
+{
+	MemberRow  *member = posting->member;
+	const Program *program = posting->program;
+	DateADT		day = calendar_day(at, program->zone);
+	DateADT		inactive_end = DATEVAL_NOEND;
+	Purse		netting;
+	Purse		lapsed;
+	Purse		due;
+	int			i;
+
+	if (member->purse.nlots == 0)
+		return;
+
+	/* A debt was repaid by lots that have opened since. */
+	purse_init(&netting);
+	purse_netting(&member->purse, day, &netting);
+	if (netting.nlots > 0)
+	{
+		EntryRow	entry;
+
+		memset(&entry, 0, sizeof(entry));
+		entry.kind = KIND_RELEASE;
+		entry.source_id = SOURCE_API;
+		entry.occurred_at = at;
+		posting_add(posting, &entry, &netting);
+	}
+
+	/* Lots whose last day is over, one entry a day on which they fell due. */
+	if (member->next_expiry < day)
+	{
+		purse_init(&lapsed);
+		purse_lapsed(&member->purse, day, &lapsed);
+		purse_init(&due);
+		for (i = 0; i < lapsed.nlots; i++)
+		{
+			purse_add_lot(&due, lapsed.lots[i].starts, lapsed.lots[i].ends, -lapsed.lots[i].points);
+			if (i + 1 == lapsed.nlots || lapsed.lots[i + 1].ends != lapsed.lots[i].ends)
+			{
+				add_expiry(posting, lapsed.lots[i].ends, &due);
+				purse_clear(&due);
+			}
+		}
+	}
+
+	/* Points without a last day, of a member who was inactive too long. */
+	inactive_end = holdings_inactive_end(program, member->last_activity, member->enrolled_at);
+	if (inactive_end < day)
+	{
+		purse_init(&due);
+		for (i = 0; i < member->purse.nlots; i++)
+		{
+			const Lot  *lot = &member->purse.lots[i];
+
+			if (DATE_IS_NOEND(lot->ends) && lot->points > 0)
+				purse_add_lot(&due, lot->starts, lot->ends, -lot->points);
+		}
+		if (due.nlots > 0)
+			add_expiry(posting, inactive_end, &due);
+	}
+}
+
+/* Take up to "wanted" from one life span of the purse; returns what was there. */
+static Points
+take_from_span(const Purse *purse, Purse *lots, DateADT starts, DateADT ends, Points wanted)
+{
+	Points		there = points_add(purse_lot(purse, starts, ends), purse_lot(lots, starts, ends));
+	Points		taken = Min(wanted, there);
+
+	if (taken <= 0)
+		return 0;
+	purse_add_lot(lots, starts, ends, -taken);
+	return taken;
+}
+
+/* Up to "wanted" of what opens only after "day", in order of its end. */
+static Points
+take_pending(const Purse *purse, Purse *lots, DateADT day, Points wanted)
+{
+	Points		taken = 0;
+	int			i;
+
+	for (i = 0; i < purse->nlots && taken < wanted; i++)
+	{
+		const Lot  *lot = &purse->lots[i];
+
+		if (lot->starts > day && lot->points > 0)
+			taken += take_from_span(purse, lots, lot->starts, lot->ends, wanted - taken);
+	}
+	return taken;
+}
+
+/* Up to "wanted" of what is available on "day", soonest to expire first. */
+static Points
+take_available(const Purse *purse, Purse *lots, DateADT day, Points wanted)
+{
+	Purse		left;
+	Purse		spent;
+	Points		taken;
+
+	purse_init(&left);
+	purse_copy(&left, purse);
+	purse_add(&left, lots);
+	taken = Min(wanted, purse_available(&left, day));
+	if (taken <= 0)
+		return 0;
+	purse_init(&spent);
+	purse_spend(&left, taken, day, &spent);
+	purse_sub(lots, &spent);
+	return taken;
+}
+
+void
+posting_clawback_lots(const Posting *posting, Points wanted, const Purse *given,
+					  DateADT day, Purse *lots)
+{
+	const Purse *purse = &posting->member->purse;
+	ClawbackPolicy policy = posting->program->clawback;
+	Points		living = 0;
+	Points		rest;
+	int			i;
+
+	purse_clear(lots);
+
+	/*
+	 * Spans that are over drop out of what can still be asked for.  What is
+	 * wanted beyond all that was given (a refund alone) is asked for whole.
+	 */
+	for (i = 0; i < given->nlots; i++)
+		if (given->lots[i].ends >= day)
+			living = points_add(living, given->lots[i].points);
+	rest = Min(wanted, living);
+	if (wanted > purse_total(given))
+		rest = points_add(rest, points_sub(wanted, Max(purse_total(given), rest)));
+
+	/* The purchase's own life spans, the longest-lived first. */
+	for (i = given->nlots - 1; i >= 0 && rest > 0; i--)
+	{
+		const Lot  *lot = &given->lots[i];
+		Points		from_lot = Min(rest, lot->points);
+		Points		taken;
+
+		if (lot->ends < day)
+			break;
+		taken = take_from_span(purse, lots, lot->starts, lot->ends, from_lot);
+		/* What has opened may have been merged with what never was pending. */
+		if (taken < from_lot && lot->starts <= day && !DATE_IS_NOBEGIN(lot->starts))
+			taken += take_from_span(purse, lots, DATEVAL_NOBEGIN, lot->ends, from_lot - taken);
+		rest -= taken;
+	}
+
+	/* What has been spent since. */
+	if (rest > 0 && policy == CLAWBACK_PENDING)
+		rest -= take_pending(purse, lots, day, rest);
+	if (rest > 0 && (policy == CLAWBACK_AVAILABLE || policy == CLAWBACK_DEBT))
+		rest -= take_available(purse, lots, day, rest);
+	if (rest > 0 && policy == CLAWBACK_DEBT)
+		purse_add_lot(lots, DATEVAL_NOBEGIN, DATEVAL_NOEND, -rest);
+}
+
+void
+posting_write(Posting *posting, Store *store)
+{
+	int			i;
+
+	if (posting->nentries == 0)
+		return;
+	for (i = 0; i < posting->nentries; i++)
+		store_append_entry(store, &posting->entries[i]);
+	store_update_member(store, posting->member);
+}

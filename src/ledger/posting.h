@@ -1,0 +1,68 @@
+/*
+ * posting.h
+ *		The one way in which points move.
+ *
+ * A Posting gathers in memory what one statement does to one locked member:
+ * entries with their numbers and hashes, and the member's row as it will be.
+ * Nothing is written before posting_write, so whatever fails before it leaves
+ * no trace.
+ */
+#ifndef LOYALTY_POSTING_H
+#define LOYALTY_POSTING_H
+
+#include "ledger/config.h"
+#include "ledger/storage.h"
+
+/* source_id of acts through functions */
+#define SOURCE_API 0
+
+#define KIND_EARN "earn"
+#define KIND_CLAWBACK "clawback"
+#define KIND_EXPIRE "expire"
+#define KIND_ADJUST "adjust"
+#define KIND_RELEASE "release"
+
+typedef struct Posting
+{
+	const Program *program;
+	MemberRow  *member;
+	TimestampTz posted_at;
+	int			nentries;
+	int			capacity;
+	EntryRow   *entries;
+} Posting;
+
+extern void posting_begin(Posting *posting, const Program *program, MemberRow *member);
+
+/*
+ * Write down what time has done to the member up to the day of "at": lots that
+ * have lapsed expire, each on the day it fell due; a debt is netted against
+ * lots that have opened.  To be called before anything else is posted.
+ */
+extern void posting_bring_current(Posting *posting, TimestampTz at);
+
+/*
+ * Add an entry.  The caller fills kind, rule_id, source_id, source_key (NULL:
+ * "#" and the number), revision, rule_horizon, occurred_at, amount, context
+ * and note; lots say what moves.  Debt is netted in the same entry.  Returns
+ * the entry, valid until the next is added.
+ */
+extern EntryRow *posting_add(Posting *posting, const EntryRow *entry, const Purse *lots);
+
+/*
+ * What a clawback of "wanted" points takes on "day" under the policy, as a
+ * purse of negative lots: first from the life spans in "given" (what the
+ * purchase gave and has not taken back), the rest as the policy says.  What was given
+ * under a span that is over is neither taken nor owed.
+ */
+extern void posting_clawback_lots(const Posting *posting, Points wanted, const Purse *given,
+								  DateADT day, Purse *lots);
+
+/* What an entry means to a member's lifetime points and last activity. */
+extern void posting_count(const char *kind, Points points, TimestampTz occurred_at,
+						  Points *lifetime, TimestampTz *last_activity);
+
+/* Write everything; the only function that does. */
+extern void posting_write(Posting *posting, Store *store);
+
+#endif							/* LOYALTY_POSTING_H */

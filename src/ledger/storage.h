@@ -1,0 +1,121 @@
+/*
+ * storage.h
+ *		The ledger's tables, read and written directly.
+ *
+ * The only place that knows how the rows of member and entry lie in their
+ * tables and which relation holds a member's rows.  What it writes goes
+ * through the same constraints, indexes and WAL as an INSERT or UPDATE.
+ */
+#ifndef LOYALTY_STORAGE_H
+#define LOYALTY_STORAGE_H
+
+#include "postgres.h"
+#include "storage/itemptr.h"
+#include "utils/date.h"
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+#include "utils/snapshot.h"
+#include "utils/timestamp.h"
+
+#include "ledger/config.h"
+#include "types/points.h"
+#include "types/purse.h"
+
+#define HASH_LENGTH 32			/* sha256 */
+
+typedef enum MemberStatus
+{
+	MEMBER_ACTIVE,
+	MEMBER_SUSPENDED,
+	MEMBER_CLOSED
+} MemberStatus;
+
+/* A row of member, unpacked. */
+typedef struct MemberRow
+{
+	ItemPointerData tid;
+	int64		member_id;
+	int64		seq;
+	Points		lifetime;
+	TimestampTz enrolled_at;
+	TimestampTz last_activity;	/* DT_NOBEGIN: none yet */
+	int32		program_id;
+	DateADT		next_expiry;	/* DATEVAL_NOEND: nothing expires */
+	text	   *ref;
+	MemberStatus status;
+	Purse		purse;
+	uint8		head[HASH_LENGTH];
+	bool		has_head;
+} MemberRow;
+
+/* A row of entry; the unpacked lots stand beside it until it is written. */
+typedef struct EntryRow
+{
+	int64		member_id;
+	int64		seq;
+	Points		points;
+	TimestampTz occurred_at;
+	TimestampTz posted_at;
+	int32		program_id;
+	int32		rule_id;
+	int32		source_id;
+	int32		revision;
+	int32		rule_horizon;
+	const char *kind;
+	text	   *source_key;
+	Datum		lots;			/* packed purse */
+	Numeric		amount;			/* NULL: none */
+	Jsonb	   *context;		/* NULL: none */
+	text	   *note;			/* NULL: none */
+	uint8		hash[HASH_LENGTH];
+} EntryRow;
+
+typedef struct Store Store;
+
+/* 22023 for anything but active, suspended and closed. */
+extern MemberStatus store_status_from_text(const text *value);
+
+/* Open the ledger's tables: for reading, or for posting too. */
+extern Store *store_open(Config *config, bool write);
+extern void store_close(Store *store);	/* flushes; makes what was written visible */
+
+/*
+ * A snapshot that sees what was committed before now (READ COMMITTED), or the
+ * transaction's own.  Registered; the caller unregisters it.
+ */
+extern Snapshot store_snapshot(void);
+
+/* Reading members: begin and end in one subtransaction. */
+extern void store_begin_read(Store *store, Snapshot snapshot);
+extern void store_end_read(Store *store);
+extern void store_abandon_read(Store *store);	/* instead, after that subtransaction was aborted */
+
+/* The member as the snapshot sees him; false when there is none. */
+extern bool store_find_member(Store *store, int64 member_id, MemberRow *row);
+
+extern bool store_member_exists(Store *store, int64 member_id);
+
+/*
+ * The same, locked against every other posting until the transaction ends, in
+ * his latest version.  40001 under REPEATABLE READ and SERIALIZABLE when he
+ * changed since the snapshot.
+ */
+extern bool store_lock_member(Store *store, int64 member_id, MemberRow *row);
+
+#define ANY_SOURCE (-1)
+
+/*
+ * Call visit for the entries of a purchase in key order (rule, revision); with
+ * source_key NULL for all of the source, with ANY_SOURCE for all of the member.
+ * What an entry points to is gone after the visit.
+ */
+typedef void (*EntryVisitor) (const EntryRow *entry, void *arg);
+extern void store_visit_entries(Store *store, int64 member_id, int32 source_id,
+								const text *source_key, EntryVisitor visit, void *arg);
+
+/* Writing, outside of store_begin_read. */
+extern void store_append_entry(Store *store, const EntryRow *entry);	/* buffered: keep what it points to until store_flush */
+extern void store_flush(Store *store);
+extern void store_update_member(Store *store, MemberRow *row);
+
+#endif							/* LOYALTY_STORAGE_H */

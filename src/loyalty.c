@@ -1,0 +1,90 @@
+/*
+ * loyalty.c
+ *		The door: module magic, settings, and what is set up on loading.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/guc.h"
+#include "utils/tuplestore.h"
+
+#include "earning/trigger.h"
+#include "ledger/config.h"
+#include "loyalty.h"
+
+PG_MODULE_MAGIC;
+
+char	   *loyalty_default_program = NULL;
+
+void		_PG_init(void);
+
+/* Nothing here may fail or read a catalog: pg_upgrade merely loads the library. */
+void
+_PG_init(void)
+{
+	DefineCustomStringVariable("loyalty.program",
+							   "Program that functions mean where none is named.",
+							   NULL,
+							   &loyalty_default_program,
+							   "",
+							   PGC_USERSET,
+							   0,
+							   NULL, NULL, NULL);
+#if PG_VERSION_NUM >= 150000
+	MarkGUCPrefixReserved("loyalty");
+#else
+	EmitWarningsOnPlaceholders("loyalty");
+#endif
+
+	config_init();
+	trigger_init();
+}
+
+/* Take on the rights of user_id and a safe search_path. */
+void
+engine_enter(EngineScope *scope, Oid user_id)
+{
+	GetUserIdAndSecContext(&scope->user_id, &scope->sec_context);
+	SetUserIdAndSecContext(user_id,
+						   scope->sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	scope->guc_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/* Give back what engine_enter took. */
+void
+engine_leave(EngineScope *scope)
+{
+	AtEOXact_GUC(false, scope->guc_level);
+	SetUserIdAndSecContext(scope->user_id, scope->sec_context);
+}
+
+/* 0A000 where the caller takes no set. */
+Tuplestorestate *
+result_begin(FunctionCallInfo fcinfo, TupleDesc *desc)
+{
+	ReturnSetInfo *info = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext caller;
+	TupleDesc	row_type;
+
+	if (info == NULL || !IsA(info, ReturnSetInfo) ||
+		(info->allowedModes & SFRM_Materialize) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("set-valued function called in context that cannot accept a set")));
+
+	caller = MemoryContextSwitchTo(info->econtext->ecxt_per_query_memory);
+	if (get_call_result_type(fcinfo, NULL, &row_type) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	info->returnMode = SFRM_Materialize;
+	info->setDesc = BlessTupleDesc(row_type);
+	info->setResult = tuplestore_begin_heap((info->allowedModes & SFRM_Materialize_Random) != 0,
+											false, work_mem);
+	MemoryContextSwitchTo(caller);
+	*desc = info->setDesc;
+	return info->setResult;
+}

@@ -1,0 +1,38 @@
+/*
+ * loyalty.h
+ *		What every floor of loyalty may use: names, settings, engine rights.
+ */
+#ifndef LOYALTY_H
+#define LOYALTY_H
+
+#include "postgres.h"
+#include "access/tupdesc.h"
+#include "fmgr.h"
+#include "utils/tuplestore.h"
+
+#include "errors.h"
+
+#define LOYALTY_SCHEMA "loyalty"
+
+/* GUC loyalty.program: the program meant where none is named; may be NULL or empty. */
+extern char *loyalty_default_program;
+
+/*
+ * Engine rights.  Between engine_enter and engine_leave SQL runs as the owner
+ * of the extension, with a search_path that nobody else can put names into.
+ * An error needs no engine_leave: aborting a (sub)transaction restores both.
+ */
+typedef struct EngineScope
+{
+	Oid			user_id;
+	int			sec_context;
+	int			guc_level;
+} EngineScope;
+
+extern void engine_enter(EngineScope *scope, Oid user_id);
+extern void engine_leave(EngineScope *scope);
+
+/* Start the result of a set-returning function: a tuplestore and its row type. */
+extern Tuplestorestate *result_begin(FunctionCallInfo fcinfo, TupleDesc *desc);
+
+#endif							/* LOYALTY_H */
