@@ -1,0 +1,96 @@
+--
+-- source: where purchases come from
+--
+
+CREATE SEQUENCE loyalty.source_id_seq AS integer;
+SELECT pg_catalog.pg_extension_config_dump('loyalty.source_id_seq', '');
+COMMENT ON SEQUENCE loyalty.source_id_seq IS 'numbers for source.source_id';
+
+CREATE TABLE loyalty.source (
+	source_id integer DEFAULT pg_catalog.nextval('loyalty.source_id_seq')
+		CONSTRAINT source_pkey PRIMARY KEY
+		CONSTRAINT source_source_id_check CHECK (source_id > 0),
+	program text COLLATE "C" NOT NULL,
+	name text COLLATE "C" NOT NULL,
+	relation regclass NOT NULL,
+	member text NOT NULL,
+	amount text NOT NULL,
+	at text,
+	key text NOT NULL,
+	counts text,
+	item text,
+	category text,
+	quantity text,
+	channel text,
+	store text,
+	currency text,
+	data text,
+	on_delete text NOT NULL DEFAULT 'reverse'
+		CONSTRAINT source_on_delete_check CHECK (on_delete IN ('reverse', 'keep')),
+	on_error text NOT NULL DEFAULT 'defer'
+		CONSTRAINT source_on_error_check CHECK (on_error IN ('defer', 'fail')),
+	attached boolean NOT NULL DEFAULT true,
+	attached_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	backfilled_rows bigint NOT NULL DEFAULT 0,
+	backfilled_at timestamptz,
+	backfilled_key text,
+	backfill_finished_at timestamptz
+);
+SELECT pg_catalog.pg_extension_config_dump('loyalty.source', '');
+
+COMMENT ON TABLE loyalty.source IS 'tables whose rows are purchases, and how to read them; written by attach, detach and backfill';
+COMMENT ON COLUMN loyalty.source.source_id IS 'number of the source; entries name it';
+COMMENT ON COLUMN loyalty.source.program IS 'name of the program that it feeds';
+COMMENT ON COLUMN loyalty.source.name IS 'name of the source: the table''s';
+COMMENT ON COLUMN loyalty.source.relation IS 'the table';
+COMMENT ON COLUMN loyalty.source.member IS 'expression over a row: the shop''s customer id; NULL: a guest';
+COMMENT ON COLUMN loyalty.source.amount IS 'expression: what the purchase is worth, negative for a refund; NULL: it does not count yet';
+COMMENT ON COLUMN loyalty.source.at IS 'expression: when it took place; none or NULL: the time of the statement';
+COMMENT ON COLUMN loyalty.source.key IS 'expressions that tell purchases apart';
+COMMENT ON COLUMN loyalty.source.counts IS 'expression: whether it earns as it stands; none: always';
+COMMENT ON COLUMN loyalty.source.item IS 'expression: what was bought';
+COMMENT ON COLUMN loyalty.source.category IS 'expression: kind of what was bought';
+COMMENT ON COLUMN loyalty.source.quantity IS 'expression: how many; none: one';
+COMMENT ON COLUMN loyalty.source.channel IS 'expression: sales channel';
+COMMENT ON COLUMN loyalty.source.store IS 'expression: shop';
+COMMENT ON COLUMN loyalty.source.currency IS 'expression: currency of the amount';
+COMMENT ON COLUMN loyalty.source.data IS 'expression: anything else, as jsonb';
+COMMENT ON COLUMN loyalty.source.on_delete IS 'reverse: a deleted row takes its points back; keep: they stay';
+COMMENT ON COLUMN loyalty.source.on_error IS 'defer: a purchase that fails to earn is put aside, the order stands; fail: the order fails';
+COMMENT ON COLUMN loyalty.source.attached IS 'false once it is detached';
+COMMENT ON COLUMN loyalty.source.attached_at IS 'when it was attached; older rows are left to backfill';
+COMMENT ON COLUMN loyalty.source.backfilled_rows IS 'rows that backfill has been through';
+COMMENT ON COLUMN loyalty.source.backfilled_at IS 'time of the last purchase that backfill has been through';
+COMMENT ON COLUMN loyalty.source.backfilled_key IS 'its key';
+COMMENT ON COLUMN loyalty.source.backfill_finished_at IS 'when backfill had been through all rows';
+
+-- Not on the progress of a backfill, which every batch writes.
+CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE OF source_id, program, name, relation,
+		member, amount, at, key, counts, item, category, quantity, channel, store, currency, data,
+		on_delete, on_error, attached ON loyalty.source
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.config_changed();
+COMMENT ON TRIGGER changed ON loyalty.source IS 'makes every session read sources again';
+
+CREATE FUNCTION loyalty.earn() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'loyalty_earn' LANGUAGE C;
+COMMENT ON FUNCTION loyalty.earn() IS 'trigger that attach puts on a table: brings the ledger in line with the rows that a statement changed';
+
+CREATE FUNCTION loyalty.attach(source regclass, member text, amount text, at text DEFAULT NULL, key text DEFAULT NULL,
+							   counts text DEFAULT NULL, item text DEFAULT NULL, category text DEFAULT NULL,
+							   quantity text DEFAULT NULL, channel text DEFAULT NULL, store text DEFAULT NULL,
+							   currency text DEFAULT NULL, data text DEFAULT NULL, on_delete text DEFAULT 'reverse',
+							   on_error text DEFAULT 'defer', program text DEFAULT NULL) RETURNS integer
+	AS 'MODULE_PATHNAME', 'loyalty_attach' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION loyalty.attach(regclass, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text) IS 'makes the rows of a table earn points; the arguments are expressions over a row; returns the source_id';
+
+CREATE FUNCTION loyalty.detach(source text, program text DEFAULT NULL) RETURNS void
+	AS 'MODULE_PATHNAME', 'loyalty_detach' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION loyalty.detach(text, text) IS 'ends what attach began; points stay as they are';
+
+CREATE FUNCTION loyalty.partitions_changed() RETURNS event_trigger
+	AS 'MODULE_PATHNAME', 'loyalty_partitions_changed' LANGUAGE C;
+COMMENT ON FUNCTION loyalty.partitions_changed() IS 'puts the triggers of attached partitioned tables on new partitions and takes them off detached ones';
+CREATE EVENT TRIGGER loyalty_partitions_changed ON ddl_command_end
+	WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE')
+	EXECUTE FUNCTION loyalty.partitions_changed();
+COMMENT ON EVENT TRIGGER loyalty_partitions_changed IS 'keeps partitions of attached tables earning';

@@ -1,0 +1,233 @@
+/*
+ * partitions.c
+ *		The triggers of an attached table, and of each of its partitions.
+ *
+ * A statement fires the statement triggers of the table it names, so a
+ * partition that is written directly needs its own.  An event trigger keeps
+ * partitions that come and go later in step, and never raises: CREATE TABLE
+ * must work in a database whose loyalty configuration does not.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_inherits.h"
+#include "commands/event_trigger.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+
+#include "earning/attempt.h"
+#include "earning/partitions.h"
+#include "ledger/config.h"
+#include "loyalty.h"
+
+PG_FUNCTION_INFO_V1(loyalty_partitions_changed);
+
+/* The triggers, by the event in their name. */
+static const struct
+{
+	const char *event;
+	const char *definition;		/* %s: the table */
+}			triggers[] = {
+	{"insert", "AFTER INSERT ON %s REFERENCING NEW TABLE AS loyalty_new"},
+	{"update", "AFTER UPDATE ON %s REFERENCING OLD TABLE AS loyalty_old NEW TABLE AS loyalty_new"},
+	{"delete", "AFTER DELETE ON %s REFERENCING OLD TABLE AS loyalty_old"},
+	{"truncate", "BEFORE TRUNCATE ON %s"},
+};
+
+static char *
+trigger_name(int32 source_id, const char *event)
+{
+	return psprintf("loyalty_%d_%s", source_id, event);
+}
+
+static char *
+relation_name(Oid relid)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  get_rel_name(relid));
+}
+
+List *
+partitions_of(Oid relid)
+{
+	return find_all_inheritors(relid, AccessShareLock, NULL);
+}
+
+static void
+execute_ddl(const char *sql)
+{
+	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "could not execute: %s", sql);
+}
+
+void
+partitions_add_triggers(Oid relid, int32 source_id)
+{
+	List	   *relations = partitions_of(relid);
+	ListCell   *cell;
+	int			i;
+
+	SPI_connect();
+	foreach(cell, relations)
+	{
+		char	   *table = relation_name(lfirst_oid(cell));
+
+		for (i = 0; i < lengthof(triggers); i++)
+		{
+			char	   *name = trigger_name(source_id, triggers[i].event);
+
+			if (OidIsValid(get_trigger_oid(lfirst_oid(cell), name, true)))
+				continue;
+			execute_ddl(psprintf("CREATE TRIGGER %s %s FOR EACH STATEMENT EXECUTE FUNCTION loyalty.earn('%d')",
+								 name, psprintf(triggers[i].definition, table), source_id));
+			/* So that DROP EXTENSION takes them along. */
+			execute_ddl(psprintf("ALTER TRIGGER %s ON %s DEPENDS ON EXTENSION loyalty", name, table));
+		}
+	}
+	SPI_finish();
+}
+
+void
+partitions_drop_triggers(Oid relid, int32 source_id)
+{
+	int			i;
+
+	SPI_connect();
+	for (i = 0; i < lengthof(triggers); i++)
+	{
+		char	   *name = trigger_name(source_id, triggers[i].event);
+
+		if (OidIsValid(get_trigger_oid(relid, name, true)))
+			execute_ddl(psprintf("DROP TRIGGER %s ON %s", name, relation_name(relid)));
+	}
+	SPI_finish();
+}
+
+/* The attached partitioned tables and their sources. */
+typedef struct Tree
+{
+	int32		source_id;
+	Oid			relid;
+	List	   *relations;
+} Tree;
+
+static List *
+attached_trees(Config *config)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *trees = NIL;
+	uint64		i;
+
+	SPI_connect();
+	SPI_execute("SELECT s.source_id, c.oid FROM loyalty.source s"
+				" JOIN pg_catalog.pg_class c ON c.oid = s.relation"
+				" WHERE s.attached AND c.relkind = 'p'", false, 0);
+	for (i = 0; i < SPI_processed; i++)
+	{
+		MemoryContext spi = MemoryContextSwitchTo(caller);
+		Tree	   *tree = palloc(sizeof(Tree));
+		bool		isnull;
+
+		tree->source_id = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+		tree->relid = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
+		tree->relations = partitions_of(tree->relid);
+		trees = lappend(trees, tree);
+		MemoryContextSwitchTo(spi);
+	}
+	SPI_finish();
+	return trees;
+}
+
+/* Our triggers on tables that are no part of their source's tree any more. */
+static void
+drop_strays(List *trees)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *strays = NIL;
+	ListCell   *cell;
+	uint64		i;
+
+	SPI_connect();
+	SPI_execute("SELECT DISTINCT t.tgrelid, s.source_id FROM pg_catalog.pg_trigger t"
+				" JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid"
+				" JOIN loyalty.source s ON t.tgname LIKE 'loyalty\\_' || s.source_id || '\\_%'"
+				" JOIN pg_catalog.pg_class c ON c.oid = s.relation"
+				" WHERE p.pronamespace = 'loyalty'::pg_catalog.regnamespace AND p.proname = 'earn'"
+				" AND c.relkind = 'p' AND t.tgrelid <> c.oid", false, 0);
+	for (i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		Oid			relid = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+		int32		source_id = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
+		bool		belongs = false;
+		MemoryContext spi = MemoryContextSwitchTo(caller);
+
+		foreach(cell, trees)
+		{
+			Tree	   *tree = lfirst(cell);
+
+			if (tree->source_id == source_id && list_member_oid(tree->relations, relid))
+				belongs = true;
+		}
+		if (!belongs)
+			strays = lappend(strays, list_make2_oid(relid, (Oid) source_id));
+		MemoryContextSwitchTo(spi);
+	}
+	SPI_finish();
+
+	foreach(cell, strays)
+	{
+		List	   *stray = lfirst(cell);
+
+		partitions_drop_triggers(linitial_oid(stray), (int32) lsecond_oid(stray));
+	}
+}
+
+/* Bring the triggers of all partitioned sources in step. */
+static void
+follow_partitions(void *arg)
+{
+	Config	   *config = config_get();
+	EngineScope scope;
+	List	   *trees;
+	ListCell   *cell;
+
+	engine_enter(&scope, config->owner);
+	trees = attached_trees(config);
+	if (trees == NIL)
+	{
+		engine_leave(&scope);
+		return;
+	}
+	foreach(cell, trees)
+	{
+		Tree	   *tree = lfirst(cell);
+
+		partitions_add_triggers(tree->relid, tree->source_id);
+	}
+	drop_strays(trees);
+	engine_leave(&scope);
+}
+
+/* Event trigger after CREATE TABLE and ALTER TABLE. */
+Datum
+loyalty_partitions_changed(PG_FUNCTION_ARGS)
+{
+	ErrorData  *error;
+
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by event trigger manager",
+						"loyalty.partitions_changed")));
+
+	error = attempt(follow_partitions, NULL);
+	if (error != NULL)
+		ereport(WARNING,
+				(errcode(error->sqlerrcode),
+				 errmsg("partitions of attached tables may earn nothing: %s", error->message),
+				 errhint("Attach the partitioned table again.")));
+	PG_RETURN_NULL();
+}

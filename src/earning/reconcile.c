@@ -1,0 +1,691 @@
+/*
+ * reconcile.c
+ *		Bringing the ledger in line with purchases.
+ *
+ * Insert, status change, amount change, return, reassignment and delete are
+ * one operation: work out what each purchase should have earned, compare with
+ * what was posted, post the difference.
+ *
+ * Purchases come sorted by member and are worked on in groups: lock the
+ * group's members in order of member_id; take a snapshot, after the last lock,
+ * so that nothing posted before is missed; judge everything in memory, inside
+ * a subtransaction that writes nothing; then write.  Groups end between
+ * members, unless one member alone has more purchases than a group.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "earning/attempt.h"
+#include "earning/deferred.h"
+#include "earning/judge.h"
+#include "earning/reconcile.h"
+#include "ledger/member.h"
+#include "ledger/posting.h"
+#include "types/calendar.h"
+
+/* Purchases that are worked on together. */
+#define GROUP_SIZE 1000
+
+/* One purchase of a group, from judging to posting. */
+typedef struct Case
+{
+	Purchase	purchase;
+	bool		dropped;		/* not this operation's business, or deferred */
+	bool		settled;		/* judged, and nothing is left to do */
+	bool		first;			/* its first posting */
+	PurchaseLedger ledger;
+	int			nsteps;
+	Step	   *steps;
+	Numeric		amount_change;	/* NULL: none */
+	bool		posted;			/* an entry of this posting exists already */
+} Case;
+
+typedef struct WorkGroup
+{
+	Config	   *config;
+	Source	   *source;
+	Program    *program;
+	const RuleSet *rules;
+	Store	   *store;
+	TimestampTz now;
+	bool		backfill;
+	int			ncases;
+	Case	   *cases;
+	int			nmembers;
+	MemberRequest *members;
+	MemberRow  *before;			/* the members as they were locked */
+	Posting    *postings;		/* one a member */
+	Snapshot	snapshot;
+	/* the member being judged: his cases are cases[from .. to) */
+	int			member;
+	int			from;
+	int			to;
+	ReconcileResult *result;
+} WorkGroup;
+
+static bool
+same_key(const text *a, const text *b)
+{
+	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
+		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+}
+
+/*
+ * Put the purchase aside for maintenance, or raise its error where the source
+ * says that orders must not stand without their points.
+ */
+static void
+defer(WorkGroup *group, Case *case_, ErrorData *error)
+{
+	Purchase   *purchase = &case_->purchase;
+	int64		members[2] = {purchase->member_id, purchase->old_member_id};
+	int			nmembers = purchase->old_member_id != 0 &&
+		purchase->old_member_id != purchase->member_id ? 2 : 1;
+
+	if (group->source->fail)
+		ReThrowError(error);
+	case_->dropped = true;
+	deferred_write(group->source, purchase->key, members, nmembers, error);
+	group->result->deferred++;
+}
+
+/*
+ * Gather the next group.  Two images of one purchase (one that went, one that
+ * stands) become one, the standing one.  Returns false when the pile is empty.
+ */
+static bool
+gather(WorkGroup *group, PurchasePile *pile, Purchase *ahead, bool *has_ahead)
+{
+	int			capacity = 16;
+
+	group->ncases = 0;
+	group->cases = palloc(sizeof(Case) * capacity);
+	while (*has_ahead || purchase_pile_get(pile, ahead))
+	{
+		Case	   *last = group->ncases == 0 ? NULL : &group->cases[group->ncases - 1];
+
+		*has_ahead = true;
+		if (last != NULL && last->purchase.member_id == ahead->member_id &&
+			same_key(last->purchase.key, ahead->key))
+		{
+			*has_ahead = false;
+			continue;
+		}
+		if (last != NULL && group->ncases >= GROUP_SIZE &&
+			(last->purchase.member_id != ahead->member_id || group->ncases >= 4 * GROUP_SIZE))
+			break;
+		if (group->ncases == capacity)
+		{
+			capacity *= 2;
+			group->cases = repalloc(group->cases, sizeof(Case) * capacity);
+		}
+		memset(&group->cases[group->ncases], 0, sizeof(Case));
+		group->cases[group->ncases++].purchase = *ahead;
+		*has_ahead = false;
+	}
+	return group->ncases > 0;
+}
+
+/*
+ * Drop what needs no lock: purchases that do not count and never did, and
+ * those that counted before the source was there, which are backfill's.
+ *
+ * This looks at entries before the member is locked, and may: nobody else can
+ * post for these purchases now, since their rows are ours until we commit.
+ * The look must not miss what backfill committed before it gave us the row, so
+ * it takes the latest snapshot whatever the isolation level; where that is
+ * newer than the transaction's, locking the member raises the conflict.
+ */
+static void
+drop_idle_cases(WorkGroup *group)
+{
+	Snapshot	snapshot = NULL;
+	int			i;
+
+	for (i = 0; i < group->ncases; i++)
+	{
+		Case	   *case_ = &group->cases[i];
+		Purchase   *purchase = &case_->purchase;
+		bool		judged;
+
+		if (purchase->counts && (!purchase->was_counting || group->backfill))
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		if (snapshot == NULL)
+		{
+			snapshot = RegisterSnapshot(GetLatestSnapshot());
+			store_begin_read(group->store, snapshot);
+		}
+		judged = judge_has_entries(group->store, purchase->member_id,
+								   group->source->id.source_id, purchase->key);
+		if (!judged && purchase->counts)
+			judged = judge_has_entries(group->store,
+									   purchase->old_member_id != 0 ? purchase->old_member_id : purchase->member_id,
+									   group->source->id.source_id,
+									   purchase->old_key != NULL ? purchase->old_key : purchase->key);
+		case_->dropped = !judged;
+	}
+	if (snapshot != NULL)
+	{
+		store_end_read(group->store);
+		UnregisterSnapshot(snapshot);
+	}
+}
+
+/* Lock the members of the remaining cases. */
+static void
+lock_members(WorkGroup *group)
+{
+	int			i;
+
+	group->members = palloc0(sizeof(MemberRequest) * group->ncases);
+	group->nmembers = 0;
+	for (i = 0; i < group->ncases; i++)
+	{
+		Case	   *case_ = &group->cases[i];
+		MemberRequest *request = group->nmembers == 0 ? NULL : &group->members[group->nmembers - 1];
+
+		if (case_->dropped)
+			continue;
+		if (request == NULL || request->member_id != case_->purchase.member_id)
+		{
+			request = &group->members[group->nmembers++];
+			request->member_id = case_->purchase.member_id;
+			request->ref = case_->purchase.ref;
+		}
+		if (case_->purchase.counts && group->program->auto_enroll)
+		{
+			/* A member of the first day on which he bought something. */
+			if (!request->enroll || case_->purchase.at < request->enrolled_at)
+				request->enrolled_at = Min(case_->purchase.at, group->now);
+			request->enroll = true;
+		}
+	}
+	members_lock(group->config, group->store, group->program, group->members, group->nmembers);
+}
+
+/* Read what the ledger says of the case, and what is left to do. */
+static void
+judge_case(WorkGroup *group, Case *case_, const MemberRow *member)
+{
+	Purchase   *purchase = &case_->purchase;
+	PurchaseLedger *ledger = &case_->ledger;
+	Numeric		zero = NULL;
+	Numeric		amount;
+
+	/* A member without entries has none of this purchase. */
+	if (member->seq > 0)
+		judge_read(group->store, member->member_id, group->source->id.source_id,
+				   purchase->key, ledger);
+	else
+	{
+		memset(ledger, 0, sizeof(*ledger));
+		ledger->earns = true;
+	}
+
+	if (ledger->revision == 0)
+	{
+		if (!purchase->counts)
+		{
+			case_->settled = true;
+			return;
+		}
+		case_->first = true;
+		ledger->at = purchase->at;
+		ledger->rule_horizon = group->rules->horizon;
+		ledger->earns = member->status == MEMBER_ACTIVE;
+	}
+
+	case_->steps = palloc(sizeof(Step) * (group->rules->nrules + ledger->nrules + 1));
+	case_->nsteps = judge_steps(group->program, group->rules, ledger,
+								purchase->counts ? purchase->amount : NULL,
+								purchase->quantity, case_->steps);
+
+	/* How the amount that counts has changed. */
+	if (ledger->amount == NULL)
+		case_->amount_change = purchase->counts ? purchase->amount : NULL;
+	else
+	{
+		zero = int64_to_numeric(0);
+		amount = purchase->counts ? purchase->amount : zero;
+		amount = DatumGetNumeric(DirectFunctionCall2(numeric_sub, NumericGetDatum(amount),
+													 NumericGetDatum(ledger->amount)));
+		if (DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(amount),
+											  NumericGetDatum(zero))) != 0)
+			case_->amount_change = amount;
+	}
+	case_->settled = case_->nsteps == 0 && case_->amount_change == NULL && !case_->first;
+}
+
+/* When a posting for the case takes place: first at the purchase's time, later now. */
+static TimestampTz
+occurs_at(const WorkGroup *group, const Case *case_)
+{
+	return case_->first ? case_->ledger.at : group->now;
+}
+
+/* {"name": value}, or both fields; NULL values are left out. */
+static Jsonb *
+make_context(const char *status, Points shortfall)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue	key;
+	JsonbValue	value;
+
+	if (status == NULL && shortfall == 0)
+		return NULL;
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	key.type = jbvString;
+	if (status != NULL)
+	{
+		key.val.string.val = "status";
+		key.val.string.len = strlen(key.val.string.val);
+		pushJsonbValue(&state, WJB_KEY, &key);
+		value.type = jbvString;
+		value.val.string.val = unconstify(char *, status);
+		value.val.string.len = strlen(status);
+		pushJsonbValue(&state, WJB_VALUE, &value);
+	}
+	if (shortfall != 0)
+	{
+		key.val.string.val = "shortfall";
+		key.val.string.len = strlen(key.val.string.val);
+		pushJsonbValue(&state, WJB_KEY, &key);
+		value.type = jbvNumeric;
+		value.val.numeric = points_to_numeric(shortfall);
+		pushJsonbValue(&state, WJB_VALUE, &value);
+	}
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+/* Add one entry of the case's posting. */
+static void
+add_entry(WorkGroup *group, Posting *posting, Case *case_, const char *kind, int32 rule_id,
+		  const Purse *lots, Points shortfall)
+{
+	const MemberRow *member = posting->member;
+	EntryRow	entry;
+
+	memset(&entry, 0, sizeof(entry));
+	entry.kind = kind;
+	entry.rule_id = rule_id;
+	entry.source_id = group->source->id.source_id;
+	entry.source_key = case_->purchase.key;
+	entry.revision = case_->ledger.revision + 1;
+	entry.rule_horizon = case_->ledger.rule_horizon;
+	entry.occurred_at = occurs_at(group, case_);
+	entry.context = make_context(!case_->first || case_->ledger.earns ? NULL
+								 : member->status == MEMBER_CLOSED ? "closed" : "suspended",
+								 shortfall);
+	if (!case_->posted)
+		entry.amount = case_->amount_change;
+	case_->posted = true;
+	posting_bring_current(posting, entry.occurred_at);
+	posting_add(posting, &entry, lots);
+}
+
+/* The first day on which points of a purchase can be spent, DATEVAL_NOBEGIN for at once. */
+static DateADT
+first_day(const WorkGroup *group, const Rule *rule, TimestampTz at)
+{
+	DateADT		day = calendar_day(at, group->program->zone);
+
+	if (rule->pending_days > 0)
+		return calendar_add_days(day, rule->pending_days);
+	/* A purchase of the future is pending until then. */
+	if (day > calendar_day(group->now, group->program->zone))
+		return day;
+	return DATEVAL_NOBEGIN;
+}
+
+static void
+earn_step(WorkGroup *group, Posting *posting, Case *case_, Step *step)
+{
+	DateADT		starts;
+	DateADT		ends;
+	Purse		lots;
+
+	if (step->rule == NULL)
+	{
+		/*
+		 * A rule that gave less than nothing (a refund) and applies no more
+		 * gives back what it took, to be spent at once.
+		 */
+		starts = DATEVAL_NOBEGIN;
+		ends = expiry_last_day(group->program->expiry,
+							   calendar_day(case_->ledger.at, group->program->zone));
+	}
+	else
+	{
+		starts = first_day(group, step->rule, case_->ledger.at);
+		ends = expiry_last_day(step->rule->expiry,
+							   DATE_IS_NOBEGIN(starts)
+							   ? calendar_day(case_->ledger.at, group->program->zone) : starts);
+	}
+	purse_init(&lots);
+	purse_add_lot(&lots, starts, ends, step->earn);
+	add_entry(group, posting, case_, KIND_EARN, step->rule_id, &lots, 0);
+}
+
+static void
+take_step(WorkGroup *group, Posting *posting, Case *case_, Step *step)
+{
+	TimestampTz at = occurs_at(group, case_);
+	Purse		given;
+	Purse		lots;
+	Points		missed;
+	int			i;
+
+	/* What was given and not taken back: clawbacks took the longest-lived first. */
+	purse_init(&given);
+	if (step->ledger != NULL)
+	{
+		Points		clawed = step->ledger->clawed;
+
+		purse_copy(&given, &step->ledger->given);
+		for (i = step->ledger->given.nlots - 1; i >= 0 && clawed > 0; i--)
+		{
+			const Lot  *lot = &step->ledger->given.lots[i];
+			Points		gone = Min(clawed, lot->points);
+
+			purse_add_lot(&given, lot->starts, lot->ends, -gone);
+			clawed -= gone;
+		}
+	}
+
+	posting_bring_current(posting, at);
+	purse_init(&lots);
+	posting_clawback_lots(posting, step->take, &given,
+						  calendar_day(at, group->program->zone), &lots);
+	missed = points_add(step->take, purse_total(&lots));
+	add_entry(group, posting, case_, KIND_CLAWBACK, step->rule_id, &lots,
+			  points_add(step->shortfall, missed));
+}
+
+/* Which of a member's cases comes first: the earlier purchase. */
+static int
+compare_cases(const void *a, const void *b)
+{
+	const Case *x = *(Case *const *) a;
+	const Case *y = *(Case *const *) b;
+
+	if (x->ledger.at != y->ledger.at)
+		return x->ledger.at < y->ledger.at ? -1 : 1;
+	return x < y ? -1 : 1;
+}
+
+/*
+ * Turn the steps of a member's cases into entries: what adds before what
+ * takes, so that nothing is taken from elsewhere that the same statement gives.
+ */
+static void
+post_cases(WorkGroup *group, Posting *posting, Case **cases, int ncases)
+{
+	Purse		nothing;
+	int			pass;
+	int			i;
+	int			j;
+
+	if (ncases > 1)
+		qsort(cases, ncases, sizeof(Case *), compare_cases);
+	purse_init(&nothing);
+	for (pass = 0; pass < 3; pass++)
+		for (i = 0; i < ncases; i++)
+		{
+			Case	   *case_ = cases[i];
+
+			for (j = 0; j < case_->nsteps; j++)
+			{
+				Step	   *step = &case_->steps[j];
+
+				if (pass == 0 && step->earn > 0)
+					earn_step(group, posting, case_, step);
+				else if (pass == 1 && step->take > 0)
+					take_step(group, posting, case_, step);
+				else if (pass == 2 && step->record)
+					add_entry(group, posting, case_, KIND_EARN, step->rule_id, &nothing, step->shortfall);
+			}
+			/* A purchase that counts always has an entry, also when it earns nothing. */
+			if (pass == 2 && !case_->posted)
+				add_entry(group, posting, case_, KIND_EARN, 0, &nothing, 0);
+		}
+}
+
+/* Judge all cases of a member and make up his posting. */
+static void
+judge_member(WorkGroup *group)
+{
+	MemberRow  *member = group->members[group->member].row;
+	Posting    *posting = &group->postings[group->member];
+	Case	  **open = palloc(sizeof(Case *) * (group->to - group->from));
+	int			nopen = 0;
+	int			i;
+
+	posting_begin(posting, group->program, member);
+	for (i = group->from; i < group->to; i++)
+	{
+		Case	   *case_ = &group->cases[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (case_->dropped)
+			continue;
+		judge_case(group, case_, member);
+		if (!case_->settled)
+			open[nopen++] = case_;
+	}
+	if (nopen > 0)
+		post_cases(group, posting, open, nopen);
+	pfree(open);
+}
+
+/* Call work for each member with his cases. */
+static void
+for_each_member(WorkGroup *group, void (*work) (WorkGroup *group))
+{
+	group->to = 0;
+	for (group->member = 0; group->member < group->nmembers; group->member++)
+	{
+		MemberRequest *request = &group->members[group->member];
+
+		group->from = group->to;
+		/* Dropped cases may stand between. */
+		while (group->to < group->ncases &&
+			   (group->cases[group->to].dropped ||
+				group->cases[group->to].purchase.member_id == request->member_id))
+			group->to++;
+		if (request->row != NULL)
+			work(group);
+	}
+}
+
+/* Judge the whole group. */
+static void
+judge_group(void *arg)
+{
+	WorkGroup	   *group = arg;
+
+	store_begin_read(group->store, group->snapshot);
+	for_each_member(group, judge_member);
+	store_end_read(group->store);
+}
+
+/* Judge one member alone. */
+static void
+judge_one_member(void *arg)
+{
+	WorkGroup	   *group = arg;
+
+	store_begin_read(group->store, group->snapshot);
+	judge_member(group);
+	store_end_read(group->store);
+}
+
+/* Forget what judging has worked out for the member, whether it ended well or not. */
+static void
+reset_member(WorkGroup *group)
+{
+	int			i;
+
+	*group->members[group->member].row = group->before[group->member];
+	for (i = group->from; i < group->to; i++)
+	{
+		Case	   *case_ = &group->cases[i];
+
+		case_->settled = false;
+		case_->first = false;
+		case_->nsteps = 0;
+		case_->amount_change = NULL;
+		case_->posted = false;
+	}
+}
+
+/* Judge the member from the start; the error, if there is one to be deferred for. */
+static ErrorData *
+judge_again(WorkGroup *group)
+{
+	ErrorData  *error;
+
+	reset_member(group);
+	error = attempt(judge_one_member, group);
+	if (error != NULL)
+		store_abandon_read(group->store);
+	return error;
+}
+
+/*
+ * Let cases [from .. to) in beside those of the member that went well before,
+ * halving what fails until the purchase at fault is found and put aside.
+ */
+static void
+admit(WorkGroup *group, const bool *wanted, int from, int to)
+{
+	ErrorData  *error;
+	int			i;
+
+	for (i = from; i < to; i++)
+		group->cases[i].dropped = !wanted[i - group->from];
+	error = judge_again(group);
+	if (error == NULL)
+		return;
+
+	for (i = from; i < to; i++)
+		group->cases[i].dropped = true;
+	if (to - from == 1)
+	{
+		defer(group, &group->cases[from], error);
+		return;
+	}
+	admit(group, wanted, from, from + (to - from) / 2);
+	admit(group, wanted, from + (to - from) / 2, to);
+}
+
+/* Something in the group failed: find the purchases at fault among this member's. */
+static void
+judge_member_carefully(WorkGroup *group)
+{
+	int			ncases = group->to - group->from;
+	bool	   *wanted = palloc(sizeof(bool) * Max(ncases, 1));
+	ErrorData  *error;
+	int			i;
+
+	for (i = 0; i < ncases; i++)
+	{
+		wanted[i] = !group->cases[group->from + i].dropped;
+		group->cases[group->from + i].dropped = true;
+	}
+	if (ncases > 0)
+		admit(group, wanted, group->from, group->to);
+
+	/* The last try may have been one that failed. */
+	error = judge_again(group);
+	if (error != NULL)
+		ReThrowError(error);
+	pfree(wanted);
+}
+
+/* Lock, judge and write one group. */
+static void
+work_group(WorkGroup *group)
+{
+	ErrorData  *error = NULL;
+	int			i;
+
+	drop_idle_cases(group);
+	lock_members(group);
+	if (group->nmembers == 0)
+		return;
+
+	group->postings = palloc0(sizeof(Posting) * group->nmembers);
+	group->before = palloc(sizeof(MemberRow) * group->nmembers);
+	for (i = 0; i < group->nmembers; i++)
+		if (group->members[i].row != NULL)
+			group->before[i] = *group->members[i].row;
+	group->snapshot = store_snapshot();
+	if (group->source->fail)
+		judge_group(group);
+	else
+	{
+		error = attempt(judge_group, group);
+		if (error != NULL)
+		{
+			store_abandon_read(group->store);
+			for_each_member(group, judge_member_carefully);
+		}
+	}
+	UnregisterSnapshot(group->snapshot);
+
+	for (i = 0; i < group->nmembers; i++)
+		if (group->members[i].row != NULL)
+			posting_write(&group->postings[i], group->store);
+	for (i = 0; i < group->ncases; i++)
+		if (group->cases[i].posted && !group->cases[i].dropped)
+			group->result->posted++;
+	store_flush(group->store);
+}
+
+void
+reconcile(Source *source, PurchasePile *pile, bool backfill, ReconcileResult *result)
+{
+	WorkGroup		group;
+	Purchase	ahead;
+	bool		has_ahead = false;
+	MemoryContext contexts[2];
+	MemoryContext caller;
+	int			turn;
+
+	memset(&group, 0, sizeof(group));
+	memset(result, 0, sizeof(*result));
+	group.config = source->config;
+	group.source = source;
+	group.program = source->program;
+	group.rules = rule_set(source->config, source->program);
+	group.now = GetCurrentTransactionStartTimestamp();
+	group.backfill = backfill;
+	group.result = result;
+	group.store = store_open(source->config, true);
+
+	/*
+	 * Two contexts by turns: the purchase that ended a group has been read
+	 * into that group's memory, and begins the next one.
+	 */
+	for (turn = 0; turn < 2; turn++)
+		contexts[turn] = AllocSetContextCreate(CurrentMemoryContext, "loyalty group",
+											   ALLOCSET_DEFAULT_SIZES);
+	caller = MemoryContextSwitchTo(contexts[0]);
+	for (turn = 0; gather(&group, pile, &ahead, &has_ahead); turn = 1 - turn)
+	{
+		work_group(&group);
+		MemoryContextReset(contexts[1 - turn]);
+		MemoryContextSwitchTo(contexts[1 - turn]);
+	}
+	MemoryContextSwitchTo(caller);
+	store_close(group.store);
+	for (turn = 0; turn < 2; turn++)
+		MemoryContextDelete(contexts[turn]);
+}

@@ -1,0 +1,605 @@
+/*
+ * backfill.c
+ *		History earns too.
+ *
+ * First the keys of the table's rows are put in order of time, on disk if they
+ * are many; then batch after batch of them is read again by key, locked FOR
+ * SHARE, and reconciled as a trigger would.  Each batch is a transaction that
+ * also records how far it came: a run that was stopped goes on from there, and
+ * what live statements earn meanwhile is found and left alone.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/tuplesort.h"
+#include "utils/tuplestore.h"
+
+#include "earning/attempt.h"
+#include "earning/current.h"
+#include "earning/deferred.h"
+#include "earning/judge.h"
+#include "earning/reconcile.h"
+#include "ledger/member.h"
+#include "loyalty.h"
+#include "operation/batch.h"
+
+PG_FUNCTION_INFO_V1(loyalty_backfill);
+
+/* "<" of timestamptz, which catalog/pg_operator.h gives no name. */
+#define TIMESTAMPTZ_LESS_OPERATOR 1322
+
+/* Rows fetched at a time while the keys are gathered. */
+#define FETCH_SIZE 1000
+
+typedef struct Backfill
+{
+	int32		source_id;
+	char	   *name;
+	int			batch_size;
+	bool		first_pass;		/* all rows; later passes only those without entries */
+	int64		listed;			/* purchases of this pass */
+	int64		done;
+	int64		posted;
+	int64		deferred;
+	TupleDesc	desc;			/* (at, key) */
+	Tuplestorestate *keys;		/* in order; outlives the commits */
+	TupleTableSlot *slot;
+	Batches    *batches;
+} Backfill;
+
+/* Where an earlier run came to; DT_NOBEGIN and NULL: nowhere. */
+typedef struct Position
+{
+	TimestampTz at;
+	text	   *key;
+} Position;
+
+/* The row type (at, key) of the list. */
+static TupleDesc
+list_row_type(void)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(2);
+
+	TupleDescInitEntry(desc, 1, "at", TIMESTAMPTZOID, -1, 0);
+	TupleDescInitEntry(desc, 2, "key", TEXTOID, -1, 0);
+#if PG_VERSION_NUM >= 190000
+	TupleDescFinalize(desc);
+#endif
+	return desc;
+}
+
+/* The source by number, ready to read its own table. */
+static Source *
+open_source(int32 source_id)
+{
+	Config	   *config = config_get();
+	Source	   *source = source_get(config, source_id, InvalidOid);
+
+	if (source != NULL && source->attached)
+		source = source_get(config, source_id, source->root);
+	if (source == NULL || !source->attached)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOYALTY_UNKNOWN_SOURCE),
+				 errmsg("source %d does not exist any more", source_id)));
+	source_ready(source);
+	return source;
+}
+
+/* The table's owner may, and who may act for the engine's. */
+static void
+check_rights(Source *source)
+{
+	if (!has_privs_of_role(GetUserId(), source->owner) &&
+		!has_privs_of_role(GetUserId(), source->config->owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of table \"%s\" to backfill it", get_rel_name(source->root))));
+}
+
+static void
+read_position(Source *source, Position *position)
+{
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(source->id.source_id)};
+	MemoryContext caller = CurrentMemoryContext;
+	EngineScope scope;
+	bool		isnull;
+	Datum		value;
+
+	engine_enter(&scope, source->config->owner);
+	SPI_connect();
+	SPI_execute_with_args("SELECT backfilled_at, backfilled_key FROM loyalty.source WHERE source_id = $1",
+						  1, types, values, NULL, false, 1);
+	position->at = DT_NOBEGIN;
+	position->key = NULL;
+	if (SPI_processed > 0)
+	{
+		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+		if (!isnull)
+			position->at = DatumGetTimestampTz(value);
+		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull);
+		if (!isnull)
+		{
+			MemoryContext spi = MemoryContextSwitchTo(caller);
+
+			position->key = DatumGetTextPCopy(value);
+			MemoryContextSwitchTo(spi);
+		}
+	}
+	SPI_finish();
+	engine_leave(&scope);
+}
+
+static bool
+is_past(const Position *position, TimestampTz at, const text *key)
+{
+	int			length;
+	int			order;
+
+	if (position->key == NULL || at != position->at)
+		return position->key == NULL || at > position->at;
+	length = Min(VARSIZE_ANY_EXHDR(key), VARSIZE_ANY_EXHDR(position->key));
+	order = memcmp(VARDATA_ANY(key), VARDATA_ANY(position->key), length);
+	if (order == 0)
+		order = (int) VARSIZE_ANY_EXHDR(key) - (int) VARSIZE_ANY_EXHDR(position->key);
+	return order > 0;
+}
+
+/* Record how far the run has come; with "finished" that it has come to the end. */
+static void
+write_position(Source *source, const Position *position, int64 rows, bool finished)
+{
+	Oid			types[5] = {INT4OID, TIMESTAMPTZOID, TEXTOID, INT8OID, BOOLOID};
+	Datum		values[5] = {Int32GetDatum(source->id.source_id), TimestampTzGetDatum(position->at),
+		PointerGetDatum(position->key), Int64GetDatum(rows), BoolGetDatum(finished)};
+	char		nulls[5] = {' ', ' ', position->key == NULL ? 'n' : ' ', ' ', ' '};
+	EngineScope scope;
+
+	engine_enter(&scope, source->config->owner);
+	SPI_connect();
+	if (SPI_execute_with_args("UPDATE loyalty.source SET"
+							  " backfilled_at = CASE WHEN $3 IS NULL THEN backfilled_at ELSE $2 END,"
+							  " backfilled_key = coalesce($3, backfilled_key),"
+							  " backfilled_rows = backfilled_rows + $4,"
+							  " backfill_finished_at = CASE WHEN $5 THEN pg_catalog.now() END"
+							  " WHERE source_id = $1",
+							  5, types, values, nulls, false, 0) != SPI_OK_UPDATE)
+		elog(ERROR, "could not record the progress of a backfill");
+	SPI_finish();
+	engine_leave(&scope);
+}
+
+/*
+ * Listing
+ */
+
+typedef struct Listing
+{
+	Backfill   *backfill;
+	Source	   *source;
+	HeapTuple	tuple;
+	TupleDesc	desc;
+	SourceRow	row;
+} Listing;
+
+static void
+list_row(void *arg)
+{
+	Listing    *listing = arg;
+
+	current_read_tuple(listing->source, listing->tuple, listing->desc,
+					   GetCurrentTransactionStartTimestamp(), CurrentMemoryContext, &listing->row);
+}
+
+/* A row that cannot even be read goes the way of one that fails to earn. */
+static void
+defer_row(Listing *listing, ErrorData *error)
+{
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(listing->desc, &TTSOpsHeapTuple);
+	SourceScope scope;
+	text	   *key;
+
+	ExecStoreHeapTuple(listing->tuple, slot, false);
+	source_enter(listing->source, &scope);
+	key = source_read_key(listing->source, slot);
+	source_leave(listing->source, &scope);
+	ExecDropSingleTupleTableSlot(slot);
+	if (key != NULL)
+	{
+		deferred_write(listing->source, key, NULL, 0, error);
+		listing->backfill->deferred++;
+	}
+}
+
+/* Whether the pass is about this row. */
+static bool
+is_wanted(Backfill *backfill, Source *source, Store *store, const Position *position, const SourceRow *row)
+{
+	if (row->ref == NULL)
+		return false;
+	if (backfill->first_pass)
+		return is_past(position, row->counts ? row->at : DT_NOBEGIN, row->key);
+	return row->counts &&
+		!judge_has_entries(store, member_resolve(source->config, source->program, row->ref),
+						   source->id.source_id, row->key) &&
+		(source->program->auto_enroll ||
+		 store_member_exists(store, member_resolve(source->config, source->program, row->ref))) &&
+		!deferred_has(source, row->key);
+}
+
+/* Put the wanted rows of the table into the sort. */
+static void
+list_rows(Backfill *backfill, Source *source, Tuplesortstate *sort)
+{
+	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext, "loyalty row",
+													  ALLOCSET_DEFAULT_SIZES);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(backfill->desc, &TTSOpsVirtual);
+	Store	   *store = store_open(source->config, false);
+	Snapshot	snapshot = store_snapshot();
+	Position	position;
+	EngineScope scope;
+	Portal		portal;
+	char	   *sql;
+	Listing		listing = {.backfill = backfill, .source = source};
+
+	read_position(source, &position);
+	engine_enter(&scope, source->owner);
+	SPI_connect();
+	sql = psprintf("SELECT %s FROM %s", current_select_list(source), current_relation_name(source));
+	portal = SPI_cursor_open_with_args(NULL, sql, 0, NULL, NULL, NULL, true, 0);
+	store_begin_read(store, snapshot);
+	for (;;)
+	{
+		uint64		i;
+
+		SPI_cursor_fetch(portal, true, FETCH_SIZE);
+		if (SPI_processed == 0)
+			break;
+		for (i = 0; i < SPI_processed; i++)
+		{
+			ErrorData  *error = NULL;
+			MemoryContext spi = MemoryContextSwitchTo(row_context);
+
+			CHECK_FOR_INTERRUPTS();
+			listing.tuple = SPI_tuptable->vals[i];
+			listing.desc = SPI_tuptable->tupdesc;
+			if (source->fail)
+				list_row(&listing);
+			else
+				error = attempt(list_row, &listing);
+			if (error != NULL)
+				defer_row(&listing, error);
+			else if (is_wanted(backfill, source, store, &position, &listing.row))
+			{
+				ExecClearTuple(slot);
+				memset(slot->tts_isnull, false, 2 * sizeof(bool));
+				slot->tts_values[0] = TimestampTzGetDatum(listing.row.counts ? listing.row.at : DT_NOBEGIN);
+				slot->tts_values[1] = PointerGetDatum(listing.row.key);
+				ExecStoreVirtualTuple(slot);
+				tuplesort_puttupleslot(sort, slot);
+				backfill->listed++;
+			}
+			MemoryContextSwitchTo(spi);
+			MemoryContextReset(row_context);
+		}
+		SPI_freetuptable(SPI_tuptable);
+	}
+	store_end_read(store);
+	SPI_cursor_close(portal);
+	SPI_finish();
+	engine_leave(&scope);
+	store_close(store);
+	UnregisterSnapshot(snapshot);
+	ExecDropSingleTupleTableSlot(slot);
+	MemoryContextDelete(row_context);
+}
+
+/* Make the list of this pass, in order of time. */
+static void
+make_list(Backfill *backfill)
+{
+	AttrNumber	columns[] = {1, 2};
+	Oid			operators[] = {TIMESTAMPTZ_LESS_OPERATOR, TextLessOperator};
+	Oid			collations[] = {InvalidOid, C_COLLATION_OID};
+	bool		nulls_first[] = {false, false};
+	Source	   *source = open_source(backfill->source_id);
+	Tuplesortstate *sort;
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(backfill->desc, &TTSOpsMinimalTuple);
+
+	backfill->listed = 0;
+	backfill->done = 0;
+	sort = tuplesort_begin_heap(backfill->desc, 2, columns, operators, collations, nulls_first,
+								work_mem, NULL,
+#if PG_VERSION_NUM >= 150000
+								TUPLESORT_NONE
+#else
+								false
+#endif
+		);
+	list_rows(backfill, source, sort);
+	tuplesort_performsort(sort);
+	while (tuplesort_gettupleslot(sort, true, false, slot, NULL))
+	{
+		CHECK_FOR_INTERRUPTS();
+		tuplestore_puttupleslot(backfill->keys, slot);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	tuplesort_end(sort);
+}
+
+/*
+ * Batches
+ */
+
+/* The keys of the next batch; returns how many, and the last one as the position reached. */
+static int
+next_keys(Backfill *backfill, text **keys, Position *position)
+{
+	int			nkeys = 0;
+
+	while (nkeys < backfill->batch_size &&
+		   tuplestore_gettupleslot(backfill->keys, true, false, backfill->slot))
+	{
+		bool		isnull;
+
+		position->at = DatumGetTimestampTz(slot_getattr(backfill->slot, 1, &isnull));
+		keys[nkeys] = DatumGetTextPCopy(slot_getattr(backfill->slot, 2, &isnull));
+		position->key = keys[nkeys];
+		nkeys++;
+	}
+	return nkeys;
+}
+
+/* The rows with the given keys, which come as one array a key part, locked. */
+static char *
+rows_query(Source *source, Oid *types)
+{
+	StringInfoData sql;
+	char	   *condition;
+	int			i;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT %s FROM %s WHERE ",
+					 current_select_list(source), current_relation_name(source));
+	if (source->nkeys == 1)
+		appendStringInfoString(&sql, current_key_condition(source, "ANY ($%d)", types));
+	else
+	{
+		condition = current_key_condition(source, "loyalty_keys.k%d", types);
+		appendStringInfoString(&sql, "EXISTS (SELECT FROM ROWS FROM (");
+		for (i = 1; i <= source->nkeys; i++)
+			appendStringInfo(&sql, "%spg_catalog.unnest($%d)", i > 1 ? ", " : "", i);
+		appendStringInfoString(&sql, ") AS loyalty_keys (");
+		for (i = 1; i <= source->nkeys; i++)
+			appendStringInfo(&sql, "%sk%d", i > 1 ? ", " : "", i);
+		appendStringInfo(&sql, ") WHERE %s)", condition);
+	}
+	appendStringInfoString(&sql, " FOR SHARE");
+	return sql.data;
+}
+
+/* The keys of a batch as one array a key part; "types" become array types. */
+static void
+key_arrays(Source *source, text **keys, int nkeys, Oid *types, Datum *arrays)
+{
+	Datum	  **values = palloc(sizeof(Datum *) * source->nkeys);
+	char	   *parts[MAX_KEY_PARTS];
+	int			part;
+	int			i;
+
+	for (part = 0; part < source->nkeys; part++)
+		values[part] = palloc(sizeof(Datum) * nkeys);
+	for (i = 0; i < nkeys; i++)
+	{
+		source_split_key(source, keys[i], parts);
+		for (part = 0; part < source->nkeys; part++)
+			values[part][i] = current_key_value(types[part], parts[part]);
+	}
+	for (part = 0; part < source->nkeys; part++)
+	{
+		int16		length;
+		bool		by_value;
+		char		align;
+
+		get_typlenbyvalalign(types[part], &length, &by_value, &align);
+		arrays[part] = PointerGetDatum(construct_array(values[part], nkeys, types[part],
+													   length, by_value, align));
+		types[part] = get_array_type(types[part]);
+	}
+}
+
+/* Read the rows of a batch as they are now, and reconcile them. */
+static void
+work_batch(Backfill *backfill, Source *source, text **keys, int nkeys)
+{
+	PurchasePile *pile = purchase_pile_begin();
+	Oid			types[MAX_KEY_PARTS];
+	Datum		arrays[MAX_KEY_PARTS];
+	Listing		listing = {.backfill = backfill, .source = source};
+	ReconcileResult result;
+	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext, "loyalty row",
+													  ALLOCSET_DEFAULT_SIZES);
+	EngineScope scope;
+	char	   *sql;
+	uint64		i;
+
+	engine_enter(&scope, source->owner);
+	SPI_connect();
+	sql = rows_query(source, types);
+	key_arrays(source, keys, nkeys, types, arrays);
+	if (SPI_execute_with_args(sql, source->nkeys, types, arrays, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read source \"%s\"", source->name);
+	for (i = 0; i < SPI_processed; i++)
+	{
+		ErrorData  *error = NULL;
+		MemoryContext spi = MemoryContextSwitchTo(row_context);
+
+		CHECK_FOR_INTERRUPTS();
+		listing.tuple = SPI_tuptable->vals[i];
+		listing.desc = SPI_tuptable->tupdesc;
+		if (source->fail)
+			list_row(&listing);
+		else
+			error = attempt(list_row, &listing);
+		if (error != NULL)
+			defer_row(&listing, error);
+		else if (listing.row.ref != NULL)
+		{
+			Purchase	purchase;
+
+			memset(&purchase, 0, sizeof(purchase));
+			purchase.member_id = member_resolve(source->config, source->program, listing.row.ref);
+			purchase.ref = listing.row.ref;
+			purchase.key = listing.row.key;
+			purchase.counts = listing.row.counts;
+			purchase.at = listing.row.at;
+			purchase.amount = listing.row.amount;
+			purchase.quantity = listing.row.quantity;
+			purchase_pile_put(pile, &purchase);
+		}
+		MemoryContextSwitchTo(spi);
+		MemoryContextReset(row_context);
+	}
+	SPI_finish();
+	engine_leave(&scope);
+
+	purchase_pile_sort(pile);
+	reconcile(source, pile, true, &result);
+	purchase_pile_end(pile);
+	backfill->posted += result.posted;
+	backfill->deferred += result.deferred;
+	MemoryContextDelete(row_context);
+}
+
+/* One batch; false when the list is at its end. */
+static bool
+next_batch(Backfill *backfill)
+{
+	MemoryContext batch_context = AllocSetContextCreate(CurrentMemoryContext, "loyalty batch",
+														ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(batch_context);
+	text	  **keys = palloc(sizeof(text *) * backfill->batch_size);
+	Position	position = {DT_NOBEGIN, NULL};
+	int			nkeys = next_keys(backfill, keys, &position);
+
+	if (nkeys > 0)
+	{
+		Source	   *source = open_source(backfill->source_id);
+
+		work_batch(backfill, source, keys, nkeys);
+		/* What a later pass finds lies before the position already reached. */
+		if (!backfill->first_pass)
+			position.key = NULL;
+		write_position(source, &position, nkeys, false);
+		backfill->done += nkeys;
+		ereport(NOTICE,
+				(errmsg("backfill of %s: %lld of %lld purchases", backfill->name,
+						(long long) backfill->done, (long long) backfill->listed)));
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(batch_context);
+	return nkeys > 0;
+}
+
+/* Start the list anew. */
+static void
+begin_pass(Backfill *backfill)
+{
+	tuplestore_clear(backfill->keys);
+	make_list(backfill);
+}
+
+/*
+ * Passes over one source until nothing is left: the first takes all rows past
+ * the position of an earlier run, the next ones what has slipped through it (a
+ * row whose key changed meanwhile).  False when a transaction around us lets
+ * no further batch be committed.
+ */
+static bool
+backfill_source(Backfill *backfill)
+{
+	Source	   *source;
+	Position	nowhere = {DT_NOBEGIN, NULL};
+	int64		posted;
+
+	backfill->first_pass = true;
+	do
+	{
+		posted = backfill->posted;
+		begin_pass(backfill);
+		while (next_batch(backfill))
+			if (!batches_next(backfill->batches) && backfill->done < backfill->listed)
+				return false;
+		if (!backfill->first_pass && backfill->posted == posted)
+			break;
+		backfill->first_pass = false;
+	} while (true);
+	source = open_source(backfill->source_id);
+	write_position(source, &nowhere, 0, true);
+	ereport(NOTICE,
+			(errmsg("backfill of %s is complete", backfill->name),
+			 backfill->deferred == 0 ? 0
+			 : errdetail("%lld purchases were deferred.", (long long) backfill->deferred)));
+	return true;
+}
+
+/* backfill(source, batch_size, program) */
+Datum
+loyalty_backfill(PG_FUNCTION_ARGS)
+{
+	int			batch_size = batch_size_argument(fcinfo, 1, 10000);
+	Config	   *config;
+	List	   *sources;
+	Batches		batches;
+	ListCell   *cell;
+	MemoryContext caller = CurrentMemoryContext;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("source must not be null")));
+	batches_begin(fcinfo, &batches);
+
+	config = config_get();
+	sources = source_find(config, PG_GETARG_TEXT_PP(0),
+						  PG_ARGISNULL(2) ? NULL : config_program(config, PG_GETARG_TEXT_PP(2)));
+	foreach(cell, sources)
+		check_rights(source_get(config, lfirst_int(cell), InvalidOid));
+
+	foreach(cell, sources)
+	{
+		Backfill	backfill;
+		bool		finished;
+
+		memset(&backfill, 0, sizeof(backfill));
+		backfill.source_id = lfirst_int(cell);
+		backfill.name = pstrdup(source_get(config_get(), backfill.source_id, InvalidOid)->name);
+		backfill.batch_size = batch_size;
+		backfill.batches = &batches;
+		backfill.desc = list_row_type();
+		backfill.keys = tuplestore_begin_heap(false, true, work_mem);
+		backfill.slot = MakeSingleTupleTableSlot(backfill.desc, &TTSOpsMinimalTuple);
+		finished = backfill_source(&backfill);
+		ExecDropSingleTupleTableSlot(backfill.slot);
+		tuplestore_end(backfill.keys);
+		if (!finished || (lnext(sources, cell) != NULL && !batches_next(&batches)))
+			break;
+	}
+	batches_end(&batches);
+	MemoryContextSwitchTo(caller);
+	PG_RETURN_VOID();
+}
