@@ -1,0 +1,80 @@
+-- A file of real purchases: a plain table, attached and backfilled.
+--
+-- Before this, scripts/demo.sh loaded the file into "raw", all text; the
+-- variables customer, amount, time and id name its columns there (id may be
+-- empty).
+
+SELECT :'id' <> '' AS has_id \gset
+
+\if :has_id
+CREATE TABLE orders (
+	order_id text PRIMARY KEY,
+	customer_id text,
+	total numeric NOT NULL,
+	created_at timestamptz NOT NULL
+);
+INSERT INTO orders
+SELECT :"id", nullif(:"customer", ''), :"amount"::numeric, :"time"::timestamptz FROM raw;
+\else
+CREATE TABLE orders (
+	order_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	customer_id text,
+	total numeric NOT NULL,
+	created_at timestamptz NOT NULL
+);
+INSERT INTO orders (customer_id, total, created_at)
+SELECT nullif(:"customer", ''), :"amount"::numeric, :"time"::timestamptz FROM raw;
+\endif
+
+DROP TABLE raw;
+ANALYZE orders;
+
+SELECT count(*) AS purchases, count(DISTINCT customer_id) AS customers, sum(total) AS amount,
+       min(created_at)::date AS first, max(created_at)::date AS last
+FROM orders;
+
+CREATE EXTENSION loyalty;
+
+INSERT INTO loyalty.program (name, expiry, time_zone) VALUES ('demo', '12 months end of month', 'UTC');
+INSERT INTO loyalty.rule (program, name, award) VALUES ('demo', 'base', '1 per 1');
+
+\echo '# 1 point per whole unit of money, good for 12 months and then to the end of the month'
+\echo '# backfilling the ledger from the table'
+SELECT loyalty.attach('orders', member => 'customer_id', amount => 'total', at => 'created_at') \g /dev/null
+CALL loyalty.backfill('orders', 5000);
+
+SELECT coalesce(nullif(:'as_of', '')::date,
+                (date_trunc('month', max(created_at)) + interval '1 month')::date) AS as_of
+FROM orders \gset
+
+\echo
+\echo '# the program as of' :as_of
+SELECT coalesce(sum(points) FILTER (WHERE kind = 'earn'), 0) AS issued,
+       coalesce(-sum(points) FILTER (WHERE kind = 'clawback'), 0) AS taken_back,
+       loyalty.expired(sum(lots), :'as_of') AS expired,
+       loyalty.available(sum(lots), :'as_of') AS outstanding
+FROM loyalty.entry
+WHERE occurred_at < :'as_of';
+
+\echo '# the ten who earned most'
+CREATE TEMPORARY TABLE top AS
+SELECT m.ref AS member, count(*) AS entries, sum(e.points) AS earned
+FROM loyalty.entry e
+JOIN loyalty.member m USING (member_id)
+WHERE e.occurred_at < :'as_of'
+GROUP BY m.ref
+ORDER BY earned DESC, m.ref
+LIMIT 10;
+
+SELECT t.*, b.available, b.next_expiry, b.next_expiry_points
+FROM top t
+CROSS JOIN LATERAL loyalty.balance(t.member, :'as_of'::timestamptz) b
+ORDER BY t.earned DESC, t.member;
+
+SELECT member FROM top ORDER BY earned DESC, member OFFSET 9 LIMIT 1 \gset
+
+\echo '# the statement of member' :member
+SELECT * FROM loyalty.statement(:'member', until => :'as_of'::timestamptz);
+
+\echo '# what loyalty.verify() finds wrong'
+SELECT count(*) AS violations FROM loyalty.verify();

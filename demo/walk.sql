@@ -1,0 +1,102 @@
+-- ---------------------------------------------------------------------------
+-- The shop has kept its orders in PostgreSQL for two years.
+-- ---------------------------------------------------------------------------
+
+SELECT count(*) AS orders, count(DISTINCT customer_id) AS customers,
+       min(created_at)::date AS first, max(created_at)::date AS last
+FROM orders;
+
+-- ---------------------------------------------------------------------------
+-- Now it gets a program: a point for every dollar, good for a year and then
+-- to the end of that month. Programs and rules are rows.
+-- ---------------------------------------------------------------------------
+
+CREATE EXTENSION loyalty;
+
+INSERT INTO loyalty.program (name, currency, expiry, time_zone)
+VALUES ('beans', 'USD', '12 months end of month', 'UTC');
+
+INSERT INTO loyalty.rule (program, name, award)
+VALUES ('beans', 'base', '1 per 1');
+
+-- The shop's own table says what a purchase is; nothing about it changes.
+
+SELECT loyalty.attach('orders', member => 'customer_id', amount => 'total',
+                      at => 'created_at', counts => $$status = 'paid'$$);
+
+-- Two years of history earn too, in committed batches.
+
+CALL loyalty.backfill('orders', 1000);
+
+SELECT * FROM loyalty.balance('42');
+
+-- ---------------------------------------------------------------------------
+-- An order earns in its own transaction: before it commits, and only if it does.
+-- ---------------------------------------------------------------------------
+
+BEGIN;
+INSERT INTO orders (order_id, customer_id, total) VALUES (900001, 42, 37.90);
+SELECT available FROM loyalty.balance('42');
+ROLLBACK;
+
+SELECT available FROM loyalty.balance('42');
+
+-- The same order again, and this time it stays: 37 points.
+
+INSERT INTO orders (order_id, customer_id, total) VALUES (900001, 42, 37.90);
+SELECT available FROM loyalty.balance('42');
+
+-- ---------------------------------------------------------------------------
+-- The ledger follows the rows. An order that is not paid yet earns nothing ...
+-- ---------------------------------------------------------------------------
+
+INSERT INTO orders (order_id, customer_id, total, status) VALUES (900002, 42, 80, 'pending');
+SELECT available FROM loyalty.balance('42');
+
+-- ... until it is paid: 80 points.
+
+UPDATE orders SET status = 'paid' WHERE order_id = 900002;
+SELECT available FROM loyalty.balance('42');
+
+-- Part of it comes back: 25.50 of the 80 are refunded, 54 points remain of it.
+
+UPDATE orders SET total = 54.50 WHERE order_id = 900002;
+SELECT available FROM loyalty.balance('42');
+
+-- Then the rest is cancelled, and the first order deleted: as if nothing had been.
+
+UPDATE orders SET status = 'cancelled' WHERE order_id = 900002;
+DELETE FROM orders WHERE order_id = 900001;
+SELECT available FROM loyalty.balance('42');
+
+-- A goodwill gesture. With a key, it can be sent twice and counts once.
+
+SELECT * FROM loyalty.adjust('42', 100, reason => 'sorry for the wait', key => 'ticket-7');
+SELECT * FROM loyalty.adjust('42', 100, reason => 'sorry for the wait', key => 'ticket-7');
+
+-- ---------------------------------------------------------------------------
+-- Every point can be explained.
+-- ---------------------------------------------------------------------------
+
+SELECT * FROM loyalty.balance('42');
+
+-- What happened within the last hour:
+
+SELECT * FROM loyalty.statement('42', since => now() - interval '1 hour');
+
+-- What he can spend, and until when:
+
+SELECT * FROM loyalty.lots('42');
+
+-- What the shop owes, by the month in which it expires:
+
+SELECT * FROM loyalty.liability;
+
+-- Time does its work without a job; maintenance only writes it down.
+
+CALL loyalty.maintain();
+
+-- And the proof: every balance is the sum of its entries, every purchase has
+-- earned what its row says, no entry was touched. No row means sound.
+
+SELECT * FROM loyalty.verify();
