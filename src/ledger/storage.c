@@ -195,15 +195,19 @@ store_snapshot(void)
 	return RegisterSnapshot(GetLatestSnapshot());
 }
 
-/* Start an index scan with nkeys keys. */
-static IndexScanDesc
-begin_scan(StoreTable *table, Snapshot snapshot, int nkeys)
+/* Start an index scan with nkeys keys, and make the slot for what it finds; they outlive the caller's context. */
+static void
+begin_scan(Store *store, StoreTable *table, int nkeys, IndexScanDesc *scan, TupleTableSlot **slot)
 {
+	MemoryContext caller = MemoryContextSwitchTo(store->context);
+
+	*scan = index_beginscan(table->rel, table->index, store->snapshot,
 #if PG_VERSION_NUM >= 180000
-	return index_beginscan(table->rel, table->index, snapshot, NULL, nkeys, 0);
-#else
-	return index_beginscan(table->rel, table->index, snapshot, nkeys, 0);
+							NULL,
 #endif
+							nkeys, 0);
+	*slot = table_slot_create(table->rel, NULL);
+	MemoryContextSwitchTo(caller);
 }
 
 void
@@ -251,10 +255,7 @@ fetch_member(Store *store, int64 member_id)
 	ScanKeyData key;
 
 	if (store->member_scan == NULL)
-	{
-		store->member_scan = begin_scan(&store->member, store->snapshot, 1);
-		store->member_slot = table_slot_create(store->member.rel, NULL);
-	}
+		begin_scan(store, &store->member, 1, &store->member_scan, &store->member_slot);
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(member_id));
 	index_rescan(store->member_scan, &key, 1, NULL, 0);
 	return index_getnext_slot(store->member_scan, ForwardScanDirection, store->member_slot);
@@ -425,8 +426,7 @@ store_visit_entries(Store *store, int64 member_id, int32 source_id,
 	if (store->entry_scan == NULL || store->entry_scan->numberOfKeys != nkeys)
 	{
 		end_scan(&store->entry_scan, &store->entry_slot);
-		store->entry_scan = begin_scan(&store->entry, store->snapshot, nkeys);
-		store->entry_slot = table_slot_create(store->entry.rel, NULL);
+		begin_scan(store, &store->entry, nkeys, &store->entry_scan, &store->entry_slot);
 	}
 	index_rescan(store->entry_scan, keys, nkeys, NULL, 0);
 	while (index_getnext_slot(store->entry_scan, ForwardScanDirection, store->entry_slot))

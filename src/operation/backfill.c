@@ -515,11 +515,13 @@ next_batch(Backfill *backfill)
 	return nkeys > 0;
 }
 
-/* Start the list anew. */
+/* Start the list anew: a tuplestore is filled by the transaction that made it. */
 static void
 begin_pass(Backfill *backfill)
 {
-	tuplestore_clear(backfill->keys);
+	if (backfill->keys != NULL)
+		tuplestore_end(backfill->keys);
+	backfill->keys = tuplestore_begin_heap(false, true, work_mem);
 	make_list(backfill);
 }
 
@@ -591,7 +593,6 @@ loyalty_backfill(PG_FUNCTION_ARGS)
 		backfill.batch_size = batch_size;
 		backfill.batches = &batches;
 		backfill.desc = list_row_type();
-		backfill.keys = tuplestore_begin_heap(false, true, work_mem);
 		backfill.slot = MakeSingleTupleTableSlot(backfill.desc, &TTSOpsMinimalTuple);
 		finished = backfill_source(&backfill);
 		ExecDropSingleTupleTableSlot(backfill.slot);
