@@ -51,17 +51,19 @@ FROM orders \gset
 \echo '# the program as of' :as_of
 SELECT coalesce(sum(points) FILTER (WHERE kind = 'earn'), 0) AS issued,
        coalesce(-sum(points) FILTER (WHERE kind = 'clawback'), 0) AS taken_back,
-       loyalty.expired(sum(lots), :'as_of') AS expired,
-       loyalty.available(sum(lots), :'as_of') AS outstanding
+       -- what the ledger has written down as expired, and what it has yet to write down
+       coalesce(-sum(points) FILTER (WHERE kind = 'expire'), 0)
+           + loyalty.expired(loyalty.sum(lots), :'as_of') AS expired,
+       loyalty.available(loyalty.sum(lots), :'as_of') AS outstanding
 FROM loyalty.entry
-WHERE occurred_at < :'as_of';
+WHERE occurred_at <= :'as_of';
 
 \echo '# the ten who earned most'
 CREATE TEMPORARY TABLE top AS
-SELECT m.ref AS member, count(*) AS entries, sum(e.points) AS earned
+SELECT m.ref AS member, count(*) AS purchases, sum(e.points) AS earned
 FROM loyalty.entry e
 JOIN loyalty.member m USING (member_id)
-WHERE e.occurred_at < :'as_of'
+WHERE e.kind = 'earn' AND e.occurred_at < :'as_of'
 GROUP BY m.ref
 ORDER BY earned DESC, m.ref
 LIMIT 10;

@@ -16,6 +16,7 @@
 #include "access/genam.h"
 #include "access/heapam.h"
 #include "access/stratnum.h"
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -335,9 +336,19 @@ store_lock_member(Store *store, int64 member_id, MemberRow *row)
 	TM_FailureData failure;
 	TM_Result	result;
 	ItemPointerData tid;
+	Datum		xmin;
+	bool		isnull;
 
 	if (!fetch_member(store, member_id))
 		return false;
+
+	/* A row that this transaction wrote is locked already. */
+	xmin = slot_getsysattr(store->member_slot, MinTransactionIdAttributeNumber, &isnull);
+	if (!isnull && TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin)))
+	{
+		unpack_member(store, row);
+		return true;
+	}
 
 	tid = store->member_slot->tts_tid;
 	result = table_tuple_lock(store->member.rel, &tid,
