@@ -2,14 +2,10 @@
 -- program: what a loyalty program promises, one row each
 --
 
-CREATE SEQUENCE loyalty.program_id_seq AS integer;
-SELECT pg_catalog.pg_extension_config_dump('loyalty.program_id_seq', '');
-COMMENT ON SEQUENCE loyalty.program_id_seq IS 'numbers for program.program_id';
-
 CREATE TABLE loyalty.program (
 	name text COLLATE "C" CONSTRAINT program_pkey PRIMARY KEY
 		CONSTRAINT program_name_check CHECK (name <> ''),
-	program_id integer NOT NULL DEFAULT pg_catalog.nextval('loyalty.program_id_seq')
+	program_id integer NOT NULL GENERATED ALWAYS AS IDENTITY
 		CONSTRAINT program_program_id_key UNIQUE,
 	currency text,
 	time_zone text NOT NULL DEFAULT 'UTC',
@@ -25,6 +21,8 @@ CREATE TABLE loyalty.program (
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.program', '');
+SELECT pg_catalog.pg_extension_config_dump('loyalty.program_program_id_seq', '');
+COMMENT ON SEQUENCE loyalty.program_program_id_seq IS 'numbers for program.program_id';
 
 COMMENT ON TABLE loyalty.program IS 'loyalty programs; edited with INSERT and UPDATE';
 COMMENT ON COLUMN loyalty.program.name IS 'what everything else calls the program; fixed once it is inserted';

@@ -2,12 +2,9 @@
 -- rule: what earns points, one row each
 --
 
-CREATE SEQUENCE loyalty.rule_id_seq AS integer;
-SELECT pg_catalog.pg_extension_config_dump('loyalty.rule_id_seq', '');
-COMMENT ON SEQUENCE loyalty.rule_id_seq IS 'numbers for rule.rule_id';
-
+-- Always numbered by the sequence: see guard_order below.
 CREATE TABLE loyalty.rule (
-	rule_id integer DEFAULT pg_catalog.nextval('loyalty.rule_id_seq')
+	rule_id integer GENERATED ALWAYS AS IDENTITY
 		CONSTRAINT rule_pkey PRIMARY KEY
 		CONSTRAINT rule_rule_id_check CHECK (rule_id > 0),
 	program text COLLATE "C" NOT NULL,
@@ -23,6 +20,8 @@ CREATE TABLE loyalty.rule (
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.rule', '');
+SELECT pg_catalog.pg_extension_config_dump('loyalty.rule_rule_id_seq', '');
+COMMENT ON SEQUENCE loyalty.rule_rule_id_seq IS 'numbers for rule.rule_id';
 
 COMMENT ON TABLE loyalty.rule IS 'earning rules; once committed a rule changes only in its name and the end of its active range';
 COMMENT ON COLUMN loyalty.rule.rule_id IS 'number of the rule; entries name it';

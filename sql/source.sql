@@ -2,12 +2,8 @@
 -- source: where purchases come from
 --
 
-CREATE SEQUENCE loyalty.source_id_seq AS integer;
-SELECT pg_catalog.pg_extension_config_dump('loyalty.source_id_seq', '');
-COMMENT ON SEQUENCE loyalty.source_id_seq IS 'numbers for source.source_id';
-
 CREATE TABLE loyalty.source (
-	source_id integer DEFAULT pg_catalog.nextval('loyalty.source_id_seq')
+	source_id integer GENERATED ALWAYS AS IDENTITY
 		CONSTRAINT source_pkey PRIMARY KEY
 		CONSTRAINT source_source_id_check CHECK (source_id > 0),
 	program text COLLATE "C" NOT NULL,
@@ -37,6 +33,8 @@ CREATE TABLE loyalty.source (
 	backfill_finished_at timestamptz
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.source', '');
+SELECT pg_catalog.pg_extension_config_dump('loyalty.source_source_id_seq', '');
+COMMENT ON SEQUENCE loyalty.source_source_id_seq IS 'numbers for source.source_id';
 
 COMMENT ON TABLE loyalty.source IS 'tables whose rows are purchases, and how to read them; written by attach, detach and backfill';
 COMMENT ON COLUMN loyalty.source.source_id IS 'number of the source; entries name it';

@@ -42,17 +42,28 @@ _PG_init(void)
 	trigger_init();
 }
 
-/* Take on the rights of user_id and a safe search_path. */
-void
-engine_enter(EngineScope *scope, Oid user_id)
+/* Take on rights and a safe search_path. */
+static void
+enter(EngineScope *scope, Oid user_id, int sec_context)
 {
 	GetUserIdAndSecContext(&scope->user_id, &scope->sec_context);
-	SetUserIdAndSecContext(user_id,
-						   scope->sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(user_id, scope->sec_context | sec_context);
 	scope->guc_level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+void
+engine_enter(EngineScope *scope, Oid user_id)
+{
+	enter(scope, user_id, SECURITY_LOCAL_USERID_CHANGE);
+}
+
+void
+owner_enter(EngineScope *scope, Oid user_id)
+{
+	enter(scope, user_id, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 }
 
 /* Give back what engine_enter took. */

@@ -32,6 +32,9 @@ typedef struct EngineScope
 extern void engine_enter(EngineScope *scope, Oid user_id);
 extern void engine_leave(EngineScope *scope);
 
+/* The same with the rights of a table's owner, whose functions may run: a security-restricted operation. */
+extern void owner_enter(EngineScope *scope, Oid user_id);
+
 /* Start the result of a set-returning function: a tuplestore and its row type. */
 extern Tuplestorestate *result_begin(FunctionCallInfo fcinfo, TupleDesc *desc);
 

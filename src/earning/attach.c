@@ -412,7 +412,7 @@ loyalty_attach(PG_FUNCTION_ARGS)
 		texts[field] = exprs[field] == NIL ? NULL : deparse(rel, exprs[field]);
 	engine_leave(&scope);
 
-	engine_enter(&scope, rel->rd_rel->relowner);
+	owner_enter(&scope, rel->rd_rel->relowner);
 	check_key(rel, exprs[FIELD_KEY], texts[FIELD_KEY]);
 	engine_leave(&scope);
 

@@ -143,7 +143,7 @@ current_row(Source *source, const text *key, bool lock, TimestampTz now, SourceR
 	char	   *sql;
 	int			i;
 
-	engine_enter(&scope, source->owner);
+	owner_enter(&scope, source->owner);
 	SPI_connect();
 	sql = psprintf("SELECT %s FROM %s WHERE %s%s", current_select_list(source),
 				   current_relation_name(source), current_key_condition(source, "$%d", types), lock ? " FOR SHARE" : "");

@@ -23,7 +23,7 @@ extern void current_read_tuple(Source *source, HeapTuple tuple, TupleDesc desc, 
  * Parts of SQL over the attached table: its name, its columns in their places,
  * and the condition that each key part equals "right" (a format that takes the
  * number of the part, for instance "$%d"); "types" receives the parts' types.
- * To be used within engine_enter(source->owner).
+ * To be used within owner_enter(source->owner).
  */
 extern char *current_relation_name(Source *source);
 extern char *current_select_list(Source *source);

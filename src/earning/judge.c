@@ -202,3 +202,23 @@ judge_steps(const Program *program, const RuleSet *rules, PurchaseLedger *ledger
 	pfree(given);
 	return nsteps;
 }
+
+void
+judge_begin(PurchaseLedger *ledger)
+{
+	memset(ledger, 0, sizeof(*ledger));
+	ledger->earns = true;
+}
+
+void
+judge_add(PurchaseLedger *ledger, const EntryRow *entry)
+{
+	JsonbValue *shortfall = context_field(entry->context, "shortfall");
+
+	/* Who proves the ledger trusts nothing in it. */
+	if (shortfall != NULL && shortfall->type != jbvNumeric)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("shortfall is not a number")));
+	read_entry(entry, ledger);
+}

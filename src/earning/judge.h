@@ -48,6 +48,10 @@ typedef struct Step
 extern void judge_read(Store *store, int64 member_id, int32 source_id, const text *key,
 					   PurchaseLedger *ledger);
 
+/* The same for who reads the entries himself, in order of rule and revision. */
+extern void judge_begin(PurchaseLedger *ledger);
+extern void judge_add(PurchaseLedger *ledger, const EntryRow *entry);
+
 /* Whether there are any. */
 extern bool judge_has_entries(Store *store, int64 member_id, int32 source_id, const text *key);
 

@@ -304,7 +304,7 @@ compile_source(Source *source)
 	MemoryContext caller = MemoryContextSwitchTo(source->config->context);
 	EngineScope scope;
 
-	engine_enter(&scope, source->owner);
+	owner_enter(&scope, source->owner);
 	source->econtext = CreateStandaloneExprContext();
 	compile_keys(source);
 	if (source->fail)
