@@ -37,7 +37,7 @@ COMMENT ON COLUMN loyalty.entry.program_id IS 'the program';
 COMMENT ON COLUMN loyalty.entry.rule_id IS 'the rule that gave the points; 0: none';
 COMMENT ON COLUMN loyalty.entry.source_id IS 'where the purchase comes from; 0: an act through a function';
 COMMENT ON COLUMN loyalty.entry.revision IS 'number of the posting of this purchase, from 1';
-COMMENT ON COLUMN loyalty.entry.rule_horizon IS 'the purchase is judged by rules up to this number: those there were when it first counted';
+COMMENT ON COLUMN loyalty.entry.rule_horizon IS 'the purchase is judged by rules up to this number, as they were then: those there were when it first counted';
 COMMENT ON COLUMN loyalty.entry.kind IS 'earn, clawback, redeem, refund, hold, release, expire, adjust, transfer or import';
 COMMENT ON COLUMN loyalty.entry.source_key IS 'key of the purchase in its source; of an act its idempotency key or # and the seq';
 COMMENT ON COLUMN loyalty.entry.lots IS 'what was added to the member''s purse, by life span';

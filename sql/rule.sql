@@ -35,6 +35,22 @@ COMMENT ON COLUMN loyalty.rule.expiry IS 'life span of the points, in place of t
 COMMENT ON COLUMN loyalty.rule.pending IS 'whole days before the points can be spent, in place of the program''s';
 COMMENT ON COLUMN loyalty.rule.created_at IS 'when the rule was written';
 
+-- A purchase keeps being judged by the end that a rule had when the purchase
+-- first counted; so each end that was replaced is kept, with a number from the
+-- rules' own sequence that tells which purchases came before.
+CREATE TABLE loyalty.rule_change (
+	version integer CONSTRAINT rule_change_pkey PRIMARY KEY,
+	rule_id integer NOT NULL,
+	until timestamptz NOT NULL,
+	until_inclusive boolean NOT NULL
+);
+SELECT pg_catalog.pg_extension_config_dump('loyalty.rule_change', '');
+COMMENT ON TABLE loyalty.rule_change IS 'ends of rules that were replaced; written only by the engine';
+COMMENT ON COLUMN loyalty.rule_change.version IS 'purchases with a smaller rule_horizon are judged by this end';
+COMMENT ON COLUMN loyalty.rule_change.rule_id IS 'the rule';
+COMMENT ON COLUMN loyalty.rule_change.until IS 'the end that it had; infinity: none';
+COMMENT ON COLUMN loyalty.rule_change.until_inclusive IS 'whether the rule was still active at that very time';
+
 CREATE FUNCTION loyalty.rule_guard() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'loyalty_rule_guard' LANGUAGE C;
 COMMENT ON FUNCTION loyalty.rule_guard() IS 'refuses rules that make no sense and changes to rules that have been in force';
@@ -47,6 +63,9 @@ COMMENT ON TRIGGER guard ON loyalty.rule IS 'refuses rules that make no sense an
 CREATE TRIGGER guard_order BEFORE INSERT OR UPDATE OR TRUNCATE ON loyalty.rule
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.rule_guard();
 COMMENT ON TRIGGER guard_order ON loyalty.rule IS 'lets one transaction at a time write rules, so that their numbers become visible in order';
+CREATE TRIGGER guard_name AFTER INSERT OR UPDATE ON loyalty.rule
+	FOR EACH ROW EXECUTE FUNCTION loyalty.rule_guard();
+COMMENT ON TRIGGER guard_name ON loyalty.rule IS 'keeps rules of a program apart by name';
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON loyalty.rule
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.config_changed();
 COMMENT ON TRIGGER changed ON loyalty.rule IS 'makes every session read rules again';

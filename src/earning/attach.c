@@ -168,16 +168,27 @@ key_has(List *exprs, Node *wanted)
 static bool
 is_partition_column(Relation rel, AttrNumber attnum)
 {
-	PartitionKey key;
-	int			i;
+	const char *name = NameStr(TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attname);
+	bool		found = false;
+	ListCell   *cell;
 
 	if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		return false;
-	key = RelationGetPartitionKey(rel);
-	for (i = 0; i < key->partnatts; i++)
-		if (key->partattrs[i] == attnum)
-			return true;
-	return false;
+	foreach(cell, partitions_of(RelationGetRelid(rel)))
+	{
+		Relation	part = relation_open(lfirst_oid(cell), AccessShareLock);
+		PartitionKey key = part->rd_rel->relkind == RELKIND_PARTITIONED_TABLE
+			? RelationGetPartitionKey(part) : NULL;
+		int			i;
+
+		/* By name: a partition may have its columns in another order. */
+		for (i = 0; key != NULL && i < key->partnatts; i++)
+			if (key->partattrs[i] != 0 &&
+				strcmp(get_attname(RelationGetRelid(part), key->partattrs[i], false), name) == 0)
+				found = true;
+		relation_close(part, NoLock);
+	}
+	return found;
 }
 
 /*
@@ -442,8 +453,7 @@ loyalty_detach(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("source must not be null")));
 	sources = source_find(config, PG_GETARG_TEXT_PP(0),
-						  PG_ARGISNULL(1) && (loyalty_default_program == NULL || loyalty_default_program[0] == '\0')
-						  ? NULL : config_program(config, PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1)));
+						  config_program_if_named(config, PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1)));
 	if (list_length(sources) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_UNKNOWN_SOURCE),

@@ -57,7 +57,7 @@ deferred_write(Source *source, const text *key, const int64 *member_ids, int nme
 							  " member_ids = ARRAY(SELECT pg_catalog.unnest(d.member_ids)"
 							  " UNION SELECT pg_catalog.unnest($4) ORDER BY 1),"
 							  " error_code = $5, message = $6, detail = $7, hint = $8,"
-							  " attempts = d.attempts + 1, tried_at = pg_catalog.now()",
+							  " attempts = d.attempts + 1, tried_at = pg_catalog.clock_timestamp()",
 							  8, types, values, nulls, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not defer a purchase");
 	SPI_finish();
@@ -92,102 +92,18 @@ deferred_has(Source *source, const text *key)
 /* One purchase that is tried again. */
 typedef struct Retry
 {
-	Config	   *config;
-	int32		source_id;
 	text	   *key;
 	int			nmembers;
-	int64	   *member_ids;
+	int64	   *member_ids;		/* who may have entries of it */
+	bool		locked;			/* its line in the list is ours */
+	bool		present;
+	SourceRow	row;
 	Source	   *source;
 } Retry;
 
-/* Reconcile it from its row as it is now, raising whatever is wrong. */
-static void
-retry_purchase(void *arg)
-{
-	Retry	   *retry = arg;
-	Source	   *source = retry->source;
-	TimestampTz now = GetCurrentTransactionStartTimestamp();
-	PurchasePile *pile = purchase_pile_begin();
-	ReconcileResult result;
-	SourceRow	row;
-	Purchase	purchase;
-	bool		fail = source->fail;
-	int			i;
-
-	source_ready(source);
-	memset(&row, 0, sizeof(row));
-	memset(&purchase, 0, sizeof(purchase));
-	purchase.key = retry->key;
-	for (i = 0; i < retry->nmembers; i++)
-	{
-		purchase.member_id = retry->member_ids[i];
-		purchase_pile_put(pile, &purchase);
-	}
-	if (current_row(source, retry->key, true, now, &row) && row.ref != NULL)
-	{
-		purchase.member_id = member_resolve(retry->config, source->program, row.ref);
-		purchase.ref = row.ref;
-		purchase.counts = row.counts;
-		purchase.at = row.at;
-		purchase.amount = row.amount;
-		purchase.quantity = row.quantity;
-		purchase_pile_put(pile, &purchase);
-	}
-	purchase_pile_sort(pile);
-
-	source->fail = true;
-	PG_TRY();
-	{
-		reconcile(source, pile, true, &result);
-	}
-	PG_FINALLY();
-	{
-		source->fail = fail;
-	}
-	PG_END_TRY();
-	purchase_pile_end(pile);
-}
-
-/* Record how a retry ended: gone from the list, or tried once more in vain. */
-static void
-record_outcome(const Retry *retry, const ErrorData *error)
-{
-	Oid			types[6] = {INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
-	Datum		values[6] = {Int32GetDatum(retry->source_id), PointerGetDatum(retry->key)};
-	char		nulls[6] = {' ', ' ', ' ', ' ', 'n', 'n'};
-	EngineScope scope;
-
-	engine_enter(&scope, retry->config->owner);
-	SPI_connect();
-	if (error == NULL)
-		SPI_execute_with_args("DELETE FROM loyalty.deferred WHERE source_id = $1 AND source_key = $2",
-							  2, types, values, NULL, false, 0);
-	else
-	{
-		values[2] = CStringGetTextDatum(unpack_sql_state(error->sqlerrcode));
-		values[3] = CStringGetTextDatum(error->message);
-		if (error->detail != NULL)
-		{
-			values[4] = CStringGetTextDatum(error->detail);
-			nulls[4] = ' ';
-		}
-		if (error->hint != NULL)
-		{
-			values[5] = CStringGetTextDatum(error->hint);
-			nulls[5] = ' ';
-		}
-		SPI_execute_with_args("UPDATE loyalty.deferred SET error_code = $3, message = $4, detail = $5, hint = $6,"
-							  " attempts = attempts + 1, tried_at = pg_catalog.clock_timestamp()"
-							  " WHERE source_id = $1 AND source_key = $2",
-							  6, types, values, nulls, false, 0);
-	}
-	SPI_finish();
-	engine_leave(&scope);
-}
-
-/* The next purchases to try, locked against other runs. */
+/* The lines of one source that are to be tried: the first that has any. */
 static List *
-next_retries(Config *config, const Program *program, TimestampTz before, int limit)
+next_retries(Config *config, const Program *program, TimestampTz before, int limit, int32 *source_id)
 {
 	Oid			types[3] = {INT4OID, TIMESTAMPTZOID, INT8OID};
 	Datum		values[3] = {(Datum) 0, TimestampTzGetDatum(before), Int64GetDatum(limit)};
@@ -205,8 +121,9 @@ next_retries(Config *config, const Program *program, TimestampTz before, int lim
 	engine_enter(&scope, config->owner);
 	SPI_connect();
 	SPI_execute_with_args("SELECT source_id, source_key, member_ids FROM loyalty.deferred"
-						  " WHERE ($1 IS NULL OR program_id = $1) AND tried_at < $2"
-						  " ORDER BY source_id, source_key LIMIT $3 FOR UPDATE SKIP LOCKED",
+						  " WHERE source_id = (SELECT pg_catalog.min(d.source_id) FROM loyalty.deferred d"
+						  " WHERE ($1 IS NULL OR d.program_id = $1) AND d.tried_at < $2)"
+						  " AND tried_at < $2 ORDER BY source_key LIMIT $3",
 						  3, types, values, nulls, false, 0);
 	for (i = 0; i < SPI_processed; i++)
 	{
@@ -218,8 +135,7 @@ next_retries(Config *config, const Program *program, TimestampTz before, int lim
 		bool		isnull;
 		int			j;
 
-		retry->config = config;
-		retry->source_id = DatumGetInt32(SPI_getbinval(row, desc, 1, &isnull));
+		*source_id = DatumGetInt32(SPI_getbinval(row, desc, 1, &isnull));
 		retry->key = DatumGetTextPCopy(SPI_getbinval(row, desc, 2, &isnull));
 		deconstruct_array(DatumGetArrayTypeP(SPI_getbinval(row, desc, 3, &isnull)),
 						  INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &ids, NULL, &retry->nmembers);
@@ -234,36 +150,162 @@ next_retries(Config *config, const Program *program, TimestampTz before, int lim
 	return retries;
 }
 
-/* The attached table of a source; InvalidOid when it is gone or detached. */
-static Source *
-retry_source(Config *config, int32 source_id)
+/* Take the purchase's line, unless another run has it. */
+static bool
+lock_line(Config *config, int32 source_id, const text *key)
 {
-	Source	   *source = source_get(config, source_id, InvalidOid);
+	Oid			types[2] = {INT4OID, TEXTOID};
+	Datum		values[2] = {Int32GetDatum(source_id), PointerGetDatum(key)};
+	EngineScope scope;
+	bool		locked;
 
-	if (source == NULL || !source->attached)
-		return NULL;
-	return source_get(config, source_id, source->root);
+	engine_enter(&scope, config->owner);
+	SPI_connect();
+	SPI_execute_with_args("SELECT FROM loyalty.deferred WHERE source_id = $1 AND source_key = $2"
+						  " FOR UPDATE SKIP LOCKED",
+						  2, types, values, NULL, false, 1);
+	locked = SPI_processed > 0;
+	SPI_finish();
+	engine_leave(&scope);
+	return locked;
 }
 
-int
-deferred_retry(Config *config, const Program *program, TimestampTz before, int limit, int64 *succeeded)
+/* Strike what went well off the list: the lines that were not written again since. */
+static int64
+strike_off(Config *config, int32 source_id, List *retries, TimestampTz since)
 {
-	List	   *retries = next_retries(config, program, before, limit);
+	Oid			types[3] = {INT4OID, TEXTARRAYOID, TIMESTAMPTZOID};
+	Datum		values[3];
+	Datum	   *keys = palloc(sizeof(Datum) * list_length(retries));
+	EngineScope scope;
+	int64		struck;
+	int			nkeys = 0;
 	ListCell   *cell;
 
 	foreach(cell, retries)
 	{
 		Retry	   *retry = lfirst(cell);
-		ErrorData  *error = NULL;
+
+		if (retry->locked)
+			keys[nkeys++] = PointerGetDatum(retry->key);
+	}
+	values[0] = Int32GetDatum(source_id);
+	values[1] = PointerGetDatum(construct_array(keys, nkeys, TEXTOID, -1, false, TYPALIGN_INT));
+	values[2] = TimestampTzGetDatum(since);
+
+	engine_enter(&scope, config->owner);
+	SPI_connect();
+	SPI_execute_with_args("DELETE FROM loyalty.deferred"
+						  " WHERE source_id = $1 AND source_key = ANY ($2) AND tried_at < $3",
+						  3, types, values, NULL, false, 0);
+	struck = (int64) SPI_processed;
+	SPI_finish();
+	engine_leave(&scope);
+	return struck;
+}
+
+/* Read and lock the purchase's row as it is now. */
+static void
+read_retry(void *arg)
+{
+	Retry	   *retry = arg;
+
+	source_ready(retry->source);
+	retry->present = current_row(retry->source, retry->key, true,
+								 GetCurrentTransactionStartTimestamp(), &retry->row) &&
+		retry->row.ref != NULL;
+}
+
+/* Put what the purchase is to be for everybody who may have entries of it. */
+static void
+put_retry(Config *config, PurchasePile *pile, const Retry *retry)
+{
+	Purchase	purchase;
+	int			i;
+
+	memset(&purchase, 0, sizeof(purchase));
+	purchase.key = retry->key;
+	for (i = 0; i < retry->nmembers; i++)
+	{
+		purchase.member_id = retry->member_ids[i];
+		purchase_pile_put(pile, &purchase);
+	}
+	if (retry->present)
+	{
+		purchase.member_id = member_resolve(config, retry->source->program, retry->row.ref);
+		purchase.ref = retry->row.ref;
+		purchase.counts = retry->row.counts;
+		purchase.at = retry->row.at;
+		purchase.amount = retry->row.amount;
+		purchase.quantity = retry->row.quantity;
+		purchase_pile_put(pile, &purchase);
+	}
+}
+
+/*
+ * Locks are taken in the order in which an order's own trigger takes them:
+ * rows of the table, lines of the list, members in order of member_id.
+ */
+static void
+retry_batch(Config *config, Source *source, List *retries)
+{
+	PurchasePile *pile = purchase_pile_begin();
+	ReconcileResult result;
+	bool		fail = source->fail;
+	ListCell   *cell;
+
+	foreach(cell, retries)
+	{
+		Retry	   *retry = lfirst(cell);
+		ErrorData  *error;
 
 		CHECK_FOR_INTERRUPTS();
-		retry->source = retry_source(config, retry->source_id);
-		/* Of a source that is gone nothing is left to earn. */
-		if (retry->source != NULL)
-			error = attempt(retry_purchase, retry);
-		record_outcome(retry, error);
-		if (error == NULL)
-			(*succeeded)++;
+		retry->source = source;
+		error = attempt(read_retry, retry);
+		retry->locked = lock_line(config, source->id.source_id, retry->key);
+		if (!retry->locked)
+			continue;
+		if (error != NULL)
+			deferred_write(source, retry->key, NULL, 0, error);
+		else
+			put_retry(config, pile, retry);
 	}
+	purchase_pile_sort(pile);
+
+	/* What fails again is written down again, whatever the source says of orders. */
+	source->fail = false;
+	PG_TRY();
+	{
+		reconcile(source, pile, true, &result);
+	}
+	PG_FINALLY();
+	{
+		source->fail = fail;
+	}
+	PG_END_TRY();
+	purchase_pile_end(pile);
+}
+
+int
+deferred_retry(Config *config, const Program *program, TimestampTz before, int limit, int64 *succeeded)
+{
+	TimestampTz since = GetCurrentTimestamp();
+	int32		source_id = 0;
+	List	   *retries = next_retries(config, program, before, limit, &source_id);
+	Source	   *source;
+	ListCell   *cell;
+
+	if (retries == NIL)
+		return 0;
+	source = source_get(config, source_id, InvalidOid);
+	if (source != NULL && source->attached)
+		retry_batch(config, source_get(config, source_id, source->root), retries);
+	else
+	{
+		/* Of a source that is gone nothing is left to earn. */
+		foreach(cell, retries)
+			((Retry *) lfirst(cell))->locked = true;
+	}
+	*succeeded += strike_off(config, source_id, retries, since);
 	return list_length(retries);
 }

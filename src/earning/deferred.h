@@ -14,7 +14,10 @@ extern void deferred_write(Source *source, const text *key, const int64 *member_
 /* Whether the purchase is written down. */
 extern bool deferred_has(Source *source, const text *key);
 
-/* Try up to "limit" purchases again, those not tried since "before"; returns how many were tried. */
+/*
+ * Try up to "limit" purchases of one source again, those not tried since
+ * "before"; returns how many were tried, 0 when none is left.
+ */
 extern int	deferred_retry(Config *config, const Program *program, TimestampTz before, int limit,
 						   int64 *succeeded);
 

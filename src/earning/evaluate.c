@@ -11,15 +11,28 @@
 
 /* Whether the rule existed for the purchase and was active at its time. */
 static bool
-rule_applies(const Rule *rule, const PurchaseFacts *facts)
+rule_applies(const RuleSet *rules, const Rule *rule, const PurchaseFacts *facts)
 {
+	TimestampTz until = rule->active_until;
+	bool		until_inclusive = rule->until_inclusive;
+	int			i;
+
+	/* The end that the rule had when the purchase was first judged. */
+	for (i = 0; i < rules->nformer; i++)
+		if (rules->former[i].rule_id == rule->rule_id && rules->former[i].version > facts->rule_horizon)
+		{
+			until = rules->former[i].until;
+			until_inclusive = rules->former[i].until_inclusive;
+			break;
+		}
+
 	if (rule->rule_id > facts->rule_horizon)
 		return false;
 	if (facts->at < rule->active_from ||
 		(facts->at == rule->active_from && !rule->from_inclusive && !TIMESTAMP_IS_NOBEGIN(rule->active_from)))
 		return false;
-	if (facts->at > rule->active_until ||
-		(facts->at == rule->active_until && !rule->until_inclusive && !TIMESTAMP_IS_NOEND(rule->active_until)))
+	if (facts->at > until ||
+		(facts->at == until && !until_inclusive && !TIMESTAMP_IS_NOEND(until)))
 		return false;
 	return true;
 }
@@ -108,7 +121,7 @@ evaluate_purchase(const Program *program, const RuleSet *rules,
 		const Rule *rule = &rules->rules[i];
 		Points		after;
 
-		if (!rule_applies(rule, facts))
+		if (!rule_applies(rules, rule, facts))
 			continue;
 		sum = rational_add(sum, contribution(rule, amount, quantity));
 		after = rational_round(sum, program->points_scale, program->rounding);

@@ -57,15 +57,23 @@ add_rule_ledger(PurchaseLedger *ledger, int32 rule_id)
 	memset(rule, 0, sizeof(*rule));
 	rule->rule_id = rule_id;
 	purse_init(&rule->given);
+	purse_init(&rule->lots);
 	return rule;
 }
 
-static void
-read_entry(const EntryRow *entry, void *arg)
+void
+judge_begin(PurchaseLedger *ledger)
 {
-	PurchaseLedger *ledger = arg;
+	memset(ledger, 0, sizeof(*ledger));
+	ledger->earns = true;
+}
+
+void
+judge_add(PurchaseLedger *ledger, const EntryRow *entry)
+{
 	RuleLedger *rule = rule_ledger(ledger, entry->rule_id);
 	JsonbValue *shortfall = context_field(entry->context, "shortfall");
+	Purse		lots;
 
 	if (rule == NULL)
 		rule = add_rule_ledger(ledger, entry->rule_id);
@@ -86,25 +94,31 @@ read_entry(const EntryRow *entry, void *arg)
 												  NumericGetDatum(entry->amount)));
 
 	/* Entries of a rule come in order of their revision: the last one's shortfall stands. */
+	if (shortfall != NULL && shortfall->type != jbvNumeric)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("shortfall of a purchase is not a number")));
 	rule->shortfall = shortfall == NULL ? 0 : points_from_numeric(shortfall->val.numeric);
 	rule->net = points_add(rule->net, entry->points);
+	purse_init(&lots);
+	purse_read(&lots, entry->lots);
+	purse_add(&rule->lots, &lots);
 	if (strcmp(entry->kind, KIND_CLAWBACK) == 0)
 		rule->clawed = points_sub(rule->clawed, entry->points);
-	else if (entry->points != 0)
-	{
-		Purse		lots;
-
-		purse_init(&lots);
-		purse_read(&lots, entry->lots);
+	else
 		purse_add(&rule->given, &lots);
-	}
+}
+
+static void
+read_entry(const EntryRow *entry, void *arg)
+{
+	judge_add((PurchaseLedger *) arg, entry);
 }
 
 void
 judge_read(Store *store, int64 member_id, int32 source_id, const text *key, PurchaseLedger *ledger)
 {
-	memset(ledger, 0, sizeof(*ledger));
-	ledger->earns = true;
+	judge_begin(ledger);
 	store_visit_entries(store, member_id, source_id, key, read_entry, ledger);
 }
 
@@ -201,24 +215,4 @@ judge_steps(const Program *program, const RuleSet *rules, PurchaseLedger *ledger
 	}
 	pfree(given);
 	return nsteps;
-}
-
-void
-judge_begin(PurchaseLedger *ledger)
-{
-	memset(ledger, 0, sizeof(*ledger));
-	ledger->earns = true;
-}
-
-void
-judge_add(PurchaseLedger *ledger, const EntryRow *entry)
-{
-	JsonbValue *shortfall = context_field(entry->context, "shortfall");
-
-	/* Who proves the ledger trusts nothing in it. */
-	if (shortfall != NULL && shortfall->type != jbvNumeric)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("shortfall is not a number")));
-	read_entry(entry, ledger);
 }

@@ -18,6 +18,7 @@ typedef struct RuleLedger
 	Points		shortfall;		/* part of net that a clawback could not take */
 	Points		clawed;			/* taken back in all */
 	Purse		given;			/* earned in all, by life span */
+	Purse		lots;			/* earned less clawed back, by life span */
 } RuleLedger;
 
 /* What the ledger says of a purchase of a member. */

@@ -13,6 +13,7 @@
 #include "commands/event_trigger.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
+#include "nodes/parsenodes.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -211,6 +212,35 @@ follow_partitions(void *arg)
 	engine_leave(&scope);
 }
 
+/*
+ * Whether the command makes a table a partition, or ends that.  Nothing else is
+ * our business: in a restore, constraints are added to partitioned tables after
+ * the sources have come, and before the dump's own CREATE TRIGGER.
+ */
+static bool
+changes_partitions(Node *command)
+{
+	ListCell   *cell;
+
+	if (IsA(command, CreateStmt))
+		return ((CreateStmt *) command)->partbound != NULL;
+	if (!IsA(command, AlterTableStmt))
+		return false;
+	foreach(cell, ((AlterTableStmt *) command)->cmds)
+	{
+		switch (lfirst_node(AlterTableCmd, cell)->subtype)
+		{
+			case AT_AttachPartition:
+			case AT_DetachPartition:
+			case AT_DetachPartitionFinalize:
+				return true;
+			default:
+				break;
+		}
+	}
+	return false;
+}
+
 /* Event trigger after CREATE TABLE and ALTER TABLE. */
 Datum
 loyalty_partitions_changed(PG_FUNCTION_ARGS)
@@ -223,6 +253,8 @@ loyalty_partitions_changed(PG_FUNCTION_ARGS)
 				 errmsg("function \"%s\" was not called by event trigger manager",
 						"loyalty.partitions_changed")));
 
+	if (!changes_partitions(((EventTriggerData *) fcinfo->context)->parsetree))
+		PG_RETURN_NULL();
 	error = attempt(follow_partitions, NULL);
 	if (error != NULL)
 		ereport(WARNING,

@@ -36,6 +36,7 @@
 typedef struct Case
 {
 	Purchase	purchase;
+	int			request;		/* whose it is: a number in group->members */
 	bool		dropped;		/* not this operation's business, or deferred */
 	bool		settled;		/* judged, and nothing is left to do */
 	bool		first;			/* its first posting */
@@ -178,12 +179,50 @@ drop_idle_cases(WorkGroup *group)
 	}
 }
 
+/* By member, where two refs compute one member_id by ref, else as they came. */
+static int
+compare_by_ref(const void *a, const void *b)
+{
+	const Purchase *x = &((const Case *) a)->purchase;
+	const Purchase *y = &((const Case *) b)->purchase;
+	int			order;
+
+	if (x->member_id != y->member_id)
+		return x->member_id < y->member_id ? -1 : 1;
+	order = strcmp(x->ref == NULL ? "" : text_to_cstring(x->ref),
+				   y->ref == NULL ? "" : text_to_cstring(y->ref));
+	if (order != 0)
+		return order;
+	return strcmp(text_to_cstring(x->key), text_to_cstring(y->key));
+}
+
+/* Keep the cases of each ref together. */
+static void
+part_refs(WorkGroup *group)
+{
+	int			i;
+
+	for (i = 1; i < group->ncases; i++)
+	{
+		const Purchase *last = &group->cases[i - 1].purchase;
+		const Purchase *next = &group->cases[i].purchase;
+
+		if (last->member_id == next->member_id && last->ref != NULL && next->ref != NULL &&
+			!same_key(last->ref, next->ref))
+		{
+			qsort(group->cases, group->ncases, sizeof(Case), compare_by_ref);
+			return;
+		}
+	}
+}
+
 /* Lock the members of the remaining cases. */
 static void
 lock_members(WorkGroup *group)
 {
 	int			i;
 
+	part_refs(group);
 	group->members = palloc0(sizeof(MemberRequest) * group->ncases);
 	group->nmembers = 0;
 	for (i = 0; i < group->ncases; i++)
@@ -193,12 +232,16 @@ lock_members(WorkGroup *group)
 
 		if (case_->dropped)
 			continue;
-		if (request == NULL || request->member_id != case_->purchase.member_id)
+		if (request == NULL || request->member_id != case_->purchase.member_id ||
+			(request->ref != NULL && case_->purchase.ref != NULL &&
+			 !same_key(request->ref, case_->purchase.ref)))
 		{
 			request = &group->members[group->nmembers++];
 			request->member_id = case_->purchase.member_id;
-			request->ref = case_->purchase.ref;
 		}
+		if (request->ref == NULL)
+			request->ref = case_->purchase.ref;
+		case_->request = group->nmembers - 1;
 		if (case_->purchase.counts && group->program->auto_enroll)
 		{
 			/* A member of the first day on which he bought something. */
@@ -252,7 +295,7 @@ judge_case(WorkGroup *group, Case *case_, const MemberRow *member)
 		case_->amount_change = purchase->counts ? purchase->amount : NULL;
 	else
 	{
-		zero = int64_to_numeric(0);
+		zero = DatumGetNumeric(DirectFunctionCall1(int8_numeric, Int64GetDatum(0)));
 		amount = purchase->counts ? purchase->amount : zero;
 		amount = DatumGetNumeric(DirectFunctionCall2(numeric_sub, NumericGetDatum(amount),
 													 NumericGetDatum(ledger->amount)));
@@ -344,32 +387,56 @@ first_day(const WorkGroup *group, const Rule *rule, TimestampTz at)
 	return DATEVAL_NOBEGIN;
 }
 
+/*
+ * What a refund took and is not to have taken any more goes back to where it
+ * came from, the longest-lived first.  Returns how much that is.
+ */
+static Points
+give_back(const RuleLedger *ledger, Points earned, Purse *lots)
+{
+	Points		owed;
+	Points		rest;
+	int			i;
+
+	if (ledger == NULL || ledger->net >= 0)
+		return 0;
+	owed = Min(earned, -ledger->net);
+	rest = owed;
+	for (i = ledger->lots.nlots - 1; i >= 0 && rest > 0; i--)
+	{
+		const Lot  *lot = &ledger->lots.lots[i];
+
+		if (lot->points < 0)
+		{
+			Points		back = Min(rest, -lot->points);
+
+			purse_add_lot(lots, lot->starts, lot->ends, back);
+			rest -= back;
+		}
+	}
+	return owed - rest;
+}
+
 static void
 earn_step(WorkGroup *group, Posting *posting, Case *case_, Step *step)
 {
-	DateADT		starts;
-	DateADT		ends;
+	const Program *program = group->program;
+	TimestampTz at = case_->ledger.at;
 	Purse		lots;
+	Points		rest;
 
-	if (step->rule == NULL)
-	{
-		/*
-		 * A rule that gave less than nothing (a refund) and applies no more
-		 * gives back what it took, to be spent at once.
-		 */
-		starts = DATEVAL_NOBEGIN;
-		ends = expiry_last_day(group->program->expiry,
-							   calendar_day(case_->ledger.at, group->program->zone));
-	}
-	else
-	{
-		starts = first_day(group, step->rule, case_->ledger.at);
-		ends = expiry_last_day(step->rule->expiry,
-							   DATE_IS_NOBEGIN(starts)
-							   ? calendar_day(case_->ledger.at, group->program->zone) : starts);
-	}
 	purse_init(&lots);
-	purse_add_lot(&lots, starts, ends, step->earn);
+	rest = step->earn - give_back(step->ledger, step->earn, &lots);
+	if (rest > 0)
+	{
+		/* A rule that does not apply any more gives nothing but back. */
+		DateADT		starts = step->rule == NULL ? DATEVAL_NOBEGIN : first_day(group, step->rule, at);
+		DateADT		first = DATE_IS_NOBEGIN(starts) ? calendar_day(at, program->zone) : starts;
+
+		purse_add_lot(&lots, starts,
+					  expiry_last_day(step->rule == NULL ? program->expiry : step->rule->expiry, first),
+					  rest);
+	}
 	add_entry(group, posting, case_, KIND_EARN, step->rule_id, &lots, 0);
 }
 
@@ -491,15 +558,13 @@ for_each_member(WorkGroup *group, void (*work) (WorkGroup *group))
 	group->to = 0;
 	for (group->member = 0; group->member < group->nmembers; group->member++)
 	{
-		MemberRequest *request = &group->members[group->member];
-
 		group->from = group->to;
 		/* Dropped cases may stand between. */
 		while (group->to < group->ncases &&
 			   (group->cases[group->to].dropped ||
-				group->cases[group->to].purchase.member_id == request->member_id))
+				group->cases[group->to].request == group->member))
 			group->to++;
-		if (request->row != NULL)
+		if (group->members[group->member].row != NULL)
 			work(group);
 	}
 }
@@ -647,6 +712,8 @@ work_group(WorkGroup *group)
 		if (group->cases[i].posted && !group->cases[i].dropped)
 			group->result->posted++;
 	store_flush(group->store);
+	/* The next group may be about the same member again. */
+	CommandCounterIncrement();
 }
 
 void
@@ -665,6 +732,7 @@ reconcile(Source *source, PurchasePile *pile, bool backfill, ReconcileResult *re
 	group.source = source;
 	group.program = source->program;
 	group.rules = rule_set(source->config, source->program);
+	rule_set_used();
 	group.now = GetCurrentTransactionStartTimestamp();
 	group.backfill = backfill;
 	group.result = result;

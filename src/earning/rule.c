@@ -14,6 +14,7 @@
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "storage/lmgr.h"
+#include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
@@ -41,6 +42,36 @@ enum
 	Anum_rule_pending,
 	Anum_rule_created_at
 };
+
+/* Read the ends that were moved; within the SPI connection of load_rules. */
+static void
+load_former_ends(Config *config, RuleSet *set, Oid *types, Datum *values)
+{
+	uint64		i;
+
+	PushActiveSnapshot(config_snapshot());
+	if (SPI_execute_with_args("SELECT c.rule_id, c.version, c.until, c.until_inclusive"
+							  " FROM loyalty.rule_change c JOIN loyalty.rule r ON r.rule_id = c.rule_id"
+							  " WHERE r.program = $1 ORDER BY c.version",
+							  1, types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read changes of rules");
+	PopActiveSnapshot();
+
+	set->former = MemoryContextAllocZero(config->context, sizeof(FormerEnd) * Max(SPI_processed, 1));
+	for (i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		FormerEnd  *former = &set->former[set->nformer++];
+		bool		isnull;
+
+		former->rule_id = DatumGetInt32(SPI_getbinval(row, desc, 1, &isnull));
+		former->version = DatumGetInt32(SPI_getbinval(row, desc, 2, &isnull));
+		former->until = DatumGetTimestampTz(SPI_getbinval(row, desc, 3, &isnull));
+		former->until_inclusive = DatumGetBool(SPI_getbinval(row, desc, 4, &isnull));
+		set->horizon = Max(set->horizon, former->version);
+	}
+}
 
 /* Read the program's rules as of the latest snapshot. */
 static RuleSet *
@@ -91,6 +122,7 @@ load_rules(Config *config, const Program *program)
 			: config_whole_days(DatumGetIntervalP(value), "pending");
 		set->nrules++;
 	}
+	load_former_ends(config, set, types, values);
 	SPI_finish();
 	engine_leave(&scope);
 	return set;
@@ -104,6 +136,21 @@ rule_set(Config *config, Program *program)
 	return program->rules;
 }
 
+/* The transaction of this session that judged purchases last. */
+static LocalTransactionId judging_transaction = InvalidLocalTransactionId;
+
+#if PG_VERSION_NUM >= 170000
+#define MY_TRANSACTION (MyProc->vxid.lxid)
+#else
+#define MY_TRANSACTION (MyProc->lxid)
+#endif
+
+void
+rule_set_used(void)
+{
+	judging_transaction = MY_TRANSACTION;
+}
+
 /* Whether another rule of the program has this name at the same time. */
 static bool
 name_is_taken(Oid owner, int32 rule_id, Datum program, Datum name, Datum active)
@@ -113,11 +160,15 @@ name_is_taken(Oid owner, int32 rule_id, Datum program, Datum name, Datum active)
 	EngineScope scope;
 	bool		taken;
 
+	/* With the rows of this very statement, and of whoever committed before it got the lock. */
+	CommandCounterIncrement();
 	engine_enter(&scope, owner);
 	SPI_connect();
+	PushActiveSnapshot(config_snapshot());
 	SPI_execute_with_args("SELECT FROM loyalty.rule r WHERE r.program = $2 AND r.name = $3"
 						  " AND r.rule_id <> $1 AND r.active && $4",
-						  4, types, values, NULL, false, 1);
+						  4, types, values, NULL, true, 1);
+	PopActiveSnapshot();
 	taken = SPI_processed > 0;
 	SPI_finish();
 	engine_leave(&scope);
@@ -132,8 +183,6 @@ check_rule(Relation rel, HeapTuple tuple)
 	Config	   *config = config_get();
 	bool		isnull;
 	Datum		program = heap_getattr(tuple, Anum_rule_program, desc, &isnull);
-	Datum		name;
-	Datum		active;
 	Datum		value;
 	Award	   *award;
 
@@ -167,16 +216,20 @@ check_rule(Relation rel, HeapTuple tuple)
 	value = heap_getattr(tuple, Anum_rule_pending, desc, &isnull);
 	if (!isnull)
 		(void) config_whole_days(DatumGetIntervalP(value), "pending");
+}
 
-	name = heap_getattr(tuple, Anum_rule_name, desc, &isnull);
-	if (isnull)
-		return;
-	active = heap_getattr(tuple, Anum_rule_active, desc, &isnull);
-	if (isnull)
-		return;
-	if (name_is_taken(config->owner,
+/* No two rules of a program have one name at one time. */
+static void
+check_name(Relation rel, HeapTuple tuple)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	bool		isnull;
+	Datum		program = heap_getattr(tuple, Anum_rule_program, desc, &isnull);
+	Datum		name = heap_getattr(tuple, Anum_rule_name, desc, &isnull);
+
+	if (name_is_taken(config_get()->owner,
 					  DatumGetInt32(heap_getattr(tuple, Anum_rule_rule_id, desc, &isnull)),
-					  program, name, active))
+					  program, name, heap_getattr(tuple, Anum_rule_active, desc, &isnull)))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
 				 errmsg("program \"%s\" already has a rule \"%s\" at that time",
@@ -185,8 +238,8 @@ check_rule(Relation rel, HeapTuple tuple)
 }
 
 /*
- * Whether this transaction made the rule.  The row's xmin alone does not tell,
- * since an allowed change would make it ours.
+ * Whether this transaction made the rule, and has judged nothing since.  The
+ * row's xmin alone does not tell, since an allowed change would make it ours.
  */
 static bool
 made_by_us(HeapTuple old, TupleDesc desc)
@@ -195,6 +248,7 @@ made_by_us(HeapTuple old, TupleDesc desc)
 	Datum		created = heap_getattr(old, Anum_rule_created_at, desc, &isnull);
 
 	return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(old->t_data)) &&
+		judging_transaction != MY_TRANSACTION &&
 		!isnull && DatumGetTimestampTz(created) == GetCurrentTransactionStartTimestamp();
 }
 
@@ -256,19 +310,58 @@ check_change(Relation rel, HeapTuple old, HeapTuple new)
 				 errhint("The end may be now() or later.")));
 }
 
-/* Trigger on rule: before each row, and before each statement to take the lock. */
+/* Keep the end that an update has moved, for the purchases judged by it. */
+static void
+keep_former_end(Relation rel, HeapTuple old, HeapTuple new)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	bool		isnull;
+	Oid			types[3] = {INT4OID, TSTZRANGEOID, TSTZRANGEOID};
+	Datum		values[3] = {heap_getattr(old, Anum_rule_rule_id, desc, &isnull),
+		heap_getattr(old, Anum_rule_active, desc, &isnull),
+	heap_getattr(new, Anum_rule_active, desc, &isnull)};
+	EngineScope scope;
+
+	engine_enter(&scope, config_get()->owner);
+	SPI_connect();
+	SPI_execute_with_args("INSERT INTO loyalty.rule_change (version, rule_id, until, until_inclusive)"
+						  " SELECT pg_catalog.nextval('loyalty.rule_rule_id_seq'), $1,"
+						  " coalesce(pg_catalog.upper($2), 'infinity'), pg_catalog.upper_inc($2)"
+						  " WHERE (pg_catalog.upper($2), pg_catalog.upper_inc($2))"
+						  " IS DISTINCT FROM (pg_catalog.upper($3), pg_catalog.upper_inc($3))",
+						  3, types, values, NULL, false, 0);
+	SPI_finish();
+	engine_leave(&scope);
+}
+
+/*
+ * Trigger on rule: before each statement to take the lock, before each row to
+ * judge it by itself, after each row to judge it among the others.
+ */
 Datum
 loyalty_rule_guard(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	Relation	rel;
 
-	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigdata->tg_event))
+	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called as a BEFORE trigger",
+				 errmsg("function \"%s\" was not called by trigger manager",
 						"loyalty.rule_guard")));
 	rel = trigdata->tg_relation;
+
+	if (TRIGGER_FIRED_AFTER(trigdata->tg_event))
+	{
+		if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
+		{
+			check_name(rel, trigdata->tg_newtuple);
+			keep_former_end(rel, trigdata->tg_trigtuple, trigdata->tg_newtuple);
+		}
+		else
+			check_name(rel, trigdata->tg_trigtuple);
+		PG_RETURN_POINTER(NULL);
+	}
 
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
 		ereport(ERROR,
@@ -277,7 +370,8 @@ loyalty_rule_guard(PG_FUNCTION_ARGS)
 				 errhint("End a rule by the upper bound of its \"active\" range.")));
 	if (!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
 	{
-		LockRelation(rel, ShareRowExclusiveLock);
+		/* Conflicts with itself and not with the INSERT that we already are. */
+		LockRelation(rel, ShareUpdateExclusiveLock);
 		PG_RETURN_POINTER(NULL);
 	}
 

@@ -208,7 +208,7 @@ source_parse(Relation rel, SourceField field, const char *expression)
 					 errmsg("functions in a source expression must be immutable"),
 					 errdetail("The same row must read the same today and when history is proven."),
 					 exprType(expr) == NUMERICOID
-					 ? errhint("Money depends on lc_monetary: cast it in a generated column, or store numeric.")
+					 ? errhint("Money depends on lc_monetary: store numeric.")
 					 : errhint("For instance created_at AT TIME ZONE 'UTC' instead of created_at::date."),
 					 parser_errposition(pstate, exprLocation(expr))));
 		result = lappend(result, expr);
@@ -305,7 +305,8 @@ compile_source(Source *source)
 	EngineScope scope;
 
 	owner_enter(&scope, source->owner);
-	source->econtext = CreateStandaloneExprContext();
+	if (source->econtext == NULL)
+		source->econtext = CreateStandaloneExprContext();
 	compile_keys(source);
 	if (source->fail)
 		compile_fields(source);

@@ -51,6 +51,7 @@ typedef struct Mark
 		uint32		key_hash;
 	}			id;				/* hash key; a collision costs one needless reading */
 	int			depth;			/* the deepest firing that saw the purchase */
+	text	   *successor;		/* the key that it changed to there; NULL: none */
 } Mark;
 
 static HTAB *marks = NULL;		/* of the current transaction; lives in TopTransactionContext */
@@ -93,7 +94,10 @@ find_mark(int32 source_id, const text *key, HASHACTION action)
 											 VARSIZE_ANY_EXHDR(key)));
 	mark = hash_search(marks, &id.id, action, &found);
 	if (mark != NULL && !found)
+	{
 		mark->depth = 0;
+		mark->successor = NULL;
+	}
 	return mark;
 }
 
@@ -296,6 +300,19 @@ read_again(void *arg)
 		firing->root = source_get(firing->config, firing->source->id.source_id, firing->source->root);
 	source_ready(firing->root);
 	rereading->present = current_row(firing->root, rereading->key, true, firing->now, &rereading->row);
+
+	/* An inner firing may have seen its key change. */
+	while (!rereading->present)
+	{
+		Mark	   *mark = find_mark(firing->source->id.source_id, rereading->key, HASH_FIND);
+
+		CHECK_FOR_INTERRUPTS();
+		if (mark == NULL || mark->successor == NULL)
+			break;
+		rereading->key = mark->successor;
+		mark->successor = NULL; /* so that keys which were swapped do not go round */
+		rereading->present = current_row(firing->root, rereading->key, true, firing->now, &rereading->row);
+	}
 }
 
 /*
@@ -359,6 +376,13 @@ take_change(Firing *firing, Change *change)
 		}
 		if (mark != NULL)
 			mark->depth = firing->depth;
+		if (mark != NULL && i == 0 && keys[1] != NULL)
+		{
+			MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
+
+			mark->successor = DatumGetTextPCopy(PointerGetDatum(keys[1]));
+			MemoryContextSwitchTo(caller);
+		}
 	}
 
 	if (change->old.present && change->new.present &&

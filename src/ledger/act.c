@@ -10,9 +10,13 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/datetime.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -30,7 +34,6 @@ typedef struct Earlier
 {
 	bool		found;
 	EntryRow	entry;
-	Purse		lots;
 } Earlier;
 
 static void
@@ -42,8 +45,8 @@ remember_entry(const EntryRow *entry, void *arg)
 	earlier->entry = *entry;
 	earlier->entry.note = entry->note == NULL ? NULL
 		: DatumGetTextPCopy(PointerGetDatum(entry->note));
-	purse_init(&earlier->lots);
-	purse_read(&earlier->lots, entry->lots);
+	if (entry->context != NULL)
+		earlier->entry.context = (Jsonb *) PG_DETOAST_DATUM_COPY(JsonbPGetDatum(entry->context));
 }
 
 /* kind:key, or NULL without a key. */
@@ -87,6 +90,40 @@ same_note(const text *a, const text *b)
 	return strcmp(text_to_cstring(a), text_to_cstring(b)) == 0;
 }
 
+/* The same context, which holds what was asked for and the entry does not show. */
+static bool
+same_context(const Jsonb *a, const Jsonb *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return compareJsonbContainers(unconstify(JsonbContainer *, &a->root),
+								  unconstify(JsonbContainer *, &b->root)) == 0;
+}
+
+/* {"expires": "2026-12-31"}; NULL when no last day was asked for. */
+static Jsonb *
+expires_context(FunctionCallInfo fcinfo)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue	key;
+	JsonbValue	value;
+	char		day[MAXDATELEN + 1];
+
+	if (PG_ARGISNULL(2))
+		return NULL;
+	JsonEncodeDateTime(day, PG_GETARG_DATUM(2), DATEOID, NULL);
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	key.type = jbvString;
+	key.val.string.val = "expires";
+	key.val.string.len = strlen(key.val.string.val);
+	pushJsonbValue(&state, WJB_KEY, &key);
+	value.type = jbvString;
+	value.val.string.val = pstrdup(day);
+	value.val.string.len = strlen(day);
+	pushJsonbValue(&state, WJB_VALUE, &value);
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
 /* The last day of an adjustment's points: as asked for, else as the program's. */
 static DateADT
 adjustment_ends(FunctionCallInfo fcinfo, const Program *program, DateADT day)
@@ -104,6 +141,7 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 	text	   *ref = member_argument(fcinfo, 0);
 	text	   *note = PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3);
 	text	   *key = act_key(KIND_ADJUST, PG_ARGISNULL(4) ? NULL : PG_GETARG_TEXT_PP(4));
+	Jsonb	   *context = expires_context(fcinfo);
 	TimestampTz at = PG_ARGISNULL(5) ? GetCurrentTransactionStartTimestamp() : PG_GETARG_TIMESTAMPTZ(5);
 	Program    *program = config_program(config, PG_ARGISNULL(6) ? NULL : PG_GETARG_TEXT_PP(6));
 	Points		points;
@@ -133,7 +171,7 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 	if (TIMESTAMP_NOT_FINITE(at) || at > GetCurrentTimestamp())
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"at\" must not be in the future")));
+				 errmsg("\"at\" must be a finite time that is not in the future")));
 	day = calendar_day(at, program->zone);
 
 	store = store_open(config, true);
@@ -160,7 +198,7 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 
 			if (old->points != points ||
 				(!PG_ARGISNULL(5) && old->occurred_at != at) ||
-				(!PG_ARGISNULL(2) && purse_lot(&earlier.lots, DATEVAL_NOBEGIN, PG_GETARG_DATEADT(2)) == 0) ||
+				!same_context(old->context, context) ||
 				!same_note(old->note, note))
 				ereport(ERROR,
 						(errcode(ERRCODE_LOYALTY_KEY_REUSED),
@@ -217,6 +255,7 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 	entry.source_id = SOURCE_API;
 	entry.source_key = key;
 	entry.occurred_at = at;
+	entry.context = context;
 	entry.note = note;
 	added = posting_add(&posting, &entry, &lots);
 	posting_write(&posting, store);

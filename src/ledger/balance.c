@@ -46,8 +46,7 @@ replay_entry(const EntryRow *entry, void *arg)
 	purse_init(&lots);
 	purse_read(&lots, entry->lots);
 	purse_add(&state->purse, &lots);
-	posting_count(entry->kind, entry->points, entry->occurred_at,
-				  &state->lifetime, &state->last_activity);
+	posting_count(entry, &state->lifetime, &state->last_activity);
 }
 
 void

@@ -296,16 +296,25 @@ config_program_by_name(Config *config, const char *name)
 	return NULL;
 }
 
+/* The setting loyalty.program, NULL when it is not set. */
+static char *
+default_program(void)
+{
+	return loyalty_default_program == NULL || loyalty_default_program[0] == '\0'
+		? NULL : loyalty_default_program;
+}
+
+Program *
+config_program_if_named(Config *config, const text *name)
+{
+	return name == NULL && default_program() == NULL ? NULL : config_program(config, name);
+}
+
 Program *
 config_program(Config *config, const text *name)
 {
-	char	   *wanted = NULL;
+	char	   *wanted = name != NULL ? text_to_cstring(name) : default_program();
 	Program    *program;
-
-	if (name != NULL)
-		wanted = text_to_cstring(name);
-	else if (loyalty_default_program != NULL && loyalty_default_program[0] != '\0')
-		wanted = loyalty_default_program;
 
 	if (wanted == NULL)
 	{

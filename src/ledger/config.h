@@ -82,6 +82,7 @@ extern void config_invalidate(Config *config);
  * loyalty.program, else the only program).  LY004 when there is none.
  */
 extern Program *config_program(Config *config, const text *name);
+extern Program *config_program_if_named(Config *config, const text *name);	/* NULL where none is named */
 extern Program *config_program_by_id(Config *config, int32 program_id); /* NULL: none */
 extern Program *config_program_by_name(Config *config, const char *name);	/* NULL: none */
 

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
@@ -237,6 +238,27 @@ enroll_and_lock(Config *config, Store *store, const Program *program,
 	UnregisterSnapshot(snapshot);
 }
 
+/*
+ * A member whom the transaction's snapshot does not see may have been enrolled
+ * since, and have entries that we would miss.
+ */
+static void
+check_unseen(Store *store, const MemberRequest *requests, int nrequests)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	int			i;
+
+	store_begin_read(store, snapshot);
+	for (i = 0; i < nrequests; i++)
+		if (requests[i].row == NULL && store_member_exists(store, requests[i].member_id))
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("could not serialize access due to concurrent update"),
+					 errhint("The transaction might succeed if retried.")));
+	store_end_read(store);
+	UnregisterSnapshot(snapshot);
+}
+
 void
 members_lock(Config *config, Store *store, const Program *program,
 			 MemberRequest *requests, int nrequests)
@@ -255,7 +277,7 @@ members_lock(Config *config, Store *store, const Program *program,
 		MemberRequest *request = &requests[i];
 
 		CHECK_FOR_INTERRUPTS();
-		Assert(i == 0 || requests[i - 1].member_id < request->member_id);
+		Assert(i == 0 || requests[i - 1].member_id <= request->member_id);
 		request->row = NULL;
 		if (snapshot == NULL)
 		{
@@ -286,6 +308,8 @@ members_lock(Config *config, Store *store, const Program *program,
 		UnregisterSnapshot(snapshot);
 	}
 	enroll_and_lock(config, store, program, waiting, nwaiting);
+	if (IsolationUsesXactSnapshot())
+		check_unseen(store, requests, nrequests);
 
 	/*
 	 * The place of a ref may be taken by another one (one chance in 2^63, or
@@ -295,7 +319,7 @@ members_lock(Config *config, Store *store, const Program *program,
 	{
 		MemberRequest *request = &requests[i];
 
-		if (request->row == NULL || member_is(config, program, request->row, request->ref))
+		if (request->row == NULL || request->ref == NULL || member_is(config, program, request->row, request->ref))
 			continue;
 		request->row = NULL;
 		if (!request->enroll)
@@ -319,13 +343,20 @@ member_unknown(const Program *program, const text *ref)
 text *
 member_argument(FunctionCallInfo fcinfo, int argno)
 {
+	text	   *ref;
+
 	if (PG_ARGISNULL(argno))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("member must not be null")));
 	if (get_fn_expr_argtype(fcinfo->flinfo, argno) == INT8OID)
 		return cstring_to_text(psprintf(INT64_FORMAT, PG_GETARG_INT64(argno)));
-	return PG_GETARG_TEXT_PP(argno);
+	ref = PG_GETARG_TEXT_PP(argno);
+	if (VARSIZE_ANY_EXHDR(ref) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("member must not be empty")));
+	return ref;
 }
 
 /* member_id(ref text, program text) → bigint */
@@ -352,16 +383,17 @@ member_lock(Config *config, Store *store, const Program *program, text *ref,
 	members_lock(config, store, program, request, 1);
 }
 
-/* Whether somebody lives there. */
+/* Whether the ref is a member's. */
 static bool
-member_is_known(Config *config, int64 member_id)
+member_is_known(Config *config, const Program *program, const text *ref, int64 member_id)
 {
 	Store	   *store = store_open(config, false);
 	Snapshot	snapshot = store_snapshot();
+	MemberRow	row;
 	bool		known;
 
 	store_begin_read(store, snapshot);
-	known = store_member_exists(store, member_id);
+	known = store_find_member(store, member_id, &row) && member_is(config, program, &row, ref);
 	store_end_read(store);
 	UnregisterSnapshot(snapshot);
 	store_close(store);
@@ -422,7 +454,7 @@ split_profile(Config *config, Jsonb *profile, Datum *values, char *nulls)
 	engine_enter(&scope, config->owner);
 	SPI_connect();
 	SPI_execute_with_args("SELECT ($1 ->> 'birthday')::pg_catalog.date,"
-						  " CASE WHEN $1 ? 'segments' THEN ARRAY(SELECT pg_catalog.jsonb_array_elements_text($1 -> 'segments')) END,"
+						  " CASE WHEN $1 -> 'segments' <> 'null' THEN ARRAY(SELECT pg_catalog.jsonb_array_elements_text($1 -> 'segments')) END,"
 						  " NULL::pg_catalog.int8,"
 						  " $1 - '{birthday,segments}'::pg_catalog.text[]",
 						  1, types, args, NULL, true, 1);
@@ -454,10 +486,6 @@ loyalty_enroll(PG_FUNCTION_ARGS)
 	Store	   *store;
 	MemberRequest request;
 
-	if (VARSIZE_ANY_EXHDR(ref) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("member must not be empty")));
 	if (TIMESTAMP_NOT_FINITE(at))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -483,7 +511,7 @@ loyalty_enroll(PG_FUNCTION_ARGS)
 				ereport(ERROR,
 						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						 errmsg("member \"%s\" cannot refer himself", text_to_cstring(ref))));
-			if (!member_is_known(config, referrer_id))
+			if (!member_is_known(config, program, referrer, referrer_id))
 				member_unknown(program, referrer);
 			values[2] = Int64GetDatum(referrer_id);
 			nulls[2] = ' ';

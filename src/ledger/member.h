@@ -22,8 +22,9 @@ typedef struct MemberRequest
 extern int64 member_resolve(Config *config, const Program *program, const text *ref);
 
 /*
- * Lock the members of the requests, which ascend by member_id without
- * repeating one, in that order; those who are to be enrolled are on the way.
+ * Lock the members of the requests, which ascend by member_id, in that order;
+ * those who are to be enrolled are on the way.  Two refs may compute one
+ * member_id: then the newcomer's request gets another one.
  */
 extern void members_lock(Config *config, Store *store, const Program *program,
 						 MemberRequest *requests, int nrequests);
@@ -35,7 +36,7 @@ extern void member_lock(Config *config, Store *store, const Program *program, te
 /* Whether the row found at a ref's place is his. */
 extern bool member_is(Config *config, const Program *program, const MemberRow *row, const text *ref);
 
-/* A function's argument "member": text, or a bigint in decimal; 22004 when NULL. */
+/* A function's argument "member": text, or a bigint in decimal; 22004 when NULL, 22023 when empty. */
 extern text *member_argument(FunctionCallInfo fcinfo, int argno);
 
 /* LY002 for a ref that nobody knows. */

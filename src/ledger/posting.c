@@ -31,24 +31,33 @@ numbered_key(int64 seq)
 	return cstring_to_text(psprintf("#" INT64_FORMAT, seq));
 }
 
-void
-posting_count(const char *kind, Points points, TimestampTz occurred_at,
-			  Points *lifetime, TimestampTz *last_activity)
+/*
+ * The time by which an entry's effects are judged: a purchase of the future
+ * neither lets lots lapse nor opens any before that future has come.
+ */
+static TimestampTz
+effective_time(TimestampTz occurred_at, TimestampTz posted_at)
 {
-	if (strcmp(kind, KIND_EARN) == 0)
-	{
-		*lifetime = points_add(*lifetime, points);
-		*last_activity = Max(*last_activity, occurred_at);
-	}
-	else if (strcmp(kind, KIND_CLAWBACK) == 0)
-		*lifetime = points_add(*lifetime, points);
+	return Min(occurred_at, posted_at);
+}
+
+void
+posting_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activity)
+{
+	bool		earns = strcmp(entry->kind, KIND_EARN) == 0;
+
+	if (earns || strcmp(entry->kind, KIND_CLAWBACK) == 0)
+		*lifetime = points_add(*lifetime, entry->points);
+	if (earns)
+		*last_activity = Max(*last_activity, effective_time(entry->occurred_at, entry->posted_at));
 }
 
 EntryRow *
 posting_add(Posting *posting, const EntryRow *template, const Purse *lots)
 {
 	MemberRow  *member = posting->member;
-	DateADT		day = calendar_day(template->occurred_at, posting->program->zone);
+	DateADT		day = calendar_day(effective_time(template->occurred_at, posting->posted_at),
+								   posting->program->zone);
 	EntryRow   *entry;
 	Purse		moved;
 	Purse		netting;
@@ -88,8 +97,7 @@ posting_add(Posting *posting, const EntryRow *template, const Purse *lots)
 		entry->source_key = numbered_key(entry->seq);
 	chain_hash(entry, member->has_head ? member->head : NULL);
 
-	posting_count(entry->kind, entry->points, entry->occurred_at,
-				  &member->lifetime, &member->last_activity);
+	posting_count(entry, &member->lifetime, &member->last_activity);
 	member->seq = entry->seq;
 	member->purse = after;
 	memcpy(member->head, entry->hash, HASH_LENGTH);
@@ -120,8 +128,9 @@ posting_bring_current(Posting *posting, TimestampTz at)
 {
 	MemberRow  *member = posting->member;
 	const Program *program = posting->program;
-	DateADT		day = calendar_day(at, program->zone);
-	DateADT		inactive_end = DATEVAL_NOEND;
+	TimestampTz effective = effective_time(at, posting->posted_at);
+	DateADT		day = calendar_day(effective, program->zone);
+	DateADT		inactive_end;
 	Purse		netting;
 	Purse		lapsed;
 	Purse		due;
@@ -140,7 +149,7 @@ posting_bring_current(Posting *posting, TimestampTz at)
 		memset(&entry, 0, sizeof(entry));
 		entry.kind = KIND_RELEASE;
 		entry.source_id = SOURCE_API;
-		entry.occurred_at = at;
+		entry.occurred_at = effective;
 		posting_add(posting, &entry, &netting);
 	}
 

@@ -59,8 +59,7 @@ extern void posting_clawback_lots(const Posting *posting, Points wanted, const P
 								  DateADT day, Purse *lots);
 
 /* What an entry means to a member's lifetime points and last activity. */
-extern void posting_count(const char *kind, Points points, TimestampTz occurred_at,
-						  Points *lifetime, TimestampTz *last_activity);
+extern void posting_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activity);
 
 /* Write everything; the only function that does. */
 extern void posting_write(Posting *posting, Store *store);

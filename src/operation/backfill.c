@@ -257,7 +257,7 @@ list_rows(Backfill *backfill, Source *source, Tuplesortstate *sort)
 	Listing		listing = {.backfill = backfill, .source = source};
 
 	read_position(source, &position);
-	engine_enter(&scope, source->owner);
+	owner_enter(&scope, source->owner);
 	SPI_connect();
 	sql = psprintf("SELECT %s FROM %s", current_select_list(source), current_relation_name(source));
 	portal = SPI_cursor_open_with_args(NULL, sql, 0, NULL, NULL, NULL, true, 0);
@@ -282,7 +282,11 @@ list_rows(Backfill *backfill, Source *source, Tuplesortstate *sort)
 			else
 				error = attempt(list_row, &listing);
 			if (error != NULL)
-				defer_row(&listing, error);
+			{
+				/* Later passes find again what the first one deferred. */
+				if (backfill->first_pass)
+					defer_row(&listing, error);
+			}
 			else if (is_wanted(backfill, source, store, &position, &listing.row))
 			{
 				ExecClearTuple(slot);
@@ -437,7 +441,7 @@ work_batch(Backfill *backfill, Source *source, text **keys, int nkeys)
 	char	   *sql;
 	uint64		i;
 
-	engine_enter(&scope, source->owner);
+	owner_enter(&scope, source->owner);
 	SPI_connect();
 	sql = rows_query(source, types);
 	key_arrays(source, keys, nkeys, types, arrays);
@@ -555,7 +559,8 @@ backfill_source(Backfill *backfill)
 	ereport(NOTICE,
 			(errmsg("backfill of %s is complete", backfill->name),
 			 backfill->deferred == 0 ? 0
-			 : errdetail("%lld purchases were deferred.", (long long) backfill->deferred)));
+			 : errdetail_plural("%lld purchase was deferred.", "%lld purchases were deferred.",
+								backfill->deferred, (long long) backfill->deferred)));
 	return true;
 }
 
@@ -578,7 +583,7 @@ loyalty_backfill(PG_FUNCTION_ARGS)
 
 	config = config_get();
 	sources = source_find(config, PG_GETARG_TEXT_PP(0),
-						  PG_ARGISNULL(2) ? NULL : config_program(config, PG_GETARG_TEXT_PP(2)));
+						  config_program_if_named(config, PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2)));
 	foreach(cell, sources)
 		check_rights(source_get(config, lfirst_int(cell), InvalidOid));
 

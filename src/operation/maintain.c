@@ -54,7 +54,7 @@ loyalty_maintain(PG_FUNCTION_ARGS)
 		tried += batch;
 		MemoryContextSwitchTo(batches.context);
 		MemoryContextReset(batch_context);
-		if (batch < batch_size || !batches_next(&batches))
+		if (batch == 0 || !batches_next(&batches))
 			break;
 	}
 	batches_end(&batches);

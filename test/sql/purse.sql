@@ -60,9 +60,9 @@ SELECT pg_temp.raises(s) FROM unnest(ARRAY[
 SELECT total('{922337203685477.5807@2026-01-01, 922337203685477.5807@2026-01-02, -922337203685477.5807@infinity}');
 
 -- Lots
-SELECT * FROM lots('{120.5@2026-03-31, 40@2026-01-15/2026-12-31, -5@infinity, 7@2026-01-01/infinity}');
-SELECT * FROM lots('{}');
-SELECT * FROM lots(NULL);
+SELECT * FROM lots(purse '{120.5@2026-03-31, 40@2026-01-15/2026-12-31, -5@infinity, 7@2026-01-01/infinity}');
+SELECT * FROM lots(purse '{}');
+SELECT * FROM lots(NULL::purse);
 
 -- Readings on a day, both ends inclusive
 CREATE FUNCTION pg_temp.readings(p purse, days date[])

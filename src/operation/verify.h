@@ -1,0 +1,71 @@
+/*
+ * verify.h
+ *		What the parts of verify() share.
+ */
+#ifndef LOYALTY_VERIFY_H
+#define LOYALTY_VERIFY_H
+
+#include "postgres.h"
+#include "executor/spi.h"
+#include "utils/tuplestore.h"
+
+#include "ledger/config.h"
+#include "ledger/storage.h"
+
+typedef struct Verification
+{
+	Config	   *config;
+	Program    *only;			/* NULL: all programs */
+	Tuplestorestate *result;
+	TupleDesc	desc;
+} Verification;
+
+/* One violation. */
+typedef struct Violation
+{
+	const char *invariant;
+	const char *program;
+	const char *member;			/* his ref */
+	const char *purchase;		/* NULL: none */
+	const char *problem;
+	const char *expected;
+	const char *actual;
+} Violation;
+
+extern void verify_report(Verification *verification, const Violation *violation);
+
+/* The members and their entries: I1, I2, I3, I5 and the rows themselves. */
+extern void verify_members(Verification *verification);
+
+/* The purchases: I4. */
+extern void verify_purchases(Verification *verification);
+
+/*
+ * Rows of a query, one after the other, as the active snapshot sees them.
+ * Values are good until the next row is asked for; nothing piles up.  To be
+ * used between SPI_connect and SPI_finish.
+ */
+typedef struct Cursor
+{
+	Oid			user_id;		/* whose rights it has; InvalidOid: the caller's */
+	Portal		portal;
+	SPITupleTable *table;
+	uint64		count;
+	uint64		next;
+	HeapTuple	tuple;			/* NULL: at the end */
+	Datum	   *values;
+	bool	   *nulls;
+} Cursor;
+
+extern void cursor_open(Cursor *cursor, Oid user_id, const char *sql, int nargs,
+						Oid *types, Datum *values, const char *nulls);
+extern bool cursor_next(Cursor *cursor);
+extern void cursor_close(Cursor *cursor);
+
+/* Columns of entry for a cursor, and the row that they are. */
+#define ENTRY_COLUMNS \
+	"member_id, seq, points, occurred_at, posted_at, program_id, rule_id, source_id, revision," \
+	" rule_horizon, kind, source_key, lots, amount, context, note, hash"
+extern void cursor_entry(const Cursor *cursor, EntryRow *entry);
+
+#endif							/* LOYALTY_VERIFY_H */
