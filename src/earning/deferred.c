@@ -294,6 +294,7 @@ deferred_retry(Config *config, const Program *program, TimestampTz before, int l
 	List	   *retries = next_retries(config, program, before, limit, &source_id);
 	Source	   *source;
 	ListCell   *cell;
+	int			tried = 0;
 
 	if (retries == NIL)
 		return 0;
@@ -307,5 +308,10 @@ deferred_retry(Config *config, const Program *program, TimestampTz before, int l
 			((Retry *) lfirst(cell))->locked = true;
 	}
 	*succeeded += strike_off(config, source_id, retries, since);
-	return list_length(retries);
+
+	/* What another run holds is left to it. */
+	foreach(cell, retries)
+		if (((Retry *) lfirst(cell))->locked)
+			tried++;
+	return tried;
 }

@@ -96,7 +96,7 @@ judge_add(PurchaseLedger *ledger, const EntryRow *entry)
 	/* Entries of a rule come in order of their revision: the last one's shortfall stands. */
 	if (shortfall != NULL && shortfall->type != jbvNumeric)
 		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("shortfall of a purchase is not a number")));
 	rule->shortfall = shortfall == NULL ? 0 : points_from_numeric(shortfall->val.numeric);
 	rule->net = points_add(rule->net, entry->points);

@@ -102,7 +102,7 @@ SELECT is_state('f', 52, '{30/0/0 0,30/0/0 0,10/0/0 -20,10/0/0 -20}', 'a refund 
 SELECT buy(53, 'f', 25, -4), buy(54, 'f', -40, 0);
 SELECT is_state('f', 54, '{30/25/0 0,30/0/0 -25,0/25/0 -10,0/25/30 -40}', 'one that is greater than what there is');
 DELETE FROM orders WHERE id IN (52, 54);
-SELECT is_state('f', NULL, '{30/25/0,55/0/0,30/25/0,30/25/0}', 'refunds undone');
+SELECT is_state('f', NULL, '{30/25/0,30/25/0,30/25/0,30/25/0}', 'refunds undone: back where they were taken');
 SELECT buy(55, 'g', -20, 0);
 SELECT is_state('g', 55, '{0/0/0 0,0/0/0 0,0/0/0 0,0/0/20 -20}', 'a cancellation without its original');
 UPDATE orders SET amount = 20 WHERE id = 55;
