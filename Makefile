@@ -23,7 +23,8 @@ DATA_built = loyalty--$(EXTVERSION).sql
 # One line a floor; a file may use only what stands on its own floor or below.
 OBJS := $(patsubst %.c,%.o, $(wildcard \
 	src/loyalty.c \
-	$(patsubst %,src/types/%.c, points points_agg rational purse purse_io award expiry calendar scan)) \
+	$(patsubst %,src/types/%.c, points points_agg rational \
+		purse purse_pack purse_readings purse_io purse_ops purse_sum award expiry calendar scan)) \
 	$(sort $(wildcard src/ledger/*.c)) \
 	$(sort $(wildcard src/earning/*.c)) \
 	$(sort $(wildcard src/operation/*.c)))

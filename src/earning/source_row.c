@@ -1,0 +1,267 @@
+/*
+ * source_row.c
+ *		Rows of attached tables, and their keys, read as purchases.
+ *
+ * The expressions run with the rights of the table's owner, never with those
+ * of whoever inserts an order, and never with the engine's.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/guc.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+
+#include "earning/source.h"
+#include "types/calendar.h"
+
+void
+source_enter(Source *source, SourceScope *scope)
+{
+	GetUserIdAndSecContext(&scope->user_id, &scope->sec_context);
+	SetUserIdAndSecContext(source->owner,
+						   scope->sec_context | SECURITY_RESTRICTED_OPERATION);
+	if (source->pin_settings)
+	{
+		static const char *const pins[][2] = {
+			{"TimeZone", "UTC"}, {"DateStyle", "ISO, MDY"}, {"IntervalStyle", "postgres"},
+			{"extra_float_digits", "1"}, {"bytea_output", "hex"}, {"search_path", "pg_catalog, pg_temp"}
+		};
+		int			i;
+
+		scope->guc_level = NewGUCNestLevel();
+		for (i = 0; i < lengthof(pins); i++)
+			(void) set_config_option(pins[i][0], pins[i][1], PGC_USERSET, PGC_S_SESSION,
+									 GUC_ACTION_SAVE, true, 0, false);
+	}
+}
+
+void
+source_leave(Source *source, SourceScope *scope)
+{
+	if (source->pin_settings)
+		AtEOXact_GUC(false, scope->guc_level);
+	SetUserIdAndSecContext(scope->user_id, scope->sec_context);
+}
+
+/* Evaluate on the row in econtext; the result lives until the context is reset. */
+static Datum
+eval(Source *source, SourceExpr *compiled, bool *isnull)
+{
+	return ExecEvalExprSwitchContext(compiled->state, source->econtext, isnull);
+}
+
+/* A value as text, in CurrentMemoryContext. */
+static text *
+value_text(SourceExpr *compiled, Datum value)
+{
+	char		digits[MAXINT8LEN + 1];
+
+	switch (compiled->type)
+	{
+		case INT2OID:
+			pg_ltoa(DatumGetInt16(value), digits);
+			return cstring_to_text(digits);
+		case INT4OID:
+			pg_ltoa(DatumGetInt32(value), digits);
+			return cstring_to_text(digits);
+		case INT8OID:
+			pg_lltoa(DatumGetInt64(value), digits);
+			return cstring_to_text(digits);
+		case BPCHAROID:
+			{
+				/* Blanks that pad it are not part of it. */
+				char	   *padded = TextDatumGetCString(value);
+				int			length = strlen(padded);
+
+				while (length > 0 && padded[length - 1] == ' ')
+					length--;
+				return cstring_to_text_with_len(padded, length);
+			}
+		default:
+			if (compiled->as_is)
+				return DatumGetTextPCopy(value);
+			return cstring_to_text(OutputFunctionCall(&compiled->output, value));
+	}
+}
+
+/* Parts of a composite key are joined by commas; commas and backslashes in them are escaped. */
+static void
+append_escaped(StringInfo key, const char *part)
+{
+	for (; *part != '\0'; part++)
+	{
+		if (*part == ',' || *part == '\\')
+			appendStringInfoChar(key, '\\');
+		appendStringInfoChar(key, *part);
+	}
+}
+
+/* The key of the row in econtext. */
+static text *
+read_key(Source *source)
+{
+	StringInfoData key;
+	text	   *result;
+	Datum		value;
+	bool		isnull;
+	int			i;
+
+	if (source->nkeys == 1)
+	{
+		value = eval(source, &source->keys[0], &isnull);
+		return isnull ? NULL : value_text(&source->keys[0], value);
+	}
+	initStringInfo(&key);
+	for (i = 0; i < source->nkeys; i++)
+	{
+		value = eval(source, &source->keys[i], &isnull);
+		if (isnull)
+			return NULL;
+		if (i > 0)
+			appendStringInfoChar(&key, ',');
+		append_escaped(&key, text_to_cstring(value_text(&source->keys[i], value)));
+	}
+	result = cstring_to_text_with_len(key.data, key.len);
+	pfree(key.data);
+	return result;
+}
+
+text *
+source_read_key(Source *source, TupleTableSlot *slot)
+{
+	text	   *key;
+
+	source->econtext->ecxt_scantuple = slot;
+	key = read_key(source);
+	ResetExprContext(source->econtext);
+	return key;
+}
+
+void
+source_split_key(const Source *source, const text *key, char **parts)
+{
+	char	   *rest = text_to_cstring(key);
+	int			i;
+
+	if (source->nkeys == 1)
+	{
+		parts[0] = rest;
+		return;
+	}
+	for (i = 0; i < source->nkeys; i++)
+	{
+		char	   *to = rest;
+
+		parts[i] = rest;
+		while (*rest != '\0' && *rest != ',')
+		{
+			if (*rest == '\\' && rest[1] != '\0')
+				rest++;
+			*to++ = *rest++;
+		}
+		if ((*rest == ',') != (i + 1 < source->nkeys))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+					 errmsg("\"%s\" is not a key of source \"%s\"", text_to_cstring(key), source->name)));
+		if (*rest == ',')
+			rest++;
+		*to = '\0';
+	}
+}
+
+/* The instant of a purchase: dates and local times are read in the program's zone. */
+static TimestampTz
+read_at(Source *source, TimestampTz now)
+{
+	SourceExpr *compiled = &source->fields[FIELD_AT];
+	TimestampTz at = now;
+	Datum		value;
+	bool		isnull;
+
+	if (compiled->expr != NULL)
+	{
+		value = eval(source, compiled, &isnull);
+		if (!isnull)
+		{
+			if (compiled->type == TIMESTAMPTZOID)
+				at = DatumGetTimestampTz(value);
+			else if (compiled->type == TIMESTAMPOID)
+				at = calendar_instant(DatumGetTimestamp(value), source->program->zone);
+			else
+				at = calendar_start_of_day(DatumGetDateADT(value), source->program->zone);
+		}
+	}
+	if (TIMESTAMP_NOT_FINITE(at))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("time of a purchase must be finite")));
+	return at;
+}
+
+/* A numeric field, in CurrentMemoryContext; NULL for null or not mapped. */
+static Numeric
+read_numeric(Source *source, SourceField field)
+{
+	bool		isnull;
+	Datum		value;
+	Numeric		number;
+
+	if (source->fields[field].expr == NULL)
+		return NULL;
+	value = eval(source, &source->fields[field], &isnull);
+	if (isnull)
+		return NULL;
+	number = DatumGetNumericCopy(value);
+	if (numeric_is_nan(number) || numeric_is_inf(number))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("\"%s\" of a purchase must be a finite number", source_field_names[field])));
+	return number;
+}
+
+void
+source_read_row(Source *source, TupleTableSlot *slot, TimestampTz now, SourceRow *row)
+{
+	Datum		value;
+	bool		isnull;
+
+	if (source->broken != NULL)
+		ReThrowError(source->broken);
+
+	memset(row, 0, sizeof(*row));
+	source->econtext->ecxt_scantuple = slot;
+	row->key = read_key(source);
+	value = eval(source, &source->fields[FIELD_MEMBER], &isnull);
+	if (!isnull && row->key != NULL)
+	{
+		row->ref = value_text(&source->fields[FIELD_MEMBER], value);
+		if (VARSIZE_ANY_EXHDR(row->ref) == 0)
+			row->ref = NULL;
+	}
+	if (row->ref != NULL)
+	{
+		row->counts = true;
+		if (source->fields[FIELD_COUNTS].expr != NULL)
+		{
+			value = eval(source, &source->fields[FIELD_COUNTS], &isnull);
+			row->counts = !isnull && DatumGetBool(value);
+		}
+	}
+	if (row->counts)
+	{
+		row->amount = read_numeric(source, FIELD_AMOUNT);
+		row->counts = row->amount != NULL;
+	}
+	if (row->counts)
+	{
+		row->at = read_at(source, now);
+		row->quantity = read_numeric(source, FIELD_QUANTITY);
+	}
+	ResetExprContext(source->econtext);
+}
