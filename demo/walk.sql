@@ -7,8 +7,8 @@ SELECT count(*) AS orders, count(DISTINCT customer_id) AS customers,
 FROM orders;
 
 -- ---------------------------------------------------------------------------
--- Now it gets a program: a point for every dollar, good for a year and then
--- to the end of that month. Programs and rules are rows.
+-- Now it gets a program: a point for every full dollar, good for a year and
+-- then to the end of that month. Programs and rules are rows.
 -- ---------------------------------------------------------------------------
 
 CREATE EXTENSION loyalty;
@@ -19,14 +19,19 @@ VALUES ('beans', 'USD', '12 months end of month', 'UTC');
 INSERT INTO loyalty.rule (program, name, award)
 VALUES ('beans', 'base', '1 per 1');
 
--- The shop's own table says what a purchase is; nothing about it changes.
+-- Attach the shop's own table: which column is the customer, which the amount,
+-- and which orders count. Nothing about the table changes but its triggers.
 
 SELECT loyalty.attach('orders', member => 'customer_id', amount => 'total',
                       at => 'created_at', counts => $$status = 'paid'$$);
 
--- Two years of history earn too, in committed batches.
+-- Two years of history earn too, in committed batches. Orders without a
+-- customer are guests' and left out.
 
 CALL loyalty.backfill('orders', 1000);
+
+-- What customer 42 has now ("-" stands for NULL). "lifetime" is all that he has
+-- earned; the rest of it expired in the meantime.
 
 SELECT * FROM loyalty.balance('42');
 
@@ -63,7 +68,8 @@ SELECT available FROM loyalty.balance('42');
 UPDATE orders SET total = 54.50 WHERE order_id = 900002;
 SELECT available FROM loyalty.balance('42');
 
--- Then the rest is cancelled, and the first order deleted: as if nothing had been.
+-- Then the rest is cancelled, and the other order deleted: the balance is what
+-- it was before both.
 
 UPDATE orders SET status = 'cancelled' WHERE order_id = 900002;
 DELETE FROM orders WHERE order_id = 900001;
@@ -80,19 +86,20 @@ SELECT * FROM loyalty.adjust('42', 100, reason => 'sorry for the wait', key => '
 
 SELECT * FROM loyalty.balance('42');
 
--- What happened within the last hour:
+-- What happened within the last hour. Each entry names its rule and its purchase:
 
 SELECT * FROM loyalty.statement('42', since => now() - interval '1 hour');
 
--- What he can spend, and until when:
+-- What he can spend, and the last day of it:
 
 SELECT * FROM loyalty.lots('42');
 
--- What the shop owes, by the month in which it expires:
+-- What the shop owes all its members, by the month in which it expires:
 
 SELECT * FROM loyalty.liability;
 
--- Time does its work without a job; maintenance only writes it down.
+-- Points open and expire on their day without any job. Maintenance tries orders
+-- again that an error kept from earning; here are none, so it says nothing.
 
 CALL loyalty.maintain();
 

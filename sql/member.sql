@@ -28,7 +28,7 @@ COMMENT ON COLUMN loyalty.member.member_id IS 'loyalty.member_id(ref, program), 
 COMMENT ON COLUMN loyalty.member.seq IS 'number of the member''s last entry';
 COMMENT ON COLUMN loyalty.member.lifetime IS 'points ever earned or imported, less what returns took back';
 COMMENT ON COLUMN loyalty.member.enrolled_at IS 'when the member joined';
-COMMENT ON COLUMN loyalty.member.last_activity IS 'when the member last earned or redeemed';
+COMMENT ON COLUMN loyalty.member.last_activity IS 'when the member last earned';
 COMMENT ON COLUMN loyalty.member.program_id IS 'the program';
 COMMENT ON COLUMN loyalty.member.next_expiry IS 'no lot ends before this day; a lower bound that postings only lower';
 COMMENT ON COLUMN loyalty.member.ref IS 'the shop''s own customer id';

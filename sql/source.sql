@@ -43,7 +43,7 @@ COMMENT ON COLUMN loyalty.source.name IS 'name of the source: the table''s';
 COMMENT ON COLUMN loyalty.source.relation IS 'the table';
 COMMENT ON COLUMN loyalty.source.member IS 'expression over a row: the shop''s customer id; NULL: a guest';
 COMMENT ON COLUMN loyalty.source.amount IS 'expression: what the purchase is worth, negative for a refund; NULL: it does not count yet';
-COMMENT ON COLUMN loyalty.source.at IS 'expression: when it took place; none or NULL: the time of the statement';
+COMMENT ON COLUMN loyalty.source.at IS 'expression: when it took place; none or NULL: the time of the transaction';
 COMMENT ON COLUMN loyalty.source.key IS 'expressions that tell purchases apart';
 COMMENT ON COLUMN loyalty.source.counts IS 'expression: whether it earns as it stands; none: always';
 COMMENT ON COLUMN loyalty.source.item IS 'expression: what was bought';

@@ -4,8 +4,8 @@
  *
  * A statement fires the statement triggers of the table it names, so a
  * partition that is written directly needs its own.  An event trigger keeps
- * partitions that come and go later in step, and never raises: CREATE TABLE
- * must work in a database whose loyalty configuration does not.
+ * partitions that come and go later in step.  Whatever is wrong with a loyalty
+ * configuration it only warns of: CREATE TABLE must work nevertheless.
  */
 #include "postgres.h"
 

@@ -227,6 +227,14 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 	{
 		DateADT		ends = adjustment_ends(fcinfo, program, day);
 
+		if (PG_ARGISNULL(2) &&
+			holdings_inactive_end(program, request.row->last_activity, request.row->enrolled_at) < day)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("points cannot expire before they are given"),
+					 errdetail("Member \"%s\" of program \"%s\" has been inactive too long: points without a last day would lapse at once.",
+							   text_to_cstring(ref), program->name),
+					 errhint("Give them a last day of their own with \"expires\".")));
 		if (ends < day)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -129,3 +129,11 @@ SELECT loyalty.set_member('kim', status => 'active');
 SELECT points, balance FROM loyalty.adjust('kim', 1);
 SELECT loyalty.detach('act_order');
 DROP TABLE act_order;
+
+-- points that would lapse at once are not given; with a last day of their own they are
+INSERT INTO loyalty.program (name, expiry) VALUES ('act_idle', 'inactive 6 months');
+SELECT loyalty.enroll('ivy', at => '2024-01-31 00:00Z', program => 'act_idle') IS NOT NULL AS enrolled;
+SELECT * FROM loyalty.adjust('ivy', 10, at => '2024-07-31 00:00Z', program => 'act_idle');
+SELECT * FROM loyalty.adjust('ivy', 10, at => '2024-08-01 00:00Z', program => 'act_idle');
+SELECT * FROM loyalty.adjust('ivy', 10, expires => '2024-12-31', at => '2024-08-01 00:00Z', program => 'act_idle');
+SELECT kind, points, occurred_at AT TIME ZONE 'UTC' AS occurred FROM loyalty.statement('ivy', program => 'act_idle');
