@@ -9,7 +9,11 @@ COMMENT ON FUNCTION loyalty.outstanding(loyalty.purse, integer, timestamptz, tim
 
 CREATE VIEW loyalty.liability AS
 	SELECT p.name AS program,
-		   pg_catalog.date_trunc('month', l.ends::pg_catalog.timestamp)::pg_catalog.date AS month,
+		   -- not by date_trunc: the last days of the calendar are no timestamps
+		   CASE WHEN pg_catalog.isfinite(l.ends)
+				THEN l.ends OPERATOR(pg_catalog.-)
+					 (extract(day FROM l.ends)::pg_catalog.int4 OPERATOR(pg_catalog.-) 1)
+				ELSE l.ends END AS month,
 		   pg_catalog.count(DISTINCT m.member_id) AS members,
 		   loyalty.sum(l.points) AS points
 	FROM loyalty.member m

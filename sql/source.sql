@@ -40,7 +40,7 @@ COMMENT ON TABLE loyalty.source IS 'tables whose rows are purchases, and how to 
 COMMENT ON COLUMN loyalty.source.source_id IS 'number of the source; entries name it';
 COMMENT ON COLUMN loyalty.source.program IS 'name of the program that it feeds';
 COMMENT ON COLUMN loyalty.source.name IS 'name of the source: the table''s';
-COMMENT ON COLUMN loyalty.source.relation IS 'the table';
+COMMENT ON COLUMN loyalty.source.relation IS 'the table; - once it is dropped';
 COMMENT ON COLUMN loyalty.source.member IS 'expression over a row: the shop''s customer id; NULL: a guest';
 COMMENT ON COLUMN loyalty.source.amount IS 'expression: what the purchase is worth, negative for a refund; NULL: it does not count yet';
 COMMENT ON COLUMN loyalty.source.at IS 'expression: when it took place; none or NULL: the time of the transaction';
@@ -92,3 +92,11 @@ CREATE EVENT TRIGGER loyalty_partitions_changed ON ddl_command_end
 	WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE')
 	EXECUTE FUNCTION loyalty.partitions_changed();
 COMMENT ON EVENT TRIGGER loyalty_partitions_changed IS 'keeps partitions of attached tables earning';
+
+CREATE FUNCTION loyalty.tables_dropped() RETURNS event_trigger
+	AS 'MODULE_PATHNAME', 'loyalty_tables_dropped' LANGUAGE C;
+COMMENT ON FUNCTION loyalty.tables_dropped() IS 'ends the sources of tables that are dropped';
+CREATE EVENT TRIGGER loyalty_tables_dropped ON sql_drop
+	WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED', 'DROP EXTENSION')
+	EXECUTE FUNCTION loyalty.tables_dropped();
+COMMENT ON EVENT TRIGGER loyalty_tables_dropped IS 'ends the sources of tables that are dropped';

@@ -66,6 +66,13 @@ owner_enter(EngineScope *scope, Oid user_id)
 	enter(scope, user_id, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 }
 
+void
+give_way(void)
+{
+	(void) set_config_option("deadlock_timeout", "50ms", PGC_SUSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
+}
+
 /* Give back what engine_enter took. */
 void
 engine_leave(EngineScope *scope)

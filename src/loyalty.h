@@ -35,6 +35,12 @@ extern void engine_leave(EngineScope *scope);
 /* The same with the rights of a table's owner, whose functions may run: a security-restricted operation. */
 extern void owner_enter(EngineScope *scope, Oid user_id);
 
+/*
+ * Until the transaction ends, notice a deadlock before anybody else does: a
+ * backfill can be called again, an order at the till should not have to.
+ */
+extern void give_way(void);
+
 /* Start the result of a set-returning function: a tuplestore and its row type. */
 extern Tuplestorestate *result_begin(FunctionCallInfo fcinfo, TupleDesc *desc);
 

@@ -25,6 +25,7 @@
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_relation.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/partcache.h"
@@ -97,6 +98,9 @@ check_relation(Relation rel)
 	if (rel->rd_rules != NULL)
 		refuse(rel, "It has rules, which may turn a write into another one.",
 			   "Use a trigger in place of the rule.");
+	if (rel->rd_rel->relforcerowsecurity)
+		refuse(rel, "Its row-level security is forced on its owner, with whose rights purchases are read again.",
+			   "ALTER TABLE ... NO FORCE ROW LEVEL SECURITY.");
 	if (rel->rd_rel->relispartition)
 		refuse(rel, "It is a partition.", "Attach the partitioned table.");
 
@@ -109,6 +113,38 @@ check_relation(Relation rel)
 		if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_FOREIGN_TABLE)
 			refuse(rel, psprintf("Its partition \"%s\" is a foreign table, which can change without this database knowing.",
 								 get_rel_name(lfirst_oid(cell))), NULL);
+}
+
+/* No part of a partitioned table may feed the program by itself: its rows would earn twice. */
+static void
+check_partitions(Relation rel, const Program *program)
+{
+	List	   *partitions = partitions_of(RelationGetRelid(rel));
+	Datum	   *oids = palloc(sizeof(Datum) * list_length(partitions));
+	Oid			types[2] = {OIDARRAYOID, TEXTOID};
+	Datum		values[2];
+	int			n = 0;
+	ListCell   *cell;
+
+	foreach(cell, partitions)
+		if (lfirst_oid(cell) != RelationGetRelid(rel))
+			oids[n++] = ObjectIdGetDatum(lfirst_oid(cell));
+	if (n == 0)
+		return;
+	values[0] = PointerGetDatum(construct_array(oids, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+	values[1] = CStringGetTextDatum(program->name);
+
+	SPI_connect();
+	PushActiveSnapshot(config_snapshot());
+	SPI_execute_with_args("SELECT relation::pg_catalog.text FROM loyalty.source"
+						  " WHERE relation::pg_catalog.oid = ANY ($1) AND program = $2",
+						  2, types, values, NULL, true, 1);
+	PopActiveSnapshot();
+	if (SPI_processed > 0)
+		refuse(rel, psprintf("Rows of its partition %s have earned points by themselves.",
+							 SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1)),
+			   "Their purchases would earn a second time.");
+	SPI_finish();
 }
 
 /* The text of parsed expressions, everything named in full. */
@@ -280,7 +316,12 @@ check_key(Relation rel, List *exprs, const char *key)
 	foreach(cell, exprs)
 	{
 		Var		   *var = (Var *) lfirst(cell);
+		Oid			type = getBaseType(exprType((Node *) var));
 
+		/* Batches of keys are passed as arrays. */
+		if (!OidIsValid(get_array_type(type)))
+			refuse(rel, psprintf("Its key is of type %s.", format_type_be(type)),
+				   "Name a key of another type, for instance its text.");
 		if (IsA(var, Var) && !TupleDescAttr(RelationGetDescr(rel), var->varattno - 1)->attnotnull)
 			refuse(rel, psprintf("Column \"%s\" of its key may be null.",
 								 get_attname(RelationGetRelid(rel), var->varattno, false)),
@@ -300,10 +341,13 @@ former_source(Relation rel, const Program *program, const char *key)
 	Datum		values[2] = {ObjectIdGetDatum(RelationGetRelid(rel)), CStringGetTextDatum(program->name)};
 	int32		source_id = 0;
 
+	/* As of now: whoever attached it held the lock that we have waited for. */
 	SPI_connect();
+	PushActiveSnapshot(config_snapshot());
 	SPI_execute_with_args("SELECT source_id, attached, key FROM loyalty.source"
 						  " WHERE relation = $1 AND program = $2",
-						  2, types, values, NULL, false, 1);
+						  2, types, values, NULL, true, 1);
+	PopActiveSnapshot();
 	if (SPI_processed > 0)
 	{
 		HeapTuple	row = SPI_tuptable->vals[0];
@@ -428,6 +472,7 @@ loyalty_attach(PG_FUNCTION_ARGS)
 	engine_leave(&scope);
 
 	engine_enter(&scope, config->owner);
+	check_partitions(rel, program);
 	source_id = write_source(rel, program, texts, on_delete, on_error,
 							 former_source(rel, program, texts[FIELD_KEY]));
 	partitions_add_triggers(RelationGetRelid(rel), source_id);

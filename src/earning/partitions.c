@@ -24,6 +24,7 @@
 #include "loyalty.h"
 
 PG_FUNCTION_INFO_V1(loyalty_partitions_changed);
+PG_FUNCTION_INFO_V1(loyalty_tables_dropped);
 
 /* The triggers, by the event in their name. */
 static const struct
@@ -186,6 +187,25 @@ drop_strays(List *trees)
 	}
 }
 
+/* A table that was attached by itself and became a partition earns only where it is named. */
+static void
+warn_of_lone_partitions(void)
+{
+	uint64		i;
+
+	SPI_connect();
+	SPI_execute("SELECT s.relation::pg_catalog.text, s.program FROM loyalty.source s"
+				" JOIN pg_catalog.pg_class c ON c.oid = s.relation"
+				" WHERE s.attached AND c.relispartition ORDER BY s.source_id", false, 0);
+	for (i = 0; i < SPI_processed; i++)
+		ereport(WARNING,
+				(errmsg("\"%s\" is attached to program \"%s\" and is now a partition",
+						SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1),
+						SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2)),
+				 errdetail("What is written through the partitioned table does not earn.")));
+	SPI_finish();
+}
+
 /* Bring the triggers of all partitioned sources in step. */
 static void
 follow_partitions(void *arg)
@@ -196,6 +216,7 @@ follow_partitions(void *arg)
 	ListCell   *cell;
 
 	engine_enter(&scope, config->owner);
+	warn_of_lone_partitions();
 	trees = attached_trees(config);
 	if (trees == NIL)
 	{
@@ -210,6 +231,42 @@ follow_partitions(void *arg)
 	}
 	drop_strays(trees);
 	engine_leave(&scope);
+}
+
+/* The tables that the command dropped are no sources any more. */
+static void
+forget_dropped(void *arg)
+{
+	Config	   *config = config_get();
+	EngineScope scope;
+
+	engine_enter(&scope, config->owner);
+	SPI_connect();
+	SPI_execute("UPDATE loyalty.source s SET attached = false, relation = 0"
+				" FROM pg_catalog.pg_event_trigger_dropped_objects() d"
+				" WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objsubid = 0"
+				" AND d.objid = s.relation", false, 0);
+	SPI_finish();
+	engine_leave(&scope);
+}
+
+/* Event trigger when tables are dropped: their number may be another table's one day. */
+Datum
+loyalty_tables_dropped(PG_FUNCTION_ARGS)
+{
+	ErrorData  *error;
+
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by event trigger manager",
+						"loyalty.tables_dropped")));
+	error = attempt(forget_dropped, NULL);
+	if (error != NULL)
+		ereport(WARNING,
+				(errcode(error->sqlerrcode),
+				 errmsg("sources of dropped tables are still listed: %s", error->message)));
+	PG_RETURN_POINTER(NULL);
 }
 
 /*

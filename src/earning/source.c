@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "access/relation.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
@@ -144,8 +145,8 @@ source_find(Config *config, const text *name, const Program *program)
 	SPI_connect();
 	PushActiveSnapshot(config_snapshot());
 	SPI_execute_with_args("SELECT s.source_id FROM loyalty.source s"
-						  " LEFT JOIN pg_catalog.pg_class c ON c.oid = s.relation"
-						  " LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+						  " JOIN pg_catalog.pg_class c ON c.oid = s.relation"
+						  " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
 						  " WHERE s.attached AND ($2 IS NULL OR s.program = $2)"
 						  " AND $1 IN (s.name, c.relname, pg_catalog.quote_ident(c.relname),"
 						  " n.nspname || '.' || c.relname,"
@@ -201,11 +202,30 @@ has_stable_text(Oid type)
 	}
 }
 
+static bool
+is_other_function(Oid function_id, void *context)
+{
+	return function_id >= FirstNormalObjectId;
+}
+
+/* Functions that did not come with PostgreSQL look up names as the settings say. */
+static bool
+runs_other_functions(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, CoerceToDomain) || check_functions_in_node(node, is_other_function, NULL))
+		return true;
+	return expression_tree_walker(node, runs_other_functions, context);
+}
+
 static void
 ready_expr(Source *source, SourceExpr *compiled, Expr *expr, bool as_text)
 {
 	compiled->type = getBaseType(exprType((Node *) expr));
 	compiled->expr = expression_planner(expr);
+	if (runs_other_functions((Node *) compiled->expr, NULL))
+		source->pin_settings = true;
 	compiled->state = ExecInitExpr(compiled->expr, NULL);
 	compiled->as_is = compiled->type == TEXTOID || compiled->type == VARCHAROID;
 	if (as_text)

@@ -66,7 +66,7 @@ typedef struct Source
 	int			nkeys;
 	SourceExpr	keys[MAX_KEY_PARTS];
 	SourceExpr	fields[NFIELDS];	/* FIELD_KEY unused */
-	bool		pin_settings;	/* key or member text depends on settings */
+	bool		pin_settings;	/* what an expression gives may depend on settings */
 	ErrorData  *broken;			/* why fields cannot be read, though keys can */
 	ExprContext *econtext;
 } Source;
@@ -101,7 +101,7 @@ typedef struct SourceScope
 extern void source_enter(Source *source, SourceScope *scope);
 extern void source_leave(Source *source, SourceScope *scope);
 
-/* The key of the row in the slot; NULL when a part of it is null. */
+/* The key of the row in the slot; NULL when a part of it is null, or it is over MAX_KEY_BYTES long. */
 extern text *source_read_key(Source *source, TupleTableSlot *slot);
 
 /* Everything; what it returns is allocated in CurrentMemoryContext. "now" stands in for a missing time. */

@@ -18,6 +18,7 @@
 #include "utils/timestamp.h"
 
 #include "earning/source.h"
+#include "ledger/posting.h"
 #include "types/calendar.h"
 
 void
@@ -102,9 +103,9 @@ append_escaped(StringInfo key, const char *part)
 	}
 }
 
-/* The key of the row in econtext. */
+/* The key of the row in econtext, of any length; NULL when a part of it is null. */
 static text *
-read_key(Source *source)
+join_key(Source *source)
 {
 	StringInfoData key;
 	text	   *result;
@@ -130,6 +131,15 @@ read_key(Source *source)
 	result = cstring_to_text_with_len(key.data, key.len);
 	pfree(key.data);
 	return result;
+}
+
+/* The key that the ledger's own index can hold, else NULL. */
+static text *
+read_key(Source *source)
+{
+	text	   *key = join_key(source);
+
+	return key == NULL || VARSIZE_ANY_EXHDR(key) > MAX_KEY_BYTES ? NULL : key;
 }
 
 text *

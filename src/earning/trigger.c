@@ -32,6 +32,7 @@
 #include "earning/reconcile.h"
 #include "earning/trigger.h"
 #include "ledger/member.h"
+#include "ledger/posting.h"
 #include "loyalty.h"
 
 PG_FUNCTION_INFO_V1(loyalty_earn);
@@ -357,7 +358,8 @@ take_change(Firing *firing, Change *change)
 	{
 		ereport(WARNING,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("a row of source \"%s\" has no key and earns nothing", firing->source->name)));
+				 errmsg("a row of source \"%s\" has no key that can be kept and earns nothing", firing->source->name),
+				 errdetail("A key is not null and not longer than %d bytes.", MAX_KEY_BYTES)));
 		return;
 	}
 
@@ -371,7 +373,10 @@ take_change(Firing *firing, Change *change)
 						 firing->depth > 1 ? HASH_ENTER : HASH_FIND);
 		if (mark != NULL && mark->depth > firing->depth)
 		{
-			put_current(firing, change, keys[i]);
+			/* Both keys: what changed from one to the other stands under the second. */
+			for (i = 0; i < 2; i++)
+				if (keys[i] != NULL)
+					put_current(firing, change, keys[i]);
 			return;
 		}
 		if (mark != NULL)

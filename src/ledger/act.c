@@ -53,8 +53,15 @@ remember_entry(const EntryRow *entry, void *arg)
 static text *
 act_key(const char *kind, const text *key)
 {
-	return key == NULL ? NULL
-		: cstring_to_text(psprintf("%s:%s", kind, text_to_cstring(key)));
+	if (key == NULL)
+		return NULL;
+	if (VARSIZE_ANY_EXHDR(key) > MAX_KEY_BYTES - 100)
+		ereport(ERROR,
+				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
+				 errmsg("key is too long"),
+				 errdetail("It has %d bytes, %d are allowed.",
+						   (int) VARSIZE_ANY_EXHDR(key), MAX_KEY_BYTES - 100)));
+	return cstring_to_text(psprintf("%s:%s", kind, text_to_cstring(key)));
 }
 
 static Datum
@@ -80,6 +87,20 @@ available_at(const Program *program, const MemberState *state, TimestampTz enrol
 				  holdings_inactive_end(program, state->last_activity, enrolled_at),
 				  calendar_day(at, program->zone), &holdings);
 	return holdings.available;
+}
+
+/* What was available to the member at a time, by his entries up to then. */
+static Points
+available_then(Store *store, const Program *program, const MemberRow *member, TimestampTz at)
+{
+	Snapshot	snapshot = store_snapshot();
+	MemberState state;
+
+	store_begin_read(store, snapshot);
+	balance_replay(store, member->member_id, at, PG_INT64_MAX, &state);
+	store_end_read(store);
+	UnregisterSnapshot(snapshot);
+	return available_at(program, &state, member->enrolled_at, at);
 }
 
 static bool
@@ -244,15 +265,18 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 	else
 	{
 		Purse		taken;
+		Points		available = purse_available(&request.row->purse, day);
 
-		if (purse_available(&request.row->purse, day) < -points)
+		/* In the past nobody can lose what he got later. */
+		if (!PG_ARGISNULL(5))
+			available = Min(available, available_then(store, program, request.row, at));
+		if (available < -points)
 			ereport(ERROR,
 					(errcode(ERRCODE_LOYALTY_INSUFFICIENT_POINTS),
 					 errmsg("insufficient points"),
 					 errdetail("Member \"%s\" of program \"%s\" has %s available, %s were asked for.",
 							   text_to_cstring(ref), program->name,
-							   points_to_cstring(purse_available(&request.row->purse, day)),
-							   points_to_cstring(-points))));
+							   points_to_cstring(available), points_to_cstring(-points))));
 		purse_init(&taken);
 		purse_spend(&request.row->purse, -points, day, &taken);
 		purse_sub(&lots, &taken);

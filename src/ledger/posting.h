@@ -16,6 +16,9 @@
 /* source_id of acts through functions */
 #define SOURCE_API 0
 
+/* Longer keys would not fit into the index of entry. */
+#define MAX_KEY_BYTES 2000
+
 #define KIND_EARN "earn"
 #define KIND_CLAWBACK "clawback"
 #define KIND_EXPIRE "expire"

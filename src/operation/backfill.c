@@ -55,6 +55,7 @@ typedef struct Backfill
 	int64		done;
 	int64		posted;
 	int64		deferred;
+	bool		finished;		/* nothing is left to do */
 	TupleDesc	desc;			/* (at, key) */
 	Tuplestorestate *keys;		/* in order; outlives the commits */
 	TupleTableSlot *slot;
@@ -82,19 +83,27 @@ list_row_type(void)
 	return desc;
 }
 
-/* The source by number, ready to read its own table. */
+/* The source by number; LY005 when it, its table or its program is gone. */
 static Source *
-open_source(int32 source_id)
+existing_source(Config *config, int32 source_id)
 {
-	Config	   *config = config_get();
 	Source	   *source = source_get(config, source_id, InvalidOid);
 
-	if (source != NULL && source->attached)
-		source = source_get(config, source_id, source->root);
 	if (source == NULL || !source->attached)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_UNKNOWN_SOURCE),
 				 errmsg("source %d does not exist any more", source_id)));
+	return source;
+}
+
+/* The same, ready to read its own table. */
+static Source *
+open_source(int32 source_id)
+{
+	Config	   *config = config_get();
+	Source	   *source = existing_source(config, source_id);
+
+	source = source_get(config, source_id, source->root);
 	source_ready(source);
 	return source;
 }
@@ -365,6 +374,8 @@ next_keys(Backfill *backfill, text **keys, Position *position)
 		position->key = keys[nkeys];
 		nkeys++;
 	}
+	/* What came from disk lies in this batch's memory, and must not be freed after it. */
+	ExecClearTuple(backfill->slot);
 	return nkeys;
 }
 
@@ -504,6 +515,7 @@ next_batch(Backfill *backfill)
 	{
 		Source	   *source = open_source(backfill->source_id);
 
+		give_way();
 		work_batch(backfill, source, keys, nkeys);
 		/* What a later pass finds lies before the position already reached. */
 		if (!backfill->first_pass)
@@ -519,12 +531,20 @@ next_batch(Backfill *backfill)
 	return nkeys > 0;
 }
 
+/* Throw the list away. */
+static void
+clear_list(Backfill *backfill)
+{
+	if (backfill->keys != NULL)
+		tuplestore_end(backfill->keys);
+	backfill->keys = NULL;
+}
+
 /* Start the list anew: a tuplestore is filled by the transaction that made it. */
 static void
 begin_pass(Backfill *backfill)
 {
-	if (backfill->keys != NULL)
-		tuplestore_end(backfill->keys);
+	clear_list(backfill);
 	backfill->keys = tuplestore_begin_heap(false, true, work_mem);
 	make_list(backfill);
 }
@@ -564,6 +584,23 @@ backfill_source(Backfill *backfill)
 	return true;
 }
 
+/* The list outlives transactions, so nobody else removes its file. */
+static void
+backfill_and_clear(Backfill *backfill)
+{
+	PG_TRY();
+	{
+		backfill->finished = backfill_source(backfill);
+	}
+	PG_CATCH();
+	{
+		clear_list(backfill);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	clear_list(backfill);
+}
+
 /* backfill(source, batch_size, program) */
 Datum
 loyalty_backfill(PG_FUNCTION_ARGS)
@@ -585,24 +622,22 @@ loyalty_backfill(PG_FUNCTION_ARGS)
 	sources = source_find(config, PG_GETARG_TEXT_PP(0),
 						  config_program_if_named(config, PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2)));
 	foreach(cell, sources)
-		check_rights(source_get(config, lfirst_int(cell), InvalidOid));
+		check_rights(existing_source(config, lfirst_int(cell)));
 
 	foreach(cell, sources)
 	{
 		Backfill	backfill;
-		bool		finished;
 
 		memset(&backfill, 0, sizeof(backfill));
 		backfill.source_id = lfirst_int(cell);
-		backfill.name = pstrdup(source_get(config_get(), backfill.source_id, InvalidOid)->name);
+		backfill.name = pstrdup(existing_source(config_get(), backfill.source_id)->name);
 		backfill.batch_size = batch_size;
 		backfill.batches = &batches;
 		backfill.desc = list_row_type();
 		backfill.slot = MakeSingleTupleTableSlot(backfill.desc, &TTSOpsMinimalTuple);
-		finished = backfill_source(&backfill);
+		backfill_and_clear(&backfill);
 		ExecDropSingleTupleTableSlot(backfill.slot);
-		tuplestore_end(backfill.keys);
-		if (!finished || (lnext(sources, cell) != NULL && !batches_next(&batches)))
+		if (!backfill.finished || (lnext(sources, cell) != NULL && !batches_next(&batches)))
 			break;
 	}
 	batches_end(&batches);

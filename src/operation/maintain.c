@@ -46,6 +46,7 @@ loyalty_maintain(PG_FUNCTION_ARGS)
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextSwitchTo(batch_context);
 		config = config_get();
+		give_way();
 
 		/* Each purchase is tried once a run: those tried since it began are left. */
 		batch = deferred_retry(config,
