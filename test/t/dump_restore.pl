@@ -79,7 +79,7 @@ SELECT loyalty.detach('zzz.old_orders');
 
 -- Acts, with and without a key.
 SELECT loyalty.adjust('c1', 100, expires => '2100-01-31', reason => E'sorry\n"c1"', key => 'ticket 7', program => 'beans');
-SELECT loyalty.adjust('c2', 12.34, program => 'Stars & "Co"');
+SELECT loyalty.adjust('c2', 12.34, expires => '2100-06-30', program => 'Stars & "Co"');
 
 -- A purchase that is pending, one of the future, partial returns, a reassignment, a deletion kept.
 INSERT INTO aaa.orders (order_id, customer, total, created_at) VALUES
