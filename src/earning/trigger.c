@@ -9,7 +9,8 @@
  * An image can be stale: when the shop's own row trigger changed the row
  * again, that deeper statement has fired this trigger before, with the newer
  * image.  So deeper firings leave a mark per purchase, and a firing further
- * out reads marked purchases again by key.
+ * out reads marked purchases again by key.  A firing that notices newer
+ * commands of its own depth before it reads all of its purchases again.
  */
 #include "postgres.h"
 
@@ -57,12 +58,35 @@ typedef struct Mark
 
 static HTAB *marks = NULL;		/* of the current transaction; lives in TopTransactionContext */
 
-/* The marks end with the transaction. */
+/*
+ * A function in a statement (in RETURNING, say) may change rows too, and no
+ * trigger depth tells its statement from the one around it.  But its commands
+ * are newer: so a firing that is older than another one of its depth before
+ * it has had statements within it, and trusts none of its images.
+ */
+#define MAX_KNOWN_DEPTH 16
+static CommandId newest_command[MAX_KNOWN_DEPTH];
+
+static bool
+had_inner_statements(int depth)
+{
+	CommandId	command = GetActiveSnapshot()->curcid;
+
+	if (depth >= MAX_KNOWN_DEPTH || command < newest_command[depth])
+		return true;
+	newest_command[depth] = command;
+	return false;
+}
+
+/* All this ends with the transaction. */
 static void
 forget_marks(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+	{
 		marks = NULL;
+		memset(newest_command, 0, sizeof(newest_command));
+	}
 }
 
 void
@@ -130,6 +154,7 @@ typedef struct Firing
 	PurchasePile *pile;
 	TimestampTz now;
 	int			depth;
+	bool		outdated;		/* no image is to be trusted */
 	int			nchanges;
 	Change	   *changes;
 	int			from;			/* what is being read: changes[from .. to) */
@@ -371,7 +396,7 @@ take_change(Firing *firing, Change *change)
 			continue;
 		mark = find_mark(firing->source->id.source_id, keys[i],
 						 firing->depth > 1 ? HASH_ENTER : HASH_FIND);
-		if (mark != NULL && mark->depth > firing->depth)
+		if (firing->outdated || (mark != NULL && mark->depth > firing->depth))
 		{
 			/* Both keys: what changed from one to the other stands under the second. */
 			for (i = 0; i < 2; i++)
@@ -603,6 +628,7 @@ loyalty_earn(PG_FUNCTION_ARGS)
 	{
 		firing.now = GetCurrentTransactionStartTimestamp();
 		firing.depth = DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0));
+		firing.outdated = had_inner_statements(firing.depth);
 		firing.slot = MakeSingleTupleTableSlot(RelationGetDescr(trigdata->tg_relation), &TTSOpsMinimalTuple);
 		firing.pile = purchase_pile_begin();
 		read_transitions(&firing, trigdata->tg_oldtable, trigdata->tg_newtable);

@@ -1,7 +1,7 @@
 -- Things that a shop, its users and its tables may do to the engine.
 \set QUIET on
 SET client_min_messages = error;
-SELECT plan(22);
+SELECT plan(25);
 
 INSERT INTO loyalty.program (name) VALUES ('shop');
 INSERT INTO loyalty.rule (program, name, award) VALUES ('shop', 'base', '1 per 1');
@@ -66,6 +66,24 @@ INSERT INTO staging VALUES (1);
 UPDATE big SET id = 6 WHERE id = 5;
 COMMIT;
 SELECT is(pg_temp.available('77'), 50::numeric, 'a key that changes after an inner insert');
+
+-- A function in the statement itself that changes the row again.
+CREATE FUNCTION fix(int) RETURNS numeric LANGUAGE plpgsql AS $$
+BEGIN UPDATE big SET t = 10 WHERE id = $1; RETURN (SELECT t FROM big WHERE id = $1); END $$;
+INSERT INTO big VALUES (11, 111, 100, '2024-01-01'), (12, 111, 100, '2024-01-01') RETURNING fix(id) \g /dev/null
+SELECT is(pg_temp.available('111'), 20::numeric, 'a row changed by a function in RETURNING');
+INSERT INTO big VALUES (13, 111, 100, '2024-01-01');
+UPDATE big SET t = 30 WHERE id = 13 RETURNING fix(id) \g /dev/null
+SELECT is(pg_temp.available('111'), 30::numeric, 'and by one within an update');
+BEGIN;
+INSERT INTO big VALUES (14, 111, 5, '2024-01-01');
+UPDATE big SET t = 6 WHERE id = 14;
+SAVEPOINT s;
+UPDATE big SET t = 600 WHERE id = 14;
+ROLLBACK TO s;
+UPDATE big SET t = t + 1 WHERE id IN (13, 14);
+COMMIT;
+SELECT is(pg_temp.available('111'), 38::numeric, 'statement after statement in one transaction');
 
 -- Tables and keys that are refused.
 CREATE TABLE forced (id int PRIMARY KEY, c int, t numeric);
