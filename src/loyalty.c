@@ -81,6 +81,15 @@ engine_leave(EngineScope *scope)
 	SetUserIdAndSecContext(scope->user_id, scope->sec_context);
 }
 
+bool
+same_text(const text *a, const text *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
+		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+}
+
 /* 0A000 where the caller takes no set. */
 Tuplestorestate *
 result_begin(FunctionCallInfo fcinfo, TupleDesc *desc)

@@ -41,6 +41,9 @@ extern void owner_enter(EngineScope *scope, Oid user_id);
  */
 extern void give_way(void);
 
+/* Whether two texts are the same bytes; NULL is the same as NULL only. */
+extern bool same_text(const text *a, const text *b);
+
 /* Start the result of a set-returning function: a tuplestore and its row type. */
 extern Tuplestorestate *result_begin(FunctionCallInfo fcinfo, TupleDesc *desc);
 

@@ -26,6 +26,7 @@
 #include "earning/settle.h"
 #include "ledger/member.h"
 #include "ledger/posting.h"
+#include "loyalty.h"
 
 /* Purchases that are worked on together. */
 #define GROUP_SIZE 1000
@@ -50,13 +51,6 @@ typedef struct WorkGroup
 	int			to;
 	ReconcileResult *result;
 } WorkGroup;
-
-static bool
-same_key(const text *a, const text *b)
-{
-	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
-		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
-}
 
 /*
  * Put the purchase aside for maintenance, or raise its error where the source
@@ -94,7 +88,7 @@ gather(WorkGroup *group, PurchasePile *pile, Purchase *ahead, bool *has_ahead)
 
 		*has_ahead = true;
 		if (last != NULL && last->purchase.member_id == ahead->member_id &&
-			same_key(last->purchase.key, ahead->key))
+			same_text(last->purchase.key, ahead->key))
 		{
 			*has_ahead = false;
 			continue;
@@ -189,7 +183,7 @@ part_refs(WorkGroup *group)
 		const Purchase *next = &group->cases[i].purchase;
 
 		if (last->member_id == next->member_id && last->ref != NULL && next->ref != NULL &&
-			!same_key(last->ref, next->ref))
+			!same_text(last->ref, next->ref))
 		{
 			qsort(group->cases, group->ncases, sizeof(Case), compare_by_ref);
 			return;
@@ -215,7 +209,7 @@ lock_members(WorkGroup *group)
 			continue;
 		if (request == NULL || request->member_id != case_->purchase.member_id ||
 			(request->ref != NULL && case_->purchase.ref != NULL &&
-			 !same_key(request->ref, case_->purchase.ref)))
+			 !same_text(request->ref, case_->purchase.ref)))
 		{
 			request = &group->members[group->nmembers++];
 			request->member_id = case_->purchase.member_id;

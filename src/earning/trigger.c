@@ -191,15 +191,6 @@ read_changes(void *arg)
 }
 
 static bool
-same_text(const text *a, const text *b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
-		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
-}
-
-static bool
 same_numeric(Numeric a, Numeric b)
 {
 	if (a == NULL || b == NULL)

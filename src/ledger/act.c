@@ -103,14 +103,6 @@ available_then(Store *store, const Program *program, const MemberRow *member, Ti
 	return available_at(program, &state, member->enrolled_at, at);
 }
 
-static bool
-same_note(const text *a, const text *b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	return strcmp(text_to_cstring(a), text_to_cstring(b)) == 0;
-}
-
 /* The same context, which holds what was asked for and the entry does not show. */
 static bool
 same_context(const Jsonb *a, const Jsonb *b)
@@ -220,7 +212,7 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 			if (old->points != points ||
 				(!PG_ARGISNULL(5) && old->occurred_at != at) ||
 				!same_context(old->context, context) ||
-				!same_note(old->note, note))
+				!same_text(old->note, note))
 				ereport(ERROR,
 						(errcode(ERRCODE_LOYALTY_KEY_REUSED),
 						 errmsg("key \"%s\" has been used with other arguments",

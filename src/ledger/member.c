@@ -105,13 +105,6 @@ member_resolve(Config *config, const Program *program, const text *ref)
 							 VARDATA_ANY(ref), VARSIZE_ANY_EXHDR(ref), 0);
 }
 
-static bool
-same_text(const text *a, const text *b)
-{
-	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
-		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
-}
-
 bool
 member_is(Config *config, const Program *program, const MemberRow *row, const text *ref)
 {
