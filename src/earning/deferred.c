@@ -218,7 +218,7 @@ read_retry(void *arg)
 
 /* Put what the purchase is to be for everybody who may have entries of it. */
 static void
-put_retry(Config *config, PurchasePile *pile, const Retry *retry)
+put_retry(Config *config, PurchasePile *pile, Retry *retry)
 {
 	Purchase	purchase;
 	int			i;
@@ -232,12 +232,9 @@ put_retry(Config *config, PurchasePile *pile, const Retry *retry)
 	}
 	if (retry->present)
 	{
-		purchase.member_id = member_resolve(config, retry->source->program, retry->row.ref);
-		purchase.ref = retry->row.ref;
-		purchase.counts = retry->row.counts;
-		purchase.at = retry->row.at;
-		purchase.amount = retry->row.amount;
-		purchase.quantity = retry->row.quantity;
+		source_row_purchase(&retry->row, member_resolve(config, retry->source->program, retry->row.ref),
+							&purchase);
+		purchase.key = retry->key;
 		purchase_pile_put(pile, &purchase);
 	}
 }

@@ -10,11 +10,11 @@
 #include "types/rational.h"
 
 /* One line of a purchase. */
-typedef struct PurchaseLine
+typedef struct FactLine
 {
 	Rational	amount;
 	Rational	quantity;
-} PurchaseLine;
+} FactLine;
 
 /* What a purchase is judged by. */
 typedef struct PurchaseFacts
@@ -22,7 +22,7 @@ typedef struct PurchaseFacts
 	TimestampTz at;
 	int32		rule_horizon;	/* rules with a greater number do not exist for it */
 	int			nlines;
-	const PurchaseLine *lines;
+	const FactLine *lines;
 } PurchaseFacts;
 
 /* What one rule gives. */

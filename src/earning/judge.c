@@ -159,9 +159,24 @@ step_to(Step *step, Points target)
 	}
 }
 
+Numeric
+judge_amount(const Purchase *purchase)
+{
+	Numeric		sum;
+	int			i;
+
+	if (purchase == NULL || !purchase->counts)
+		return NULL;
+	sum = purchase->lines[0].amount;
+	for (i = 1; i < purchase->nlines; i++)
+		sum = DatumGetNumeric(DirectFunctionCall2(numeric_add, NumericGetDatum(sum),
+												  NumericGetDatum(purchase->lines[i].amount)));
+	return sum;
+}
+
 int
 judge_steps(const Program *program, const RuleSet *rules, PurchaseLedger *ledger,
-			Numeric amount, Numeric quantity, Step *steps)
+			const Purchase *purchase, Step *steps)
 {
 	AwardGiven *given = palloc(sizeof(AwardGiven) * Max(rules->nrules, 1));
 	int			ngiven = 0;
@@ -169,17 +184,23 @@ judge_steps(const Program *program, const RuleSet *rules, PurchaseLedger *ledger
 	int			i;
 	int			j;
 
-	if (amount != NULL && ledger->earns)
+	if (purchase != NULL && purchase->counts && ledger->earns)
 	{
 		PurchaseFacts facts;
-		PurchaseLine line;
+		FactLine   *lines = palloc(sizeof(FactLine) * purchase->nlines);
 
-		line.amount = rational_from_numeric(amount);
-		line.quantity = quantity == NULL ? rational_from_int64(1, 1) : rational_from_numeric(quantity);
+		for (i = 0; i < purchase->nlines; i++)
+		{
+			const PurchaseLine *line = &purchase->lines[i];
+
+			lines[i].amount = rational_from_numeric(line->amount);
+			lines[i].quantity = line->quantity == NULL ? rational_from_int64(1, 1)
+				: rational_from_numeric(line->quantity);
+		}
 		facts.at = ledger->at;
 		facts.rule_horizon = ledger->rule_horizon;
-		facts.nlines = 1;
-		facts.lines = &line;
+		facts.nlines = purchase->nlines;
+		facts.lines = lines;
 		ngiven = evaluate_purchase(program, rules, &facts, given);
 	}
 

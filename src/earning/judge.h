@@ -56,11 +56,14 @@ extern void judge_add(PurchaseLedger *ledger, const EntryRow *entry);
 /* Whether there are any. */
 extern bool judge_has_entries(Store *store, int64 member_id, int32 source_id, const text *key);
 
+/* What a purchase is worth now; NULL when it does not count. */
+extern Numeric judge_amount(const Purchase *purchase);
+
 /*
- * The steps to take; room for rules->nrules + ledger->nrules.  "amount" is what
- * the purchase is worth now (NULL: it does not count, and stands at zero).
+ * The steps to take; room for rules->nrules + ledger->nrules.  A purchase that
+ * does not count (or NULL) is to stand at zero.
  */
 extern int	judge_steps(const Program *program, const RuleSet *rules, PurchaseLedger *ledger,
-						Numeric amount, Numeric quantity, Step *steps);
+						const Purchase *purchase, Step *steps);
 
 #endif							/* LOYALTY_JUDGE_H */

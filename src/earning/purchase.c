@@ -32,9 +32,8 @@ enum
 	Anum_old_member_id,
 	Anum_old_key,
 	Anum_at,
-	Anum_amount,
-	Anum_quantity,
-	Natts_purchase = Anum_quantity
+	Anum_lines,					/* as pack_lines makes them */
+	Natts_purchase = Anum_lines
 };
 
 struct PurchasePile
@@ -46,6 +45,133 @@ struct PurchasePile
 	Tuplesortstate *sort;		/* NULL while they are few */
 	TupleTableSlot *slot;
 };
+
+/*
+ * Lines
+ */
+
+/* Where a line points to values of its own. */
+static const size_t line_fields[] = {
+	offsetof(PurchaseLine, amount), offsetof(PurchaseLine, quantity),
+	offsetof(PurchaseLine, item), offsetof(PurchaseLine, category),
+	offsetof(PurchaseLine, channel), offsetof(PurchaseLine, store),
+	offsetof(PurchaseLine, currency), offsetof(PurchaseLine, data)
+};
+
+static inline struct varlena **
+line_field(const PurchaseLine *line, int field)
+{
+	return (struct varlena **) ((char *) unconstify(PurchaseLine *, line) + line_fields[field]);
+}
+
+bool
+purchase_line_equal(const PurchaseLine *a, const PurchaseLine *b)
+{
+	int			field;
+
+	if (a->at != b->at)
+		return false;
+	for (field = 0; field < lengthof(line_fields); field++)
+	{
+		struct varlena *x = *line_field(a, field);
+		struct varlena *y = *line_field(b, field);
+
+		if (x == NULL || y == NULL)
+		{
+			if (x != y)
+				return false;
+		}
+		else if (VARSIZE_ANY(x) != VARSIZE_ANY(y) || memcmp(x, y, VARSIZE_ANY(x)) != 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Lines as one value: for each its time, a byte that tells which fields there
+ * are, and these, aligned as varlena are.
+ */
+static bytea *
+pack_lines(int nlines, const PurchaseLine *lines)
+{
+	Size		size = VARHDRSZ;
+	bytea	   *packed;
+	char	   *to;
+	int			i;
+	int			field;
+
+	for (i = 0; i < nlines; i++)
+	{
+		size += sizeof(TimestampTz) + sizeof(int32);
+		for (field = 0; field < lengthof(line_fields); field++)
+			if (*line_field(&lines[i], field) != NULL)
+				size += INTALIGN(VARSIZE_ANY(*line_field(&lines[i], field)));
+	}
+	packed = palloc0(size);
+	SET_VARSIZE(packed, size);
+	to = VARDATA(packed);
+	for (i = 0; i < nlines; i++)
+	{
+		int32		present = 0;
+
+		memcpy(to, &lines[i].at, sizeof(TimestampTz));
+		for (field = 0; field < lengthof(line_fields); field++)
+			if (*line_field(&lines[i], field) != NULL)
+				present |= 1 << field;
+		memcpy(to + sizeof(TimestampTz), &present, sizeof(int32));
+		to += sizeof(TimestampTz) + sizeof(int32);
+		for (field = 0; field < lengthof(line_fields); field++)
+		{
+			struct varlena *value = *line_field(&lines[i], field);
+
+			if (value == NULL)
+				continue;
+			memcpy(to, value, VARSIZE_ANY(value));
+			to += INTALIGN(VARSIZE_ANY(value));
+		}
+	}
+	return packed;
+}
+
+/* The lines again; they point into "packed". */
+static PurchaseLine *
+unpack_lines(bytea *packed, int *nlines)
+{
+	char	   *from = VARDATA(packed);
+	char	   *end = (char *) packed + VARSIZE(packed);
+	int			capacity = 1;
+	PurchaseLine *lines = palloc(sizeof(PurchaseLine));
+	int			field;
+
+	*nlines = 0;
+	while (from < end)
+	{
+		PurchaseLine *line;
+		int32		present;
+
+		if (*nlines == capacity)
+		{
+			capacity *= 2;
+			lines = repalloc(lines, sizeof(PurchaseLine) * capacity);
+		}
+		line = &lines[(*nlines)++];
+		memset(line, 0, sizeof(*line));
+		memcpy(&line->at, from, sizeof(TimestampTz));
+		memcpy(&present, from + sizeof(TimestampTz), sizeof(int32));
+		from += sizeof(TimestampTz) + sizeof(int32);
+		for (field = 0; field < lengthof(line_fields); field++)
+			if (present & (1 << field))
+			{
+				*line_field(line, field) = (struct varlena *) from;
+				from += INTALIGN(VARSIZE_ANY(from));
+			}
+	}
+	return lines;
+}
+
+/*
+ * Piles
+ */
 
 PurchasePile *
 purchase_pile_begin(void)
@@ -74,8 +200,7 @@ sort_row_type(void)
 	TupleDescInitEntry(desc, Anum_old_member_id, "old_member_id", INT8OID, -1, 0);
 	TupleDescInitEntry(desc, Anum_old_key, "old_key", TEXTOID, -1, 0);
 	TupleDescInitEntry(desc, Anum_at, "at", TIMESTAMPTZOID, -1, 0);
-	TupleDescInitEntry(desc, Anum_amount, "amount", NUMERICOID, -1, 0);
-	TupleDescInitEntry(desc, Anum_quantity, "quantity", NUMERICOID, -1, 0);
+	TupleDescInitEntry(desc, Anum_lines, "lines", BYTEAOID, -1, 0);
 #if PG_VERSION_NUM >= 190000
 	TupleDescFinalize(desc);
 #endif
@@ -100,12 +225,14 @@ put_into_sort(PurchasePile *pile, const Purchase *purchase)
 	values[Anum_old_key] = PointerGetDatum(purchase->old_key);
 	nulls[Anum_old_key] = purchase->old_key == NULL;
 	values[Anum_at] = TimestampTzGetDatum(purchase->at);
-	values[Anum_amount] = PointerGetDatum(purchase->amount);
-	nulls[Anum_amount] = purchase->amount == NULL;
-	values[Anum_quantity] = PointerGetDatum(purchase->quantity);
-	nulls[Anum_quantity] = purchase->quantity == NULL;
+	nulls[Anum_lines] = purchase->nlines == 0;
+	if (purchase->nlines > 0)
+		values[Anum_lines] = PointerGetDatum(pack_lines(purchase->nlines, purchase->lines));
 	ExecStoreVirtualTuple(slot);
 	tuplesort_puttupleslot(pile->sort, slot);
+	ExecClearTuple(slot);
+	if (purchase->nlines > 0)
+		pfree(DatumGetPointer(values[Anum_lines]));
 }
 
 /* They have become many: hand them to tuplesort. */
@@ -153,8 +280,8 @@ copy_purchase(Purchase *to, const Purchase *from)
 	to->ref = copy_varlena(from->ref);
 	to->key = copy_varlena(from->key);
 	to->old_key = copy_varlena(from->old_key);
-	to->amount = copy_varlena(from->amount);
-	to->quantity = copy_varlena(from->quantity);
+	if (from->nlines > 0)
+		to->lines = unpack_lines(pack_lines(from->nlines, from->lines), &to->nlines);
 }
 
 void
@@ -234,8 +361,11 @@ purchase_pile_get(PurchasePile *pile, Purchase *purchase)
 	purchase->old_member_id = DatumGetInt64(values[Anum_old_member_id]);
 	purchase->old_key = copy_column(pile->slot, Anum_old_key);
 	purchase->at = DatumGetTimestampTz(values[Anum_at]);
-	purchase->amount = copy_column(pile->slot, Anum_amount);
-	purchase->quantity = copy_column(pile->slot, Anum_quantity);
+	purchase->nlines = 0;
+	purchase->lines = NULL;
+	/* A copy, since a short value of the sort is not aligned. */
+	if (!pile->slot->tts_isnull[Anum_lines - 1])
+		purchase->lines = unpack_lines(DatumGetByteaPCopy(values[Anum_lines]), &purchase->nlines);
 	return true;
 }
 

@@ -6,8 +6,23 @@
 #define LOYALTY_PURCHASE_H
 
 #include "postgres.h"
+#include "utils/jsonb.h"
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
+
+/* One line of a purchase that counts; what rules do not read may be missing. */
+typedef struct PurchaseLine
+{
+	TimestampTz at;				/* DT_NOBEGIN: that of the purchase */
+	Numeric		amount;			/* in its own currency */
+	Numeric		quantity;		/* NULL: one */
+	text	   *item;			/* these and the rest: NULL for none */
+	text	   *category;
+	text	   *channel;
+	text	   *store;
+	text	   *currency;		/* NULL: the program's */
+	Jsonb	   *data;
+} PurchaseLine;
 
 /* What a statement says of one purchase of one member. */
 typedef struct Purchase
@@ -20,9 +35,12 @@ typedef struct Purchase
 	int64		old_member_id;
 	text	   *old_key;		/* NULL: the same key */
 	TimestampTz at;
-	Numeric		amount;			/* NULL unless it counts */
-	Numeric		quantity;		/* NULL: one */
+	int			nlines;			/* none unless it counts */
+	PurchaseLine *lines;
 } Purchase;
+
+/* Whether two lines say the same. */
+extern bool purchase_line_equal(const PurchaseLine *a, const PurchaseLine *b);
 
 /*
  * A pile of purchases that is read in order of member_id and key, for one key

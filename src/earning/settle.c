@@ -48,16 +48,17 @@ settle_judge(const Settlement *settlement, Case *case_, const MemberRow *member)
 
 	case_->steps = palloc(sizeof(Step) * (settlement->rules->nrules + ledger->nrules + 1));
 	case_->nsteps = judge_steps(settlement->program, settlement->rules, ledger,
-								purchase->counts ? purchase->amount : NULL,
-								purchase->quantity, case_->steps);
+								purchase, case_->steps);
+	amount = judge_amount(purchase);
 
 	/* How the amount that counts has changed. */
 	if (ledger->amount == NULL)
-		case_->amount_change = purchase->counts ? purchase->amount : NULL;
+		case_->amount_change = amount;
 	else
 	{
 		zero = DatumGetNumeric(DirectFunctionCall1(int8_numeric, Int64GetDatum(0)));
-		amount = purchase->counts ? purchase->amount : zero;
+		if (amount == NULL)
+			amount = zero;
 		amount = DatumGetNumeric(DirectFunctionCall2(numeric_sub, NumericGetDatum(amount),
 													 NumericGetDatum(ledger->amount)));
 		if (DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(amount),

@@ -267,6 +267,8 @@ compile_fields(void *arg)
 					   linitial(source_parse(rel, field, source->texts[field])),
 					   field == FIELD_MEMBER);
 	relation_close(rel, AccessShareLock);
+	for (field = 0; field < NFIELDS; field++)
+		source->wanted[field] = true;
 }
 
 /*

@@ -66,6 +66,7 @@ typedef struct Source
 	int			nkeys;
 	SourceExpr	keys[MAX_KEY_PARTS];
 	SourceExpr	fields[NFIELDS];	/* FIELD_KEY unused */
+	bool		wanted[NFIELDS];	/* read by a rule of the program, or by the engine */
 	bool		pin_settings;	/* what an expression gives may depend on settings */
 	ErrorData  *broken;			/* why fields cannot be read, though keys can */
 	ExprContext *econtext;
@@ -78,8 +79,7 @@ typedef struct SourceRow
 	text	   *ref;			/* NULL: a guest */
 	bool		counts;			/* has a member, and counts */
 	TimestampTz at;				/* from here on only if it counts */
-	Numeric		amount;
-	Numeric		quantity;
+	PurchaseLine line;
 } SourceRow;
 
 /* The source as it reads the relation (the table or a partition); NULL when there is none. */
@@ -106,6 +106,9 @@ extern text *source_read_key(Source *source, TupleTableSlot *slot);
 
 /* Everything; what it returns is allocated in CurrentMemoryContext. "now" stands in for a missing time. */
 extern void source_read_row(Source *source, TupleTableSlot *slot, TimestampTz now, SourceRow *row);
+
+/* The purchase that a row is, for its member; it points into the row. */
+extern void source_row_purchase(SourceRow *row, int64 member_id, Purchase *purchase);
 
 /* Parts of a key text, each as the text of its type; 22P02 when there are not nkeys of them. */
 extern void source_split_key(const Source *source, const text *key, char **parts);

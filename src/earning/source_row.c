@@ -185,28 +185,29 @@ source_split_key(const Source *source, const text *key, char **parts)
 	}
 }
 
-/* The instant of a purchase: dates and local times are read in the program's zone. */
+/*
+ * The instant of a purchase, DT_NOBEGIN when the row has none: dates and local
+ * times are read in the program's zone.
+ */
 static TimestampTz
-read_at(Source *source, TimestampTz now)
+read_at(Source *source)
 {
 	SourceExpr *compiled = &source->fields[FIELD_AT];
-	TimestampTz at = now;
+	TimestampTz at;
 	Datum		value;
 	bool		isnull;
 
-	if (compiled->expr != NULL)
-	{
-		value = eval(source, compiled, &isnull);
-		if (!isnull)
-		{
-			if (compiled->type == TIMESTAMPTZOID)
-				at = DatumGetTimestampTz(value);
-			else if (compiled->type == TIMESTAMPOID)
-				at = calendar_instant(DatumGetTimestamp(value), source->program->zone);
-			else
-				at = calendar_start_of_day(DatumGetDateADT(value), source->program->zone);
-		}
-	}
+	if (compiled->expr == NULL)
+		return DT_NOBEGIN;
+	value = eval(source, compiled, &isnull);
+	if (isnull)
+		return DT_NOBEGIN;
+	if (compiled->type == TIMESTAMPTZOID)
+		at = DatumGetTimestampTz(value);
+	else if (compiled->type == TIMESTAMPOID)
+		at = calendar_instant(DatumGetTimestamp(value), source->program->zone);
+	else
+		at = calendar_start_of_day(DatumGetDateADT(value), source->program->zone);
 	if (TIMESTAMP_NOT_FINITE(at))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
@@ -233,6 +234,48 @@ read_numeric(Source *source, SourceField field)
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("\"%s\" of a purchase must be a finite number", source_field_names[field])));
 	return number;
+}
+
+/* A text field, in CurrentMemoryContext; NULL for null, not mapped, or read by no rule. */
+static text *
+read_text(Source *source, SourceField field)
+{
+	bool		isnull;
+	Datum		value;
+
+	if (source->fields[field].expr == NULL || !source->wanted[field])
+		return NULL;
+	value = eval(source, &source->fields[field], &isnull);
+	return isnull ? NULL : DatumGetTextPCopy(value);
+}
+
+static Jsonb *
+read_data(Source *source)
+{
+	bool		isnull;
+	Datum		value;
+
+	if (source->fields[FIELD_DATA].expr == NULL || !source->wanted[FIELD_DATA])
+		return NULL;
+	value = eval(source, &source->fields[FIELD_DATA], &isnull);
+	return isnull ? NULL : (Jsonb *) PG_DETOAST_DATUM_COPY(value);
+}
+
+/* The rest of a row that counts. */
+static void
+read_line(Source *source, TimestampTz now, SourceRow *row)
+{
+	PurchaseLine *line = &row->line;
+
+	line->at = read_at(source);
+	row->at = TIMESTAMP_IS_NOBEGIN(line->at) ? now : line->at;
+	line->quantity = read_numeric(source, FIELD_QUANTITY);
+	line->item = read_text(source, FIELD_ITEM);
+	line->category = read_text(source, FIELD_CATEGORY);
+	line->channel = read_text(source, FIELD_CHANNEL);
+	line->store = read_text(source, FIELD_STORE);
+	line->currency = read_text(source, FIELD_CURRENCY);
+	line->data = read_data(source);
 }
 
 void
@@ -265,13 +308,23 @@ source_read_row(Source *source, TupleTableSlot *slot, TimestampTz now, SourceRow
 	}
 	if (row->counts)
 	{
-		row->amount = read_numeric(source, FIELD_AMOUNT);
-		row->counts = row->amount != NULL;
+		row->line.amount = read_numeric(source, FIELD_AMOUNT);
+		row->counts = row->line.amount != NULL;
 	}
 	if (row->counts)
-	{
-		row->at = read_at(source, now);
-		row->quantity = read_numeric(source, FIELD_QUANTITY);
-	}
+		read_line(source, now, row);
 	ResetExprContext(source->econtext);
+}
+
+void
+source_row_purchase(SourceRow *row, int64 member_id, Purchase *purchase)
+{
+	memset(purchase, 0, sizeof(*purchase));
+	purchase->member_id = member_id;
+	purchase->ref = row->ref;
+	purchase->key = row->key;
+	purchase->counts = row->counts;
+	purchase->at = row->at;
+	purchase->nlines = row->counts ? 1 : 0;
+	purchase->lines = row->counts ? &row->line : NULL;
 }

@@ -190,35 +190,12 @@ read_changes(void *arg)
 	source_leave(firing->source, &scope);
 }
 
-static bool
-same_numeric(Numeric a, Numeric b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	return VARSIZE_ANY(a) == VARSIZE_ANY(b) && memcmp(a, b, VARSIZE_ANY(a)) == 0;
-}
-
 /* Nothing that a purchase is made of has changed. */
 static bool
 same_row(const SourceRow *a, const SourceRow *b)
 {
 	return a->counts == b->counts && same_text(a->key, b->key) && same_text(a->ref, b->ref) &&
-		(!a->counts || (a->at == b->at && same_numeric(a->amount, b->amount) &&
-						same_numeric(a->quantity, b->quantity)));
-}
-
-/* The purchase that a row is, for its member. */
-static void
-make_purchase(Firing *firing, const SourceRow *row, int64 member_id, Purchase *purchase)
-{
-	memset(purchase, 0, sizeof(*purchase));
-	purchase->member_id = member_id;
-	purchase->ref = row->ref;
-	purchase->key = row->key;
-	purchase->counts = row->counts;
-	purchase->at = row->at;
-	purchase->amount = row->amount;
-	purchase->quantity = row->quantity;
+		(!a->counts || purchase_line_equal(&a->line, &b->line));
 }
 
 static int64
@@ -229,21 +206,22 @@ resolve(Firing *firing, const SourceRow *row)
 
 /* A row stands there no more for this member: the purchase is to stand at zero. */
 static void
-put_gone(Firing *firing, const SourceRow *row, int64 member_id)
+put_gone(Firing *firing, SourceRow *row, int64 member_id)
 {
 	Purchase	purchase;
 
-	make_purchase(firing, row, member_id, &purchase);
+	source_row_purchase(row, member_id, &purchase);
 	purchase.counts = false;
+	purchase.nlines = 0;
 	purchase_pile_put(firing->pile, &purchase);
 }
 
 /* Hand what a change means to the pile. */
 static void
-put_change(Firing *firing, const Change *change)
+put_change(Firing *firing, Change *change)
 {
-	const SourceRow *old = change->old.present && change->old.row.ref != NULL ? &change->old.row : NULL;
-	const SourceRow *new = change->new.present && change->new.row.ref != NULL ? &change->new.row : NULL;
+	SourceRow  *old = change->old.present && change->old.row.ref != NULL ? &change->old.row : NULL;
+	SourceRow  *new = change->new.present && change->new.row.ref != NULL ? &change->new.row : NULL;
 	int64		old_id = old == NULL ? 0 : resolve(firing, old);
 	int64		new_id = new == NULL ? 0 : resolve(firing, new);
 
@@ -253,7 +231,7 @@ put_change(Firing *firing, const Change *change)
 	{
 		Purchase	purchase;
 
-		make_purchase(firing, new, new_id, &purchase);
+		source_row_purchase(new, new_id, &purchase);
 		if (old != NULL)
 		{
 			purchase.was_counting = old->counts;

@@ -476,14 +476,8 @@ work_batch(Backfill *backfill, Source *source, text **keys, int nkeys)
 		{
 			Purchase	purchase;
 
-			memset(&purchase, 0, sizeof(purchase));
-			purchase.member_id = member_resolve(source->config, source->program, listing.row.ref);
-			purchase.ref = listing.row.ref;
-			purchase.key = listing.row.key;
-			purchase.counts = listing.row.counts;
-			purchase.at = listing.row.at;
-			purchase.amount = listing.row.amount;
-			purchase.quantity = listing.row.quantity;
+			source_row_purchase(&listing.row,
+								member_resolve(source->config, source->program, listing.row.ref), &purchase);
 			purchase_pile_put(pile, &purchase);
 		}
 		MemoryContextSwitchTo(spi);

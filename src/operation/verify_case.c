@@ -27,8 +27,8 @@ typedef struct Case
 	text	   *key;
 	EntryRow	entry;			/* the one being added */
 	PurchaseLedger ledger;
-	Numeric		amount;			/* of the row now; NULL: it stands at zero */
-	Numeric		quantity;
+	const Purchase *purchase;	/* as the row now says; NULL: there is none */
+	Numeric		amount;			/* that it counts for; NULL: it stands at zero */
 	int			nsteps;
 	Step	   *steps;
 	bool		amount_differs;
@@ -134,11 +134,13 @@ judge(void *arg)
 	Proof	   *proof = case_->proof;
 	Numeric		zero = DatumGetNumeric(DirectFunctionCall1(int8_numeric, Int64GetDatum(0)));
 	Numeric		on_record = case_->ledger.amount == NULL ? zero : case_->ledger.amount;
-	Numeric		now = case_->amount == NULL ? zero : case_->amount;
+	Numeric		now;
 
 	case_->steps = palloc(sizeof(Step) * (proof->rules->nrules + case_->ledger.nrules + 1));
 	case_->nsteps = judge_steps(proof->source->program, proof->rules, &case_->ledger,
-								case_->amount, case_->quantity, case_->steps);
+								case_->purchase, case_->steps);
+	case_->amount = judge_amount(case_->purchase);
+	now = case_->amount == NULL ? zero : case_->amount;
 	case_->amount_differs = DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(on_record),
 															  NumericGetDatum(now))) != 0;
 }
@@ -275,11 +277,7 @@ proof_check_entries(Proof *proof, const Purchase *purchase)
 	Case		case_;
 
 	error = read_case(proof, &case_);
-	if (purchase != NULL && purchase->counts)
-	{
-		case_.amount = purchase->amount;
-		case_.quantity = purchase->quantity;
-	}
+	case_.purchase = purchase;
 	if (error == NULL)
 		error = attempt(judge, &case_);
 	if (error == NULL && case_.nsteps == 0 && !case_.amount_differs)
@@ -314,5 +312,5 @@ proof_check_unjudged(Proof *proof, const Purchase *purchase)
 	if (deferred_has(source, purchase->key))
 		return;
 	proof_report(proof, "I4", text_to_cstring(purchase->ref), purchase->key, "row counts and was never judged",
-				 psprintf("an entry for %s", amount_text(purchase->amount)), "none");
+				 psprintf("an entry for %s", amount_text(judge_amount(purchase))), "none");
 }

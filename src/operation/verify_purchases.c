@@ -99,7 +99,7 @@ gather_rows(Proof *proof)
 	while (cursor_next(&rows))
 	{
 		ErrorData  *error = attempt(read_row, &reading);
-		const SourceRow *row = &reading.row;
+		SourceRow  *row = &reading.row;
 
 		if (error != NULL)
 			report_unreadable(proof, &rows, error);
@@ -107,14 +107,8 @@ gather_rows(Proof *proof)
 		{
 			Purchase	purchase;
 
-			memset(&purchase, 0, sizeof(purchase));
-			purchase.member_id = member_resolve(proof->verification->config, source->program, row->ref);
-			purchase.ref = row->ref;
-			purchase.key = row->key;
-			purchase.counts = row->counts;
-			purchase.at = row->at;
-			purchase.amount = row->amount;
-			purchase.quantity = row->quantity;
+			source_row_purchase(row, member_resolve(proof->verification->config, source->program, row->ref),
+								&purchase);
 			purchase_pile_put(proof->pile, &purchase);
 		}
 		MemoryContextReset(row_context);
