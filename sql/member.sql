@@ -16,6 +16,7 @@ CREATE TABLE loyalty.member (
 	last_activity timestamptz,
 	program_id integer NOT NULL,
 	next_expiry date,
+	purchases integer NOT NULL DEFAULT 0,
 	ref text COLLATE "C" NOT NULL,
 	status text NOT NULL DEFAULT 'active',
 	purse loyalty.purse NOT NULL DEFAULT '{}',
@@ -31,6 +32,7 @@ COMMENT ON COLUMN loyalty.member.enrolled_at IS 'when the member joined';
 COMMENT ON COLUMN loyalty.member.last_activity IS 'when the member last earned';
 COMMENT ON COLUMN loyalty.member.program_id IS 'the program';
 COMMENT ON COLUMN loyalty.member.next_expiry IS 'no lot ends before this day; a lower bound that postings only lower';
+COMMENT ON COLUMN loyalty.member.purchases IS 'purchases that have ever counted: the purchase_no of the last one';
 COMMENT ON COLUMN loyalty.member.ref IS 'the shop''s own customer id';
 COMMENT ON COLUMN loyalty.member.status IS 'active; suspended or closed: new purchases earn nothing';
 COMMENT ON COLUMN loyalty.member.purse IS 'the points by life span: the sum of the member''s entries';

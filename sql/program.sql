@@ -15,6 +15,8 @@ CREATE TABLE loyalty.program (
 		CONSTRAINT program_points_scale_check CHECK (points_scale BETWEEN 0 AND 4),
 	rounding text NOT NULL DEFAULT 'down'
 		CONSTRAINT program_rounding_check CHECK (rounding IN ('down', 'half_up', 'half_even', 'up')),
+	stacking text NOT NULL DEFAULT 'add'
+		CONSTRAINT program_stacking_check CHECK (stacking IN ('add', 'multiply', 'best')),
 	clawback text NOT NULL DEFAULT 'debt'
 		CONSTRAINT program_clawback_check CHECK (clawback IN ('debt', 'available', 'pending', 'none')),
 	auto_enroll boolean NOT NULL DEFAULT true,
@@ -33,6 +35,7 @@ COMMENT ON COLUMN loyalty.program.expiry IS 'life span of points earned from now
 COMMENT ON COLUMN loyalty.program.pending IS 'whole days before earned points can be spent';
 COMMENT ON COLUMN loyalty.program.points_scale IS 'decimals that earned points are rounded to, 0 to 4; fixed once the program has members';
 COMMENT ON COLUMN loyalty.program.rounding IS 'down, half_up, half_even or up, once over the whole purchase; fixed once the program has members';
+COMMENT ON COLUMN loyalty.program.stacking IS 'how several multipliers on a line combine: add (1 + the sum of what each adds), multiply (their product), best (the greatest); fixed once the program has members';
 COMMENT ON COLUMN loyalty.program.clawback IS 'where returned points are taken from once they are spent: debt (other points, then below zero), available (other points, never below zero), pending (only points still pending), none';
 COMMENT ON COLUMN loyalty.program.auto_enroll IS 'whether the first purchase makes a customer a member';
 COMMENT ON COLUMN loyalty.program.created_at IS 'when the program was set up';
@@ -43,7 +46,7 @@ COMMENT ON FUNCTION loyalty.program_guard() IS 'refuses programs that make no se
 
 CREATE FUNCTION loyalty.config_changed() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'loyalty_config_changed' LANGUAGE C;
-COMMENT ON FUNCTION loyalty.config_changed() IS 'makes every session read programs, rules and sources again';
+COMMENT ON FUNCTION loyalty.config_changed() IS 'makes every session read programs, rates, rules and sources again';
 
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON loyalty.program
 	FOR EACH ROW EXECUTE FUNCTION loyalty.program_guard();

@@ -11,13 +11,50 @@ CREATE TABLE loyalty.rule (
 	name text NOT NULL CONSTRAINT rule_name_check CHECK (name <> ''),
 	event text NOT NULL DEFAULT 'purchase'
 		CONSTRAINT rule_event_check CHECK (event <> ''),
-	award loyalty.award NOT NULL,
+	award loyalty.award,
+	award_points text,
+	condition text,
+	include_items text[],
+	exclude_items text[],
+	include_categories text[],
+	exclude_categories text[],
+	include_stores text[],
+	exclude_stores text[],
+	include_channels text[],
+	exclude_channels text[],
+	min_amount numeric
+		CONSTRAINT rule_min_amount_check CHECK (min_amount BETWEEN 0 AND 1e15),
+	min_quantity numeric
+		CONSTRAINT rule_min_quantity_check CHECK (min_quantity BETWEEN 0 AND 1e15),
 	priority integer NOT NULL DEFAULT 0,
+	exclusive_group text
+		CONSTRAINT rule_exclusive_group_check CHECK (exclusive_group <> ''),
+	stop boolean NOT NULL DEFAULT false,
 	active tstzrange NOT NULL DEFAULT '(,)'
 		CONSTRAINT rule_active_check CHECK (NOT pg_catalog.isempty(active)),
+	purchase_cap loyalty.points
+		CONSTRAINT rule_purchase_cap_check CHECK (purchase_cap > '0'::loyalty.points),
+	member_cap loyalty.points
+		CONSTRAINT rule_member_cap_check CHECK (member_cap > '0'::loyalty.points),
+	member_times integer
+		CONSTRAINT rule_member_times_check CHECK (member_times > 0),
+	cap_period text NOT NULL DEFAULT 'ever'
+		CONSTRAINT rule_cap_period_check CHECK (cap_period IN ('day', 'week', 'month', 'year', 'ever')),
+	cap_mode text NOT NULL DEFAULT 'reduce'
+		CONSTRAINT rule_cap_mode_check CHECK (cap_mode IN ('reduce', 'reject')),
+	once boolean NOT NULL DEFAULT false,
+	cooldown interval
+		CONSTRAINT rule_cooldown_check CHECK (cooldown > '0'),
+	budget loyalty.points
+		CONSTRAINT rule_budget_check CHECK (budget > '0'::loyalty.points),
+	budget_period text NOT NULL DEFAULT 'ever'
+		CONSTRAINT rule_budget_period_check CHECK (budget_period IN ('day', 'week', 'month', 'year', 'ever')),
 	expiry loyalty.expiry,
 	pending interval,
-	created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+	owner text COLLATE "C" NOT NULL DEFAULT CURRENT_USER,
+	lineage integer,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT rule_award_check CHECK (pg_catalog.num_nonnulls(award, award_points) = 1)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.rule', '');
 SELECT pg_catalog.pg_extension_config_dump('loyalty.rule_rule_id_seq', '');
@@ -28,11 +65,36 @@ COMMENT ON COLUMN loyalty.rule.rule_id IS 'number of the rule; entries name it';
 COMMENT ON COLUMN loyalty.rule.program IS 'name of the program';
 COMMENT ON COLUMN loyalty.rule.name IS 'name of the rule; no two rules of a program have one name at one time';
 COMMENT ON COLUMN loyalty.rule.event IS 'what the rule rewards; purchase: every counting purchase';
-COMMENT ON COLUMN loyalty.rule.award IS 'what it gives';
+COMMENT ON COLUMN loyalty.rule.award IS 'what it gives; xN multiplies what others give on the lines that it is about';
+COMMENT ON COLUMN loyalty.rule.award_points IS 'in place of award: SQL expression over the facts for the points; over facts of a line it is worked out for each line and scales, else it is given once a purchase';
+COMMENT ON COLUMN loyalty.rule.condition IS 'SQL expression over the facts: on which lines it applies; immutable, run with the owner''s rights';
+COMMENT ON COLUMN loyalty.rule.include_items IS 'only lines of these items';
+COMMENT ON COLUMN loyalty.rule.exclude_items IS 'no lines of these items';
+COMMENT ON COLUMN loyalty.rule.include_categories IS 'only lines of these categories';
+COMMENT ON COLUMN loyalty.rule.exclude_categories IS 'no lines of these categories';
+COMMENT ON COLUMN loyalty.rule.include_stores IS 'only lines of these stores';
+COMMENT ON COLUMN loyalty.rule.exclude_stores IS 'no lines of these stores';
+COMMENT ON COLUMN loyalty.rule.include_channels IS 'only lines of these channels';
+COMMENT ON COLUMN loyalty.rule.exclude_channels IS 'no lines of these channels';
+COMMENT ON COLUMN loyalty.rule.min_amount IS 'least amount of the whole purchase';
+COMMENT ON COLUMN loyalty.rule.min_quantity IS 'least quantity of the whole purchase';
 COMMENT ON COLUMN loyalty.rule.priority IS 'greater comes first; among equals the newer rule';
+COMMENT ON COLUMN loyalty.rule.exclusive_group IS 'of the rules that apply in a group only the one that gives most counts';
+COMMENT ON COLUMN loyalty.rule.stop IS 'when it applies, no rule that comes after it does';
 COMMENT ON COLUMN loyalty.rule.active IS 'purchases of this time range earn; unbounded by default, so that history earns too';
+COMMENT ON COLUMN loyalty.rule.purchase_cap IS 'most points of one purchase';
+COMMENT ON COLUMN loyalty.rule.member_cap IS 'most points of one member in a cap_period';
+COMMENT ON COLUMN loyalty.rule.member_times IS 'most purchases of one member that it rewards in a cap_period';
+COMMENT ON COLUMN loyalty.rule.cap_period IS 'day, week (from Monday), month, year or ever, by the purchase''s time in the program''s time zone';
+COMMENT ON COLUMN loyalty.rule.cap_mode IS 'what becomes of an award for which a cap or budget has too little left: reduce, reject';
+COMMENT ON COLUMN loyalty.rule.once IS 'once in a member''s life; a return does not free it for another purchase';
+COMMENT ON COLUMN loyalty.rule.cooldown IS 'least time between two purchases of a member that it rewards';
+COMMENT ON COLUMN loyalty.rule.budget IS 'most points of all members together in a budget_period';
+COMMENT ON COLUMN loyalty.rule.budget_period IS 'day, week, month, year or ever';
 COMMENT ON COLUMN loyalty.rule.expiry IS 'life span of the points, in place of the program''s';
 COMMENT ON COLUMN loyalty.rule.pending IS 'whole days before the points can be spent, in place of the program''s';
+COMMENT ON COLUMN loyalty.rule.owner IS 'role that wrote it, with whose rights its expressions run';
+COMMENT ON COLUMN loyalty.rule.lineage IS 'rule_id of its first version, whose limits it goes on with; NULL: it is a first version';
 COMMENT ON COLUMN loyalty.rule.created_at IS 'when the rule was written';
 
 -- A purchase keeps being judged by the end that a rule had when the purchase

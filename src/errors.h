@@ -21,5 +21,6 @@
 #define ERRCODE_LOYALTY_APPEND_ONLY			MAKE_SQLSTATE('L', 'Y', '0', '0', '8')	/* history is never rewritten */
 #define ERRCODE_LOYALTY_FIXED				MAKE_SQLSTATE('L', 'Y', '0', '0', '9')	/* configuration that no longer changes */
 #define ERRCODE_LOYALTY_SOURCE_CONFLICT		MAKE_SQLSTATE('L', 'Y', '0', '1', '0')	/* rows of a source contradict each other */
+#define ERRCODE_LOYALTY_NO_RATE				MAKE_SQLSTATE('L', 'Y', '0', '1', '1')	/* into the program's currency, at that time */
 
 #endif							/* LOYALTY_ERRORS_H */

@@ -36,6 +36,13 @@ extern void engine_leave(EngineScope *scope);
 extern void owner_enter(EngineScope *scope, Oid user_id);
 
 /*
+ * Between these, settings have the values under which texts and times read the
+ * same for everybody; whatever is set meanwhile is undone.
+ */
+extern int	settings_pin(void);
+extern void settings_unpin(int level);
+
+/*
  * Until the transaction ends, notice a deadlock before anybody else does: a
  * backfill can be called again, an order at the till should not have to.
  */

@@ -447,6 +447,13 @@ loyalty_attach(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("on_error must be defer or fail, not \"%s\"", on_error)));
 
+	if (!PG_ARGISNULL(ARG_MEMBER + FIELD_CURRENCY) && program->currency == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("program \"%s\" has no currency, so that amounts in others cannot be converted",
+						program->name),
+				 errhint("Set loyalty.program.currency, or leave out \"currency\".")));
+
 	/* As strong as CREATE TRIGGER's, at once: writers in flight end first. */
 	rel = relation_open(PG_GETARG_OID(ARG_SOURCE), ShareRowExclusiveLock);
 	check_relation(rel);

@@ -13,24 +13,12 @@
 #include "postgres.h"
 
 #include "utils/builtins.h"
-#include "utils/jsonb.h"
+#include "utils/fmgrprotos.h"
 
 #include "earning/judge.h"
+#include "earning/rate.h"
 #include "ledger/posting.h"
-
-/* A field of an entry's context; NULL when it is not there. */
-static JsonbValue *
-context_field(const Jsonb *context, const char *name)
-{
-	JsonbValue	key;
-
-	if (context == NULL || !JB_ROOT_IS_OBJECT(context))
-		return NULL;
-	key.type = jbvString;
-	key.val.string.val = unconstify(char *, name);
-	key.val.string.len = strlen(name);
-	return findJsonbValueFromContainer(unconstify(JsonbContainer *, &context->root), JB_FOBJECT, &key);
-}
+#include "loyalty.h"
 
 static RuleLedger *
 rule_ledger(PurchaseLedger *ledger, int32 rule_id)
@@ -65,14 +53,12 @@ void
 judge_begin(PurchaseLedger *ledger)
 {
 	memset(ledger, 0, sizeof(*ledger));
-	ledger->earns = true;
 }
 
 void
 judge_add(PurchaseLedger *ledger, const EntryRow *entry)
 {
 	RuleLedger *rule = rule_ledger(ledger, entry->rule_id);
-	JsonbValue *shortfall = context_field(entry->context, "shortfall");
 	Purse		lots;
 
 	if (rule == NULL)
@@ -83,9 +69,11 @@ judge_add(PurchaseLedger *ledger, const EntryRow *entry)
 	{
 		ledger->rule_horizon = entry->rule_horizon;
 		ledger->at = entry->occurred_at;
-		if (context_field(entry->context, "status") != NULL)
-			ledger->earns = false;
+		if (entry->context != NULL)
+			context_read_purchase(entry->context, &ledger->kept);
 	}
+	else if (entry->context != NULL)
+		context_read_rates(entry->context, &ledger->kept);
 	ledger->revision = Max(ledger->revision, entry->revision);
 	if (entry->amount != NULL)
 		ledger->amount = ledger->amount == NULL
@@ -93,12 +81,8 @@ judge_add(PurchaseLedger *ledger, const EntryRow *entry)
 			: DatumGetNumeric(DirectFunctionCall2(numeric_add, NumericGetDatum(ledger->amount),
 												  NumericGetDatum(entry->amount)));
 
-	/* Entries of a rule come in order of their revision: the last one's shortfall stands. */
-	if (shortfall != NULL && shortfall->type != jbvNumeric)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("shortfall of a purchase is not a number")));
-	rule->shortfall = shortfall == NULL ? 0 : points_from_numeric(shortfall->val.numeric);
+	/* Entries of a rule come in order of their revision: the last one's context stands. */
+	context_read_rule(entry->context, &rule->context);
 	rule->net = points_add(rule->net, entry->points);
 	purse_init(&lots);
 	purse_read(&lots, entry->lots);
@@ -137,46 +121,160 @@ judge_has_entries(Store *store, int64 member_id, int32 source_id, const text *ke
 	return found;
 }
 
-/* The step of one rule to its target. */
-static void
-step_to(Step *step, Points target)
-{
-	Points		net = step->ledger == NULL ? 0 : step->ledger->net;
-	Points		shortfall = step->ledger == NULL ? 0 : step->ledger->shortfall;
-	Points		stands_for = points_sub(net, shortfall);	/* the target of last time */
+/*
+ * Worth
+ */
 
-	if (target < stands_for)
+static Numeric
+converted(Config *config, const Program *program, PurchaseLedger *ledger,
+		  const PurchaseLine *line, PurchaseContext *fresh)
+{
+	Numeric		rate;
+
+	if (line->currency == NULL)
+		return line->amount;
+	if (program->currency != NULL &&
+		VARSIZE_ANY_EXHDR(line->currency) == strlen(program->currency) &&
+		memcmp(VARDATA_ANY(line->currency), program->currency, strlen(program->currency)) == 0)
+		return line->amount;
+	rate = context_rate(&ledger->kept, line->currency);
+	if (rate == NULL && config == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOYALTY_NO_RATE),
+				 errmsg("no rate for \"%s\" is kept with the purchase", text_to_cstring(line->currency))));
+	if (rate == NULL)
 	{
-		step->take = points_sub(stands_for, target);
-		step->shortfall = shortfall;
+		rate = rate_find(config, program, line->currency, ledger->at);
+		context_add_rate(&ledger->kept, line->currency, rate);
+		context_add_rate(fresh, line->currency, rate);
+	}
+	return DatumGetNumeric(DirectFunctionCall2(numeric_mul, NumericGetDatum(line->amount),
+											   NumericGetDatum(rate)));
+}
+
+void
+judge_worth(Config *config, const Program *program, PurchaseLedger *ledger,
+			const Purchase *purchase, PurchaseContext *fresh, Worth *worth)
+{
+	int			i;
+
+	memset(worth, 0, sizeof(*worth));
+	if (purchase == NULL || !purchase->counts)
+		return;
+	worth->nlines = purchase->nlines;
+	worth->lines = palloc(sizeof(FactLine) * purchase->nlines);
+	for (i = 0; i < purchase->nlines; i++)
+	{
+		const PurchaseLine *line = &purchase->lines[i];
+		FactLine   *fact = &worth->lines[i];
+
+		fact->line = line;
+		fact->amount_value = converted(config, program, ledger, line, fresh);
+		fact->amount = rational_from_numeric(fact->amount_value);
+		fact->quantity = line->quantity == NULL ? rational_from_int64(1, 1)
+			: rational_from_numeric(line->quantity);
+		worth->amount = i == 0 ? fact->amount_value
+			: DatumGetNumeric(DirectFunctionCall2(numeric_add, NumericGetDatum(worth->amount),
+												  NumericGetDatum(fact->amount_value)));
+	}
+}
+
+void
+judge_facts(const PurchaseLedger *ledger, int event, const Worth *worth, PurchaseFacts *facts)
+{
+	facts->event = event;
+	facts->at = ledger->at;
+	facts->rule_horizon = ledger->rule_horizon;
+	facts->nlines = worth->nlines;
+	facts->lines = worth->lines;
+	facts->kept = ledger->kept.facts;
+	facts->nbarred = ledger->kept.nbarred;
+	facts->barred = ledger->kept.barred;
+}
+
+/*
+ * Steps
+ */
+
+/* The target of last time. */
+static Points
+stands_for(const RuleLedger *ledger)
+{
+	return ledger == NULL ? 0 : points_sub(ledger->net, ledger->context.shortfall);
+}
+
+/* What a limited rule gives of what it would give. */
+static Points
+limited_target(const Program *program, const Rule *rule, const PurchaseLedger *ledger,
+			   Limiter *limiter, Step *step, Points wanted)
+{
+	const RuleLedger *before = step->ledger;
+	LimitRequest request;
+	int			i;
+
+	/* Nothing was asked for, and nothing is. */
+	if (wanted == 0 && before == NULL)
+		return 0;
+	step->context.limited = true;
+	step->context.wanted = wanted;
+
+	memset(&request, 0, sizeof(request));
+	request.at = ledger->at;
+	request.wanted = wanted;
+	request.budget_grant = limiter != NULL && limiter->ngrants >= 0 ? 0 : POINTS_MAX;
+	if (before != NULL)
+	{
+		request.asked_before = before->context.limited;
+		request.wanted_before = before->context.wanted;
+		request.granted_before = stands_for(before);
+		request.rewarded_before = before->given.nlots > 0;
+	}
+	if (limiter == NULL)
+		return request.asked_before && request.wanted_before == wanted ? request.granted_before : wanted;
+	for (i = 0; i < limiter->ngrants; i++)
+		if (limiter->grants[i].rule_id == rule->rule_id)
+			request.budget_grant = limiter->grants[i].points;
+	return limit_grant(program, rule, limiter->usage, &request, &step->drawn);
+}
+
+/* The step of one rule to what it gives; false when there is nothing to do. */
+static bool
+make_step(const Program *program, PurchaseLedger *ledger, Limiter *limiter,
+		  const Rule *rule, Points target, Step *step)
+{
+	RuleContext *before;
+	Points		net;
+
+	memset(step, 0, sizeof(*step));
+	step->rule = rule;
+	step->rule_id = rule->rule_id;
+	step->ledger = rule_ledger(ledger, rule->rule_id);
+	if (rule->limits.any)
+		target = limited_target(program, rule, ledger, limiter, step, target);
+	before = step->ledger == NULL ? NULL : &step->ledger->context;
+	net = step->ledger == NULL ? 0 : step->ledger->net;
+
+	if (target < stands_for(step->ledger))
+	{
+		step->take = points_sub(stands_for(step->ledger), target);
+		step->context.shortfall = before == NULL ? 0 : before->shortfall;
 	}
 	else if (target > net)
 		step->earn = points_sub(target, net);
 	else
-	{
-		step->shortfall = points_sub(net, target);
-		step->record = step->shortfall != shortfall;
-	}
-}
+		step->context.shortfall = points_sub(net, target);
 
-Numeric
-judge_amount(const Purchase *purchase)
-{
-	Numeric		sum;
-	int			i;
-
-	if (purchase == NULL || !purchase->counts)
-		return NULL;
-	sum = purchase->lines[0].amount;
-	for (i = 1; i < purchase->nlines; i++)
-		sum = DatumGetNumeric(DirectFunctionCall2(numeric_add, NumericGetDatum(sum),
-												  NumericGetDatum(purchase->lines[i].amount)));
-	return sum;
+	if (step->earn == 0 && step->take == 0)
+		step->record = step->context.shortfall != (before == NULL ? 0 : before->shortfall) ||
+			(step->context.limited &&
+			 (before == NULL ? step->context.wanted != target
+			  : !before->limited || step->context.wanted != before->wanted));
+	return step->earn != 0 || step->take != 0 || step->record;
 }
 
 int
-judge_steps(const Program *program, const RuleSet *rules, PurchaseLedger *ledger,
-			const Purchase *purchase, Step *steps)
+judge_steps(const Program *program, RuleSet *rules, int event, PurchaseLedger *ledger,
+			const Worth *worth, Limiter *limiter, Step *steps)
 {
 	AwardGiven *given = palloc(sizeof(AwardGiven) * Max(rules->nrules, 1));
 	int			ngiven = 0;
@@ -184,55 +282,26 @@ judge_steps(const Program *program, const RuleSet *rules, PurchaseLedger *ledger
 	int			i;
 	int			j;
 
-	if (purchase != NULL && purchase->counts && ledger->earns)
+	if (worth->nlines > 0 && ledger->kept.status == NULL)
 	{
 		PurchaseFacts facts;
-		FactLine   *lines = palloc(sizeof(FactLine) * purchase->nlines);
 
-		for (i = 0; i < purchase->nlines; i++)
-		{
-			const PurchaseLine *line = &purchase->lines[i];
-
-			lines[i].amount = rational_from_numeric(line->amount);
-			lines[i].quantity = line->quantity == NULL ? rational_from_int64(1, 1)
-				: rational_from_numeric(line->quantity);
-		}
-		facts.at = ledger->at;
-		facts.rule_horizon = ledger->rule_horizon;
-		facts.nlines = purchase->nlines;
-		facts.lines = lines;
-		ngiven = evaluate_purchase(program, rules, &facts, given);
+		judge_facts(ledger, event, worth, &facts);
+		ngiven = evaluate_purchase(program, rules, &facts, given, NULL);
 	}
-
 	for (i = 0; i < ngiven; i++)
-	{
-		Step	   *step = &steps[nsteps];
-
-		memset(step, 0, sizeof(*step));
-		step->rule = given[i].rule;
-		step->rule_id = given[i].rule->rule_id;
-		step->ledger = rule_ledger(ledger, step->rule_id);
-		step_to(step, given[i].points);
-		if (step->earn != 0 || step->take != 0 || step->record)
-			nsteps++;
-	}
+		nsteps += make_step(program, ledger, limiter, given[i].rule, given[i].points, &steps[nsteps]);
 
 	/* Rules that gave something and do not apply any more. */
 	for (i = 0; i < ledger->nrules; i++)
 	{
-		Step	   *step = &steps[nsteps];
-
 		for (j = 0; j < ngiven; j++)
 			if (given[j].rule->rule_id == ledger->rules[i].rule_id)
 				break;
 		if (j < ngiven || ledger->rules[i].rule_id == 0)
 			continue;
-		memset(step, 0, sizeof(*step));
-		step->rule_id = ledger->rules[i].rule_id;
-		step->ledger = &ledger->rules[i];
-		step_to(step, 0);
-		if (step->earn != 0 || step->take != 0 || step->record)
-			nsteps++;
+		nsteps += make_step(program, ledger, limiter, rule_by_id(rules, ledger->rules[i].rule_id), 0,
+							&steps[nsteps]);
 	}
 	pfree(given);
 	return nsteps;

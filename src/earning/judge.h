@@ -5,7 +5,9 @@
 #ifndef LOYALTY_JUDGE_H
 #define LOYALTY_JUDGE_H
 
+#include "earning/context.h"
 #include "earning/evaluate.h"
+#include "earning/limit.h"
 #include "earning/purchase.h"
 #include "earning/rule.h"
 #include "ledger/storage.h"
@@ -15,7 +17,7 @@ typedef struct RuleLedger
 {
 	int32		rule_id;
 	Points		net;			/* earned less clawed back */
-	Points		shortfall;		/* part of net that a clawback could not take */
+	RuleContext context;		/* shortfall: part of net that a clawback could not take */
 	Points		clawed;			/* taken back in all */
 	Purse		given;			/* earned in all, by life span */
 	Purse		lots;			/* earned less clawed back, by life span */
@@ -27,7 +29,7 @@ typedef struct PurchaseLedger
 	int32		revision;		/* of the last posting; 0: there is none */
 	int32		rule_horizon;
 	TimestampTz at;				/* the purchase's time when it was first judged */
-	bool		earns;			/* false: the member was suspended or closed then */
+	PurchaseContext kept;		/* what it is judged by; a status: it earns nothing */
 	Numeric		amount;			/* that its postings add up to; NULL: zero */
 	int			nrules;
 	RuleLedger *rules;
@@ -36,14 +38,35 @@ typedef struct PurchaseLedger
 /* A step from what is to what should be, for one rule. */
 typedef struct Step
 {
-	const Rule *rule;			/* NULL: the rule gives nothing any more */
+	const Rule *rule;
 	int32		rule_id;
 	RuleLedger *ledger;			/* NULL: it has given nothing yet */
 	Points		earn;			/* > 0 */
 	Points		take;			/* > 0: to claw back */
-	Points		shortfall;		/* what is to be on record, besides what "take" misses */
-	bool		record;			/* the shortfall changes though no points move */
+	RuleContext context;		/* what is to be on record; of the shortfall, besides what "take" misses */
+	bool		record;			/* the context changes though no points move */
+	Points		drawn;			/* on the rule's budget; below zero: given back */
 } Step;
+
+/* Who asks limits. */
+typedef struct Limiter
+{
+	MemberUsage *usage;
+	int			ngrants;		/* what budgets let a purchase draw, by rule; -1: all it wants */
+	struct BudgetGrant
+	{
+		int32		rule_id;
+		Points		points;
+	}		   *grants;
+} Limiter;
+
+/* What a purchase comes to, in the program's currency. */
+typedef struct Worth
+{
+	int			nlines;			/* none: it stands at zero */
+	FactLine   *lines;
+	Numeric		amount;			/* NULL: it stands at zero */
+} Worth;
 
 /* Read a purchase's entries.  Inside store_begin_read. */
 extern void judge_read(Store *store, int64 member_id, int32 source_id, const text *key,
@@ -56,14 +79,24 @@ extern void judge_add(PurchaseLedger *ledger, const EntryRow *entry);
 /* Whether there are any. */
 extern bool judge_has_entries(Store *store, int64 member_id, int32 source_id, const text *key);
 
-/* What a purchase is worth now; NULL when it does not count. */
-extern Numeric judge_amount(const Purchase *purchase);
+/*
+ * What a purchase comes to: nothing when it is NULL or does not count.  Amounts
+ * in other currencies are worth what they were at the purchase's time: rates
+ * that are not kept in the ledger yet are looked up, added to it, and to
+ * "fresh"; with config NULL they may not be missing (LY011).
+ */
+extern void judge_worth(Config *config, const Program *program, PurchaseLedger *ledger,
+						const Purchase *purchase, PurchaseContext *fresh, Worth *worth);
+
+/* What a purchase with this ledger is judged by. */
+extern void judge_facts(const PurchaseLedger *ledger, int event, const Worth *worth, PurchaseFacts *facts);
 
 /*
- * The steps to take; room for rules->nrules + ledger->nrules.  A purchase that
- * does not count (or NULL) is to stand at zero.
+ * The steps to take; room for rules->nrules + ledger->nrules.  Limits are asked
+ * through the limiter; where it is NULL, limited rules must stand as they were
+ * granted, and steps are what does not.
  */
-extern int	judge_steps(const Program *program, const RuleSet *rules, PurchaseLedger *ledger,
-						const Purchase *purchase, Step *steps);
+extern int	judge_steps(const Program *program, RuleSet *rules, int event, PurchaseLedger *ledger,
+						const Worth *worth, Limiter *limiter, Step *steps);
 
 #endif							/* LOYALTY_JUDGE_H */

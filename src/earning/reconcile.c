@@ -22,11 +22,13 @@
 
 #include "earning/attempt.h"
 #include "earning/deferred.h"
+#include "earning/draw.h"
 #include "earning/reconcile.h"
 #include "earning/settle.h"
 #include "ledger/member.h"
 #include "ledger/posting.h"
 #include "loyalty.h"
+#include "types/calendar.h"
 
 /* Purchases that are worked on together. */
 #define GROUP_SIZE 1000
@@ -44,6 +46,9 @@ typedef struct WorkGroup
 	MemberRequest *members;
 	MemberRow  *before;			/* the members as they were locked */
 	Posting    *postings;		/* one a member */
+	Subject    *subjects;		/* likewise */
+	int			nusages;
+	MemberUsage *usages;		/* NULL: no rule is limited */
 	Snapshot	snapshot;
 	/* the member being judged: his cases are cases[from .. to) */
 	int			member;
@@ -102,6 +107,7 @@ gather(WorkGroup *group, PurchasePile *pile, Purchase *ahead, bool *has_ahead)
 			group->cases = repalloc(group->cases, sizeof(Case) * capacity);
 		}
 		memset(&group->cases[group->ncases], 0, sizeof(Case));
+		group->cases[group->ncases].ngrants = -1;
 		group->cases[group->ncases++].purchase = *ahead;
 		*has_ahead = false;
 	}
@@ -232,23 +238,24 @@ lock_members(WorkGroup *group)
 static void
 judge_member(WorkGroup *group)
 {
-	MemberRow  *member = group->members[group->member].row;
+	const Subject *subject = &group->subjects[group->member];
 	Posting    *posting = &group->postings[group->member];
 	Case	  **open = palloc(sizeof(Case *) * (group->to - group->from));
+	int			ncases = 0;
 	int			nopen = 0;
 	int			i;
 
-	posting_begin(posting, group->settlement.program, member);
+	posting_begin(posting, group->settlement.program, subject->member);
 	for (i = group->from; i < group->to; i++)
+		if (!group->cases[i].dropped)
+			open[ncases++] = &group->cases[i];
+	settle_sort(open, ncases);
+	for (i = 0; i < ncases; i++)
 	{
-		Case	   *case_ = &group->cases[i];
-
 		CHECK_FOR_INTERRUPTS();
-		if (case_->dropped)
-			continue;
-		settle_judge(&group->settlement, case_, member);
-		if (!case_->settled)
-			open[nopen++] = case_;
+		settle_judge(&group->settlement, open[i], subject);
+		if (!open[i]->settled)
+			open[nopen++] = open[i];
 	}
 	if (nopen > 0)
 		settle_post(&group->settlement, posting, open, nopen);
@@ -302,6 +309,8 @@ reset_member(WorkGroup *group)
 	int			i;
 
 	*group->members[group->member].row = group->before[group->member];
+	if (group->subjects[group->member].usage != NULL)
+		limits_reset(group->subjects[group->member].usage);
 	for (i = group->from; i < group->to; i++)
 	{
 		Case	   *case_ = &group->cases[i];
@@ -309,6 +318,7 @@ reset_member(WorkGroup *group)
 		case_->settled = false;
 		case_->first = false;
 		case_->nsteps = 0;
+		memset(&case_->fresh, 0, sizeof(case_->fresh));
 		case_->amount_change = NULL;
 		case_->posted = false;
 	}
@@ -378,6 +388,101 @@ judge_member_carefully(WorkGroup *group)
 	pfree(wanted);
 }
 
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64		x = *(const int64 *) a;
+	int64		y = *(const int64 *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The earliest day on which a purchase of the group took place or takes place. */
+static DateADT
+earliest_day(const WorkGroup *group)
+{
+	TimestampTz earliest = group->settlement.now;
+	int			i;
+
+	/* Those that were judged before go by their ledger, which is not read yet. */
+	for (i = 0; i < group->ncases; i++)
+	{
+		if (!group->cases[i].dropped && (!group->cases[i].purchase.counts || group->cases[i].purchase.was_counting))
+			return DATEVAL_NOBEGIN;
+		earliest = Min(earliest, group->cases[i].purchase.at);
+	}
+	return calendar_day(earliest, group->settlement.program->zone);
+}
+
+/* Read what rules need to know of the members, with the group's snapshot. */
+static void
+load_subjects(WorkGroup *group)
+{
+	const RuleSet *rules = group->settlement.rules;
+	int64	   *ids = palloc(sizeof(int64) * group->nmembers);
+	Profile    *profiles = NULL;
+	int			nids = 0;
+	int			i;
+
+	group->subjects = palloc0(sizeof(Subject) * group->nmembers);
+	group->usages = NULL;
+	for (i = 0; i < group->nmembers; i++)
+	{
+		group->subjects[i].member = group->members[i].row;
+		if (group->members[i].row != NULL)
+			ids[nids++] = group->members[i].row->member_id;
+	}
+	if (nids == 0 || ((rules->reads & PROFILE_FACTS) == 0 && !rules->has_limits))
+		return;
+
+	qsort(ids, nids, sizeof(int64), compare_ids);
+	PushActiveSnapshot(group->snapshot);
+	if (rules->reads & PROFILE_FACTS)
+		profiles = profiles_load(group->config, ids, nids);
+	if (rules->has_limits)
+		group->usages = limits_load(group->config, rules, ids, nids, earliest_day(group));
+	PopActiveSnapshot();
+	group->nusages = nids;
+
+	for (i = 0; i < group->nmembers; i++)
+	{
+		Subject    *subject = &group->subjects[i];
+		int64	   *place;
+
+		if (subject->member == NULL)
+			continue;
+		place = bsearch(&subject->member->member_id, ids, nids, sizeof(int64), compare_ids);
+		subject->profile = profiles == NULL ? NULL : &profiles[place - ids];
+		subject->usage = group->usages == NULL ? NULL : &group->usages[place - ids];
+	}
+}
+
+/* Whether a case of the member may draw less than it wanted. */
+static void
+judge_again_within_grants(WorkGroup *group)
+{
+	int			i;
+
+	for (i = group->from; i < group->to; i++)
+		if (!group->cases[i].dropped && group->cases[i].ngrants > 0)
+		{
+			reset_member(group);
+			judge_one_member(group);
+			return;
+		}
+}
+
+/* Draw on budgets what was judged as though they had no end. */
+static void
+draw_for_group(WorkGroup *group)
+{
+	if (group->usages == NULL)
+		return;
+	if (!draw_budgets(&group->settlement, group->cases, group->ncases))
+		for_each_member(group, judge_again_within_grants);
+	draw_give_back(&group->settlement, group->cases, group->ncases);
+}
+
 /* Lock, judge and write one group. */
 static void
 work_group(WorkGroup *group)
@@ -396,6 +501,7 @@ work_group(WorkGroup *group)
 		if (group->members[i].row != NULL)
 			group->before[i] = *group->members[i].row;
 	group->snapshot = store_snapshot();
+	load_subjects(group);
 	if (group->source->fail)
 		judge_group(group);
 	else
@@ -407,8 +513,11 @@ work_group(WorkGroup *group)
 			for_each_member(group, judge_member_carefully);
 		}
 	}
+	draw_for_group(group);
 	UnregisterSnapshot(group->snapshot);
 
+	if (group->usages != NULL)
+		limits_write(group->config, group->usages, group->nusages);
 	for (i = 0; i < group->nmembers; i++)
 		if (group->members[i].row != NULL)
 			posting_write(&group->postings[i], group->store);
@@ -437,9 +546,11 @@ reconcile(Source *source, PurchasePile *pile, bool backfill, ReconcileResult *re
 	group.backfill = backfill;
 	group.result = result;
 	group.store = store_open(source->config, true);
+	group.settlement.config = source->config;
 	group.settlement.program = source->program;
 	group.settlement.source_id = source->id.source_id;
 	group.settlement.rules = rule_set(source->config, source->program);
+	group.settlement.event = EVENT_PURCHASE;
 	group.settlement.store = group.store;
 	group.settlement.now = GetCurrentTransactionStartTimestamp();
 	rule_set_used();

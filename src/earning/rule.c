@@ -1,6 +1,6 @@
 /*
  * rule.c
- *		The rules of a program: reading them, and what may be written.
+ *		The rules of a program, ready for evaluation.
  *
  * A purchase is judged by the rules there were when it first counted; it keeps
  * the greatest rule_id of that moment (rule_horizon).  For this to describe
@@ -9,39 +9,18 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
 #include "executor/spi.h"
-#include "storage/lmgr.h"
 #include "storage/proc.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/memutils.h"
-#include "utils/rangetypes.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/typcache.h"
 
 #include "earning/rule.h"
 #include "loyalty.h"
 
-PG_FUNCTION_INFO_V1(loyalty_rule_guard);
-
-/* Columns of rule, in order. */
-enum
-{
-	Anum_rule_rule_id = 1,
-	Anum_rule_program,
-	Anum_rule_name,
-	Anum_rule_event,
-	Anum_rule_award,
-	Anum_rule_priority,
-	Anum_rule_active,
-	Anum_rule_expiry,
-	Anum_rule_pending,
-	Anum_rule_created_at
-};
+Fact const listed_facts[NLISTED] = {FACT_ITEM, FACT_CATEGORY, FACT_STORE, FACT_CHANNEL};
 
 /* Read the ends that were moved; within the SPI connection of load_rules. */
 static void
@@ -73,6 +52,250 @@ load_former_ends(Config *config, RuleSet *set, Oid *types, Datum *values)
 	}
 }
 
+/* What a column of the rule at hand holds; allocated in the configuration. */
+typedef struct RuleReader
+{
+	Config	   *config;
+	RuleSet    *set;
+	const Program *program;
+	HeapTuple	row;
+	TupleDesc	desc;
+	char	  **groups;			/* exclusive groups, by their number less one */
+	int			ngroups;
+} RuleReader;
+
+/* Columns of the query in load_rules, in order. */
+enum
+{
+	COL_RULE_ID = 1, COL_LINEAGE, COL_NAME, COL_EVENT, COL_OWNER,
+	COL_AWARD, COL_AWARD_POINTS, COL_CONDITION,
+	COL_INCLUDE,				/* one for each ListedFact */
+	COL_EXCLUDE = COL_INCLUDE + NLISTED,	/* likewise */
+	COL_MIN_AMOUNT = COL_EXCLUDE + NLISTED, COL_MIN_QUANTITY, COL_PURCHASE_CAP,
+	COL_GROUP, COL_STOP,
+	COL_MEMBER_CAP, COL_MEMBER_TIMES, COL_CAP_PERIOD, COL_REJECT, COL_ONCE, COL_COOLDOWN,
+	COL_BUDGET, COL_BUDGET_PERIOD,
+	COL_FROM, COL_FROM_INCLUSIVE, COL_UNTIL, COL_UNTIL_INCLUSIVE,
+	COL_EXPIRY, COL_PENDING
+};
+
+static Datum
+get(const RuleReader *reader, int column, bool *isnull)
+{
+	return SPI_getbinval(reader->row, reader->desc, column, isnull);
+}
+
+static char *
+get_text(const RuleReader *reader, int column)
+{
+	char	   *value = SPI_getvalue(reader->row, reader->desc, column);
+
+	return value == NULL ? NULL : MemoryContextStrdup(reader->config->context, value);
+}
+
+static bool
+get_bool(const RuleReader *reader, int column)
+{
+	bool		isnull;
+	Datum		value = get(reader, column, &isnull);
+
+	return !isnull && DatumGetBool(value);
+}
+
+/* A numeric as a fraction, zero for null. */
+static Rational
+get_rational(const RuleReader *reader, int column)
+{
+	bool		isnull;
+	Datum		value = get(reader, column, &isnull);
+
+	return isnull ? RATIONAL_ZERO : rational_from_numeric(DatumGetNumeric(value));
+}
+
+static Points
+get_points(const RuleReader *reader, int column)
+{
+	bool		isnull;
+	Datum		value = get(reader, column, &isnull);
+
+	return isnull ? 0 : DatumGetPoints(value);
+}
+
+/* The number of a name in a growing list; it is added when it is not there. */
+static int
+intern(MemoryContext context, char ***names, int *nnames, const char *name)
+{
+	int			i;
+
+	for (i = 0; i < *nnames; i++)
+		if (strcmp((*names)[i], name) == 0)
+			return i;
+	*names = *names == NULL ? MemoryContextAlloc(context, sizeof(char *))
+		: repalloc(*names, sizeof(char *) * (*nnames + 1));
+	(*names)[*nnames] = MemoryContextStrdup(context, name);
+	return (*nnames)++;
+}
+
+static int
+compare_texts(const void *a, const void *b)
+{
+	const text *x = *(text *const *) a;
+	const text *y = *(text *const *) b;
+	int			x_length = VARSIZE_ANY_EXHDR(x);
+	int			y_length = VARSIZE_ANY_EXHDR(y);
+	int			order = memcmp(VARDATA_ANY(x), VARDATA_ANY(y), Min(x_length, y_length));
+
+	return order != 0 ? order : x_length - y_length;
+}
+
+static void
+get_names(const RuleReader *reader, int column, NameList *list)
+{
+	bool		isnull;
+	Datum		value = get(reader, column, &isnull);
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+	int			i;
+
+	if (isnull)
+		return;
+	list->given = true;
+	deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false, TYPALIGN_INT,
+					  &elements, &nulls, &count);
+	list->names = MemoryContextAlloc(reader->config->context, sizeof(text *) * Max(count, 1));
+	for (i = 0; i < count; i++)
+		if (!nulls[i])
+		{
+			MemoryContext caller = MemoryContextSwitchTo(reader->config->context);
+
+			list->names[list->nnames++] = DatumGetTextPCopy(elements[i]);
+			MemoryContextSwitchTo(caller);
+		}
+	if (list->nnames > 1)
+		qsort(list->names, list->nnames, sizeof(text *), compare_texts);
+}
+
+/* What one unit of the award's base gives. */
+static Rational
+award_rate(const Award *award)
+{
+	switch ((AwardKind) award->kind)
+	{
+		case AWARD_PER:
+			return rational_from_int64(award->give, award->per);
+		case AWARD_PERCENT:
+			return rational_from_int64(award->give, AWARD_UNIT * 100);
+		default:
+			return rational_from_int64(award->give, AWARD_UNIT);
+	}
+}
+
+static Expression *
+get_expression(const RuleReader *reader, int column, ExpressionKind kind, Rule *rule)
+{
+	char	   *source = get_text(reader, column);
+	MemoryContext caller;
+	Expression *expression;
+
+	if (source == NULL)
+		return NULL;
+	caller = MemoryContextSwitchTo(reader->config->context);
+	expression = expression_compile(kind, source, rule->name, get_text(reader, COL_OWNER));
+	MemoryContextSwitchTo(caller);
+	rule->reads |= expression->reads;
+	return expression;
+}
+
+static void
+read_award(const RuleReader *reader, Rule *rule)
+{
+	bool		isnull;
+	Datum		value = get(reader, COL_AWARD, &isnull);
+	int			i;
+
+	if (!isnull)
+	{
+		rule->award = *DatumGetAwardP(value);
+		rule->rate = award_rate(&rule->award);
+	}
+	rule->award_points = get_expression(reader, COL_AWARD_POINTS, EXPRESSION_POINTS, rule);
+	rule->condition = get_expression(reader, COL_CONDITION, EXPRESSION_CONDITION, rule);
+	rule->asks_lines = rule->condition != NULL;
+	for (i = 0; i < NLISTED; i++)
+	{
+		get_names(reader, COL_INCLUDE + i, &rule->include[i]);
+		get_names(reader, COL_EXCLUDE + i, &rule->exclude[i]);
+		if (rule->include[i].given || rule->exclude[i].given)
+		{
+			rule->asks_lines = true;
+			rule->reads |= FACT_BIT(listed_facts[i]);
+		}
+	}
+}
+
+static void
+read_limits(const RuleReader *reader, RuleLimits *limits)
+{
+	bool		isnull;
+	Datum		value;
+
+	limits->member_cap = get_points(reader, COL_MEMBER_CAP);
+	value = get(reader, COL_MEMBER_TIMES, &isnull);
+	limits->member_times = isnull ? 0 : DatumGetInt32(value);
+	limits->cap_period = calendar_period(get_text(reader, COL_CAP_PERIOD));
+	limits->reject = get_bool(reader, COL_REJECT);
+	limits->once = get_bool(reader, COL_ONCE);
+	value = get(reader, COL_COOLDOWN, &isnull);
+	if (!isnull)
+	{
+		limits->cooldown = MemoryContextAlloc(reader->config->context, sizeof(Interval));
+		*limits->cooldown = *DatumGetIntervalP(value);
+	}
+	limits->budget = get_points(reader, COL_BUDGET);
+	limits->budget_period = calendar_period(get_text(reader, COL_BUDGET_PERIOD));
+	limits->any = limits->member_cap > 0 || limits->member_times > 0 || limits->once ||
+		limits->cooldown != NULL || limits->budget > 0;
+}
+
+static void
+read_rule(RuleReader *reader, Rule *rule)
+{
+	RuleSet    *set = reader->set;
+	const Program *program = reader->program;
+	char	   *group;
+	bool		isnull;
+	Datum		value;
+
+	rule->rule_id = DatumGetInt32(get(reader, COL_RULE_ID, &isnull));
+	rule->lineage = DatumGetInt32(get(reader, COL_LINEAGE, &isnull));
+	rule->name = get_text(reader, COL_NAME);
+	rule->event = intern(reader->config->context, &set->events, &set->nevents,
+						 get_text(reader, COL_EVENT));
+	read_award(reader, rule);
+	rule->min_amount = get_rational(reader, COL_MIN_AMOUNT);
+	rule->min_quantity = get_rational(reader, COL_MIN_QUANTITY);
+	rule->purchase_cap = rational_from_int64(get_points(reader, COL_PURCHASE_CAP), POINTS_UNIT);
+	group = get_text(reader, COL_GROUP);
+	if (group != NULL)
+		rule->exclusive_group = 1 + intern(CurrentMemoryContext, &reader->groups, &reader->ngroups, group);
+	rule->stop = get_bool(reader, COL_STOP);
+	read_limits(reader, &rule->limits);
+	rule->active_from = DatumGetTimestampTz(get(reader, COL_FROM, &isnull));
+	rule->from_inclusive = get_bool(reader, COL_FROM_INCLUSIVE);
+	rule->active_until = DatumGetTimestampTz(get(reader, COL_UNTIL, &isnull));
+	rule->until_inclusive = get_bool(reader, COL_UNTIL_INCLUSIVE);
+	value = get(reader, COL_EXPIRY, &isnull);
+	rule->expiry = isnull ? program->expiry : DatumGetExpiry(value);
+	value = get(reader, COL_PENDING, &isnull);
+	rule->pending_days = isnull ? program->pending_days
+		: config_whole_days(DatumGetIntervalP(value), "pending");
+
+	set->horizon = Max(set->horizon, rule->rule_id);
+	set->reads |= rule->reads;
+	set->has_limits |= rule->limits.any;
+}
+
 /* Read the program's rules as of the latest snapshot. */
 static RuleSet *
 load_rules(Config *config, const Program *program)
@@ -80,47 +303,46 @@ load_rules(Config *config, const Program *program)
 	RuleSet    *set = MemoryContextAllocZero(config->context, sizeof(RuleSet));
 	Oid			types[1] = {TEXTOID};
 	Datum		values[1] = {CStringGetTextDatum(program->name)};
+	RuleReader	reader = {.config = config, .set = set, .program = program};
+	MemoryContext caller;
 	EngineScope scope;
 	uint64		i;
+
+	(void) intern(config->context, &set->events, &set->nevents, "purchase");
+	caller = MemoryContextSwitchTo(config->context);
+	machine_begin(&set->machine);
+	MemoryContextSwitchTo(caller);
 
 	engine_enter(&scope, config->owner);
 	SPI_connect();
 	PushActiveSnapshot(config_snapshot());
-	if (SPI_execute_with_args("SELECT rule_id, name, award,"
+	if (SPI_execute_with_args("SELECT rule_id, coalesce(lineage, rule_id), name, event, owner,"
+							  " award, award_points, condition,"
+							  " include_items, include_categories, include_stores, include_channels,"
+							  " exclude_items, exclude_categories, exclude_stores, exclude_channels,"
+							  " min_amount, min_quantity, purchase_cap, exclusive_group, stop,"
+							  " member_cap, member_times, cap_period, cap_mode = 'reject', once, cooldown,"
+							  " budget, budget_period,"
 							  " coalesce(pg_catalog.lower(active), '-infinity'), pg_catalog.lower_inc(active),"
 							  " coalesce(pg_catalog.upper(active), 'infinity'), pg_catalog.upper_inc(active),"
-							  " expiry, pending, event = 'purchase'"
+							  " expiry, pending"
 							  " FROM loyalty.rule WHERE program = $1"
 							  " ORDER BY priority DESC, rule_id DESC",
 							  1, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read rules");
 	PopActiveSnapshot();
 
+	reader.desc = SPI_tuptable->tupdesc;
+	set->nrules = (int) SPI_processed;
 	set->rules = MemoryContextAllocZero(config->context, sizeof(Rule) * Max(SPI_processed, 1));
-	for (i = 0; i < SPI_processed; i++)
 	{
-		HeapTuple	row = SPI_tuptable->vals[i];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-		Rule	   *rule = &set->rules[set->nrules];
-		bool		isnull;
-		Datum		value;
+		SPITupleTable *table = SPI_tuptable;
 
-		rule->rule_id = DatumGetInt32(SPI_getbinval(row, desc, 1, &isnull));
-		set->horizon = Max(set->horizon, rule->rule_id);
-		if (!DatumGetBool(SPI_getbinval(row, desc, 10, &isnull)))
-			continue;
-		rule->name = MemoryContextStrdup(config->context, SPI_getvalue(row, desc, 2));
-		rule->award = *DatumGetAwardP(SPI_getbinval(row, desc, 3, &isnull));
-		rule->active_from = DatumGetTimestampTz(SPI_getbinval(row, desc, 4, &isnull));
-		rule->from_inclusive = DatumGetBool(SPI_getbinval(row, desc, 5, &isnull));
-		rule->active_until = DatumGetTimestampTz(SPI_getbinval(row, desc, 6, &isnull));
-		rule->until_inclusive = DatumGetBool(SPI_getbinval(row, desc, 7, &isnull));
-		value = SPI_getbinval(row, desc, 8, &isnull);
-		rule->expiry = isnull ? program->expiry : DatumGetExpiry(value);
-		value = SPI_getbinval(row, desc, 9, &isnull);
-		rule->pending_days = isnull ? program->pending_days
-			: config_whole_days(DatumGetIntervalP(value), "pending");
-		set->nrules++;
+		for (i = 0; i < table->numvals; i++)
+		{
+			reader.row = table->vals[i];
+			read_rule(&reader, &set->rules[i]);
+		}
 	}
 	load_former_ends(config, set, types, values);
 	SPI_finish();
@@ -134,6 +356,72 @@ rule_set(Config *config, Program *program)
 	if (program->rules == NULL)
 		program->rules = load_rules(config, program);
 	return program->rules;
+}
+
+const Rule *
+rule_by_id(const RuleSet *set, int32 rule_id)
+{
+	int			i;
+
+	for (i = 0; i < set->nrules; i++)
+		if (set->rules[i].rule_id == rule_id)
+			return &set->rules[i];
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("entries name rule %d, which does not exist", rule_id)));
+}
+
+int
+rule_event(const RuleSet *set, const char *name)
+{
+	int			i;
+
+	for (i = 0; i < set->nevents; i++)
+		if (strcmp(set->events[i], name) == 0)
+			return i;
+	return EVENT_UNKNOWN;
+}
+
+bool
+rule_existed(const Rule *rule, int32 horizon)
+{
+	return rule->rule_id <= horizon;
+}
+
+bool
+rule_was_active(const RuleSet *set, const Rule *rule, int32 horizon, TimestampTz at)
+{
+	TimestampTz until = rule->active_until;
+	bool		until_inclusive = rule->until_inclusive;
+	int			i;
+
+	/* The end that the rule had when the purchase was first judged. */
+	for (i = 0; i < set->nformer; i++)
+		if (set->former[i].rule_id == rule->rule_id && set->former[i].version > horizon)
+		{
+			until = set->former[i].until;
+			until_inclusive = set->former[i].until_inclusive;
+			break;
+		}
+	if (at < rule->active_from ||
+		(at == rule->active_from && !rule->from_inclusive && !TIMESTAMP_IS_NOBEGIN(rule->active_from)))
+		return false;
+	return at < until || (at == until && (until_inclusive || TIMESTAMP_IS_NOEND(until)));
+}
+
+static bool
+has_name(const NameList *list, const text *value)
+{
+	return value != NULL && list->nnames > 0 &&
+		bsearch(&value, list->names, list->nnames, sizeof(text *), compare_texts) != NULL;
+}
+
+bool
+rule_lists(const Rule *rule, ListedFact listed, const text *value)
+{
+	if (rule->include[listed].given && !has_name(&rule->include[listed], value))
+		return false;
+	return !rule->exclude[listed].given || !has_name(&rule->exclude[listed], value);
 }
 
 /* The transaction of this session that judged purchases last. */
@@ -151,248 +439,8 @@ rule_set_used(void)
 	judging_transaction = MY_TRANSACTION;
 }
 
-/* Whether another rule of the program has this name at the same time. */
-static bool
-name_is_taken(Oid owner, int32 rule_id, Datum program, Datum name, Datum active)
+bool
+rule_set_was_used(void)
 {
-	Oid			types[4] = {INT4OID, TEXTOID, TEXTOID, TSTZRANGEOID};
-	Datum		values[4] = {Int32GetDatum(rule_id), program, name, active};
-	EngineScope scope;
-	bool		taken;
-
-	/* With the rows of this very statement, and of whoever committed before it got the lock. */
-	CommandCounterIncrement();
-	engine_enter(&scope, owner);
-	SPI_connect();
-	PushActiveSnapshot(config_snapshot());
-	SPI_execute_with_args("SELECT FROM loyalty.rule r WHERE r.program = $2 AND r.name = $3"
-						  " AND r.rule_id <> $1 AND r.active && $4",
-						  4, types, values, NULL, true, 1);
-	PopActiveSnapshot();
-	taken = SPI_processed > 0;
-	SPI_finish();
-	engine_leave(&scope);
-	return taken;
-}
-
-/* A rule makes sense on its own. */
-static void
-check_rule(Relation rel, HeapTuple tuple)
-{
-	TupleDesc	desc = RelationGetDescr(rel);
-	Config	   *config = config_get();
-	bool		isnull;
-	Datum		program = heap_getattr(tuple, Anum_rule_program, desc, &isnull);
-	Datum		value;
-	Award	   *award;
-
-	/* NULLs are left to the table's own constraints. */
-	if (isnull)
-		return;
-	/* A restore may load rules before any program. */
-	if (config->nprograms > 0 &&
-		config_program_by_name(config, TextDatumGetCString(program)) == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
-				 errmsg("loyalty program \"%s\" does not exist", TextDatumGetCString(program))));
-
-	value = heap_getattr(tuple, Anum_rule_award, desc, &isnull);
-	if (!isnull)
-	{
-		award = DatumGetAwardP(value);
-		if (award->kind == AWARD_TIMES)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("rules do not multiply yet"),
-					 errhint("Give points per amount, per item, in percent, or a fixed number.")));
-	}
-	value = heap_getattr(tuple, Anum_rule_expiry, desc, &isnull);
-	if (!isnull && expiry_is_inactivity(DatumGetExpiry(value)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a rule cannot let points expire by inactivity"),
-				 errdetail("Inactivity is a property of the member, and so of the whole program."),
-				 errhint("Set loyalty.program.expiry.")));
-	value = heap_getattr(tuple, Anum_rule_pending, desc, &isnull);
-	if (!isnull)
-		(void) config_whole_days(DatumGetIntervalP(value), "pending");
-}
-
-/* No two rules of a program have one name at one time. */
-static void
-check_name(Relation rel, HeapTuple tuple)
-{
-	TupleDesc	desc = RelationGetDescr(rel);
-	bool		isnull;
-	Datum		program = heap_getattr(tuple, Anum_rule_program, desc, &isnull);
-	Datum		name = heap_getattr(tuple, Anum_rule_name, desc, &isnull);
-
-	if (name_is_taken(config_get()->owner,
-					  DatumGetInt32(heap_getattr(tuple, Anum_rule_rule_id, desc, &isnull)),
-					  program, name, heap_getattr(tuple, Anum_rule_active, desc, &isnull)))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("program \"%s\" already has a rule \"%s\" at that time",
-						TextDatumGetCString(program), TextDatumGetCString(name)),
-				 errhint("End the other rule first, or choose another name.")));
-}
-
-/*
- * Whether this transaction made the rule, and has judged nothing since.  The
- * row's xmin alone does not tell, since an allowed change would make it ours.
- */
-static bool
-made_by_us(HeapTuple old, TupleDesc desc)
-{
-	bool		isnull;
-	Datum		created = heap_getattr(old, Anum_rule_created_at, desc, &isnull);
-
-	return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(old->t_data)) &&
-		judging_transaction != MY_TRANSACTION &&
-		!isnull && DatumGetTimestampTz(created) == GetCurrentTransactionStartTimestamp();
-}
-
-/* Nothing but the name and the end of the active range may differ. */
-static void
-check_change(Relation rel, HeapTuple old, HeapTuple new)
-{
-	TupleDesc	desc = RelationGetDescr(rel);
-	TypeCacheEntry *range_type = lookup_type_cache(TSTZRANGEOID, TYPECACHE_RANGE_INFO);
-	RangeBound	old_lower,
-				old_upper,
-				new_lower,
-				new_upper;
-	TimestampTz now = GetCurrentTransactionStartTimestamp();
-	bool		empty;
-	bool		isnull;
-	int			attnum;
-
-	for (attnum = 1; attnum <= desc->natts; attnum++)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(desc, attnum - 1);
-		bool		old_null;
-		bool		new_null;
-		Datum		old_value;
-		Datum		new_value;
-
-		if (attnum == Anum_rule_name || attnum == Anum_rule_active || attribute->attisdropped)
-			continue;
-		old_value = heap_getattr(old, attnum, desc, &old_null);
-		new_value = heap_getattr(new, attnum, desc, &new_null);
-		if (old_null == new_null &&
-			(old_null || datum_image_eq(old_value, new_value, attribute->attbyval, attribute->attlen)))
-			continue;
-		ereport(ERROR,
-				(errcode(ERRCODE_LOYALTY_FIXED),
-				 errmsg("column \"%s\" of a rule that has been in force cannot be changed",
-						NameStr(attribute->attname)),
-				 errdetail("Purchases have been judged by it."),
-				 errhint("End the rule (the upper bound of \"active\") and insert its successor.")));
-	}
-
-	range_deserialize(range_type,
-					  DatumGetRangeTypeP(heap_getattr(old, Anum_rule_active, desc, &isnull)),
-					  &old_lower, &old_upper, &empty);
-	range_deserialize(range_type,
-					  DatumGetRangeTypeP(heap_getattr(new, Anum_rule_active, desc, &isnull)),
-					  &new_lower, &new_upper, &empty);
-	if (range_cmp_bounds(range_type, &old_lower, &new_lower) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_LOYALTY_FIXED),
-				 errmsg("the beginning of a rule that has been in force cannot be changed")));
-	if (range_cmp_bounds(range_type, &old_upper, &new_upper) != 0 &&
-		((!old_upper.infinite && DatumGetTimestampTz(old_upper.val) < now) ||
-		 (!new_upper.infinite && DatumGetTimestampTz(new_upper.val) < now)))
-		ereport(ERROR,
-				(errcode(ERRCODE_LOYALTY_FIXED),
-				 errmsg("a rule cannot be ended, nor its end moved, in the past"),
-				 errdetail("Purchases have been judged by it."),
-				 errhint("The end may be now() or later.")));
-}
-
-/* Keep the end that an update has moved, for the purchases judged by it. */
-static void
-keep_former_end(Relation rel, HeapTuple old, HeapTuple new)
-{
-	TupleDesc	desc = RelationGetDescr(rel);
-	bool		isnull;
-	Oid			types[3] = {INT4OID, TSTZRANGEOID, TSTZRANGEOID};
-	Datum		values[3] = {heap_getattr(old, Anum_rule_rule_id, desc, &isnull),
-		heap_getattr(old, Anum_rule_active, desc, &isnull),
-	heap_getattr(new, Anum_rule_active, desc, &isnull)};
-	EngineScope scope;
-
-	engine_enter(&scope, config_get()->owner);
-	SPI_connect();
-	SPI_execute_with_args("INSERT INTO loyalty.rule_change (version, rule_id, until, until_inclusive)"
-						  " SELECT pg_catalog.nextval('loyalty.rule_rule_id_seq'), $1,"
-						  " coalesce(pg_catalog.upper($2), 'infinity'), pg_catalog.upper_inc($2)"
-						  " WHERE (pg_catalog.upper($2), pg_catalog.upper_inc($2))"
-						  " IS DISTINCT FROM (pg_catalog.upper($3), pg_catalog.upper_inc($3))",
-						  3, types, values, NULL, false, 0);
-	SPI_finish();
-	engine_leave(&scope);
-}
-
-/*
- * Trigger on rule: before each statement to take the lock, before each row to
- * judge it by itself, after each row to judge it among the others.
- */
-Datum
-loyalty_rule_guard(PG_FUNCTION_ARGS)
-{
-	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-	Relation	rel;
-
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called by trigger manager",
-						"loyalty.rule_guard")));
-	rel = trigdata->tg_relation;
-
-	if (TRIGGER_FIRED_AFTER(trigdata->tg_event))
-	{
-		if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
-		{
-			check_name(rel, trigdata->tg_newtuple);
-			keep_former_end(rel, trigdata->tg_trigtuple, trigdata->tg_newtuple);
-		}
-		else
-			check_name(rel, trigdata->tg_trigtuple);
-		PG_RETURN_POINTER(NULL);
-	}
-
-	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_LOYALTY_FIXED),
-				 errmsg("rules cannot be truncated"),
-				 errhint("End a rule by the upper bound of its \"active\" range.")));
-	if (!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
-	{
-		/* Conflicts with itself and not with the INSERT that we already are. */
-		LockRelation(rel, ShareUpdateExclusiveLock);
-		PG_RETURN_POINTER(NULL);
-	}
-
-	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
-	{
-		check_rule(rel, trigdata->tg_trigtuple);
-		return PointerGetDatum(trigdata->tg_trigtuple);
-	}
-
-	if (!made_by_us(trigdata->tg_trigtuple, RelationGetDescr(rel)))
-	{
-		if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
-			ereport(ERROR,
-					(errcode(ERRCODE_LOYALTY_FIXED),
-					 errmsg("a rule that has been in force cannot be deleted"),
-					 errdetail("Entries name it."),
-					 errhint("End it by the upper bound of its \"active\" range.")));
-		check_change(rel, trigdata->tg_trigtuple, trigdata->tg_newtuple);
-	}
-	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
-		return PointerGetDatum(trigdata->tg_trigtuple);
-	check_rule(rel, trigdata->tg_newtuple);
-	return PointerGetDatum(trigdata->tg_newtuple);
+	return judging_transaction == MY_TRANSACTION;
 }

@@ -10,28 +10,100 @@
 #include "postgres.h"
 
 #include "utils/builtins.h"
-#include "utils/jsonb.h"
 
 #include "earning/settle.h"
 #include "types/calendar.h"
 
+/* The member's facts that rules in force read, as they are now. */
+static void
+keep_facts(const Settlement *settlement, PurchaseContext *kept, const Subject *subject)
+{
+	const Program *program = settlement->program;
+	FactValues *facts;
+
+	facts = palloc(sizeof(FactValues));
+	if (subject->profile != NULL)
+		*facts = subject->profile->facts;
+	else
+		memset(facts->nulls, true, sizeof(facts->nulls));
+	facts->values[FACT_PURCHASE_NO] = Int64GetDatum(subject->member->purchases);
+	facts->nulls[FACT_PURCHASE_NO] = settlement->event != EVENT_PURCHASE;
+	facts->values[FACT_ENROLLED_AT] =
+		TimestampGetDatum(calendar_local(subject->member->enrolled_at, program->zone));
+	facts->nulls[FACT_ENROLLED_AT] = false;
+	kept->facts = facts;
+}
+
+/* What the purchase is judged by from now on, beside its rows. */
+static void
+begin_ledger(const Settlement *settlement, Case *case_, const Subject *subject)
+{
+	PurchaseLedger *ledger = &case_->ledger;
+	PurchaseContext *kept = &ledger->kept;
+	RuleSet    *rules = settlement->rules;
+	int			i;
+
+	case_->first = true;
+	ledger->at = case_->purchase.at;
+	ledger->rule_horizon = rules->horizon;
+	if (subject->member->status != MEMBER_ACTIVE)
+		kept->status = subject->member->status == MEMBER_CLOSED ? "closed" : "suspended";
+	if (settlement->event == EVENT_PURCHASE)
+		subject->member->purchases++;
+
+	if (kept->status == NULL && (rules->reads & KEPT_FACTS || rules->has_limits))
+		for (i = 0; i < rules->nrules; i++)
+		{
+			const Rule *rule = &rules->rules[i];
+
+			if (rule->event != settlement->event ||
+				!rule_was_active(rules, rule, ledger->rule_horizon, ledger->at))
+				continue;
+			kept->read |= rule->reads & KEPT_FACTS;
+			if (rule->limits.any && limit_bars(settlement->program, rule, subject->usage, ledger->at))
+			{
+				kept->barred = kept->barred == NULL ? palloc(sizeof(int32))
+					: repalloc(kept->barred, sizeof(int32) * (kept->nbarred + 1));
+				kept->barred[kept->nbarred++] = rule->lineage;
+			}
+		}
+	if (kept->read != 0)
+		keep_facts(settlement, kept, subject);
+	kept->request = case_->fresh.request;
+	case_->fresh = *kept;
+}
+
+/* How the amount that counts has changed; NULL when it has not. */
+static Numeric
+amount_change(const PurchaseLedger *ledger, Numeric amount)
+{
+	Numeric		zero;
+	Numeric		change;
+
+	if (ledger->amount == NULL)
+		return amount;
+	zero = DatumGetNumeric(DirectFunctionCall1(int8_numeric, Int64GetDatum(0)));
+	change = DatumGetNumeric(DirectFunctionCall2(numeric_sub,
+												 NumericGetDatum(amount == NULL ? zero : amount),
+												 NumericGetDatum(ledger->amount)));
+	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(change),
+											 NumericGetDatum(zero))) != 0 ? change : NULL;
+}
+
 void
-settle_judge(const Settlement *settlement, Case *case_, const MemberRow *member)
+settle_judge(const Settlement *settlement, Case *case_, const Subject *subject)
 {
 	Purchase   *purchase = &case_->purchase;
 	PurchaseLedger *ledger = &case_->ledger;
-	Numeric		zero = NULL;
-	Numeric		amount;
+	Limiter		limiter = {subject->usage, case_->ngrants, case_->grants};
+	Worth		worth;
 
 	/* A member without entries has none of this purchase. */
-	if (member->seq > 0)
-		judge_read(settlement->store, member->member_id, settlement->source_id,
+	if (subject->member->seq > 0)
+		judge_read(settlement->store, subject->member->member_id, settlement->source_id,
 				   purchase->key, ledger);
 	else
-	{
-		memset(ledger, 0, sizeof(*ledger));
-		ledger->earns = true;
-	}
+		judge_begin(ledger);
 
 	if (ledger->revision == 0)
 	{
@@ -40,31 +112,14 @@ settle_judge(const Settlement *settlement, Case *case_, const MemberRow *member)
 			case_->settled = true;
 			return;
 		}
-		case_->first = true;
-		ledger->at = purchase->at;
-		ledger->rule_horizon = settlement->rules->horizon;
-		ledger->earns = member->status == MEMBER_ACTIVE;
+		begin_ledger(settlement, case_, subject);
 	}
 
+	judge_worth(settlement->config, settlement->program, ledger, purchase, &case_->fresh, &worth);
 	case_->steps = palloc(sizeof(Step) * (settlement->rules->nrules + ledger->nrules + 1));
-	case_->nsteps = judge_steps(settlement->program, settlement->rules, ledger,
-								purchase, case_->steps);
-	amount = judge_amount(purchase);
-
-	/* How the amount that counts has changed. */
-	if (ledger->amount == NULL)
-		case_->amount_change = amount;
-	else
-	{
-		zero = DatumGetNumeric(DirectFunctionCall1(int8_numeric, Int64GetDatum(0)));
-		if (amount == NULL)
-			amount = zero;
-		amount = DatumGetNumeric(DirectFunctionCall2(numeric_sub, NumericGetDatum(amount),
-													 NumericGetDatum(ledger->amount)));
-		if (DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(amount),
-											  NumericGetDatum(zero))) != 0)
-			case_->amount_change = amount;
-	}
+	case_->nsteps = judge_steps(settlement->program, settlement->rules, settlement->event, ledger,
+								&worth, &limiter, case_->steps);
+	case_->amount_change = amount_change(ledger, worth.amount);
 	case_->settled = case_->nsteps == 0 && case_->amount_change == NULL && !case_->first;
 }
 
@@ -75,46 +130,11 @@ occurs_at(const Settlement *settlement, const Case *case_)
 	return case_->first ? case_->ledger.at : settlement->now;
 }
 
-/* {"name": value}, or both fields; NULL values are left out. */
-static Jsonb *
-make_context(const char *status, Points shortfall)
-{
-	JsonbParseState *state = NULL;
-	JsonbValue	key;
-	JsonbValue	value;
-
-	if (status == NULL && shortfall == 0)
-		return NULL;
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	key.type = jbvString;
-	if (status != NULL)
-	{
-		key.val.string.val = "status";
-		key.val.string.len = strlen(key.val.string.val);
-		pushJsonbValue(&state, WJB_KEY, &key);
-		value.type = jbvString;
-		value.val.string.val = unconstify(char *, status);
-		value.val.string.len = strlen(status);
-		pushJsonbValue(&state, WJB_VALUE, &value);
-	}
-	if (shortfall != 0)
-	{
-		key.val.string.val = "shortfall";
-		key.val.string.len = strlen(key.val.string.val);
-		pushJsonbValue(&state, WJB_KEY, &key);
-		value.type = jbvNumeric;
-		value.val.numeric = points_to_numeric(shortfall);
-		pushJsonbValue(&state, WJB_VALUE, &value);
-	}
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
-}
-
 /* Add one entry of the case's posting. */
 static void
 add_entry(const Settlement *settlement, Posting *posting, Case *case_, const char *kind, int32 rule_id,
-		  const Purse *lots, Points shortfall)
+		  const Purse *lots, const RuleContext *context)
 {
-	const MemberRow *member = posting->member;
 	EntryRow	entry;
 
 	memset(&entry, 0, sizeof(entry));
@@ -125,9 +145,7 @@ add_entry(const Settlement *settlement, Posting *posting, Case *case_, const cha
 	entry.revision = case_->ledger.revision + 1;
 	entry.rule_horizon = case_->ledger.rule_horizon;
 	entry.occurred_at = occurs_at(settlement, case_);
-	entry.context = make_context(!case_->first || case_->ledger.earns ? NULL
-								 : member->status == MEMBER_CLOSED ? "closed" : "suspended",
-								 shortfall);
+	entry.context = context_write(case_->posted ? NULL : &case_->fresh, context);
 	if (!case_->posted)
 		entry.amount = case_->amount_change;
 	case_->posted = true;
@@ -182,7 +200,6 @@ give_back(const RuleLedger *ledger, Points earned, Purse *lots)
 static void
 earn_step(const Settlement *settlement, Posting *posting, Case *case_, Step *step)
 {
-	const Program *program = settlement->program;
 	TimestampTz at = case_->ledger.at;
 	Purse		lots;
 	Points		rest;
@@ -191,15 +208,12 @@ earn_step(const Settlement *settlement, Posting *posting, Case *case_, Step *ste
 	rest = step->earn - give_back(step->ledger, step->earn, &lots);
 	if (rest > 0)
 	{
-		/* A rule that does not apply any more gives nothing but back. */
-		DateADT		starts = step->rule == NULL ? DATEVAL_NOBEGIN : first_day(settlement, step->rule, at);
-		DateADT		first = DATE_IS_NOBEGIN(starts) ? calendar_day(at, program->zone) : starts;
+		DateADT		starts = first_day(settlement, step->rule, at);
+		DateADT		first = DATE_IS_NOBEGIN(starts) ? calendar_day(at, settlement->program->zone) : starts;
 
-		purse_add_lot(&lots, starts,
-					  expiry_last_day(step->rule == NULL ? program->expiry : step->rule->expiry, first),
-					  rest);
+		purse_add_lot(&lots, starts, expiry_last_day(step->rule->expiry, first), rest);
 	}
-	add_entry(settlement, posting, case_, KIND_EARN, step->rule_id, &lots, 0);
+	add_entry(settlement, posting, case_, KIND_EARN, step->rule_id, &lots, &step->context);
 }
 
 static void
@@ -208,7 +222,7 @@ take_step(const Settlement *settlement, Posting *posting, Case *case_, Step *ste
 	TimestampTz at = occurs_at(settlement, case_);
 	Purse		given;
 	Purse		lots;
-	Points		missed;
+	RuleContext context = step->context;
 	int			i;
 
 	/* What was given and not taken back: clawbacks took the longest-lived first. */
@@ -232,14 +246,26 @@ take_step(const Settlement *settlement, Posting *posting, Case *case_, Step *ste
 	purse_init(&lots);
 	posting_clawback_lots(posting, step->take, &given,
 						  calendar_day(at, settlement->program->zone), &lots);
-	missed = points_add(step->take, purse_total(&lots));
-	add_entry(settlement, posting, case_, KIND_CLAWBACK, step->rule_id, &lots,
-			  points_add(step->shortfall, missed));
+	/* What it missed. */
+	context.shortfall = points_add(context.shortfall, points_add(step->take, purse_total(&lots)));
+	add_entry(settlement, posting, case_, KIND_CLAWBACK, step->rule_id, &lots, &context);
 }
 
 /* Which of a member's cases comes first: the earlier purchase. */
 static int
 compare_cases(const void *a, const void *b)
+{
+	const Case *x = *(Case *const *) a;
+	const Case *y = *(Case *const *) b;
+
+	if (x->purchase.at != y->purchase.at)
+		return x->purchase.at < y->purchase.at ? -1 : 1;
+	return x < y ? -1 : 1;
+}
+
+/* The same of judged cases, by the time that they are judged by. */
+static int
+compare_judged(const void *a, const void *b)
 {
 	const Case *x = *(Case *const *) a;
 	const Case *y = *(Case *const *) b;
@@ -250,15 +276,23 @@ compare_cases(const void *a, const void *b)
 }
 
 void
+settle_sort(Case **cases, int ncases)
+{
+	if (ncases > 1)
+		qsort(cases, ncases, sizeof(Case *), compare_cases);
+}
+
+void
 settle_post(const Settlement *settlement, Posting *posting, Case **cases, int ncases)
 {
+	static const RuleContext no_context = {0};
 	Purse		nothing;
 	int			pass;
 	int			i;
 	int			j;
 
 	if (ncases > 1)
-		qsort(cases, ncases, sizeof(Case *), compare_cases);
+		qsort(cases, ncases, sizeof(Case *), compare_judged);
 	purse_init(&nothing);
 	for (pass = 0; pass < 3; pass++)
 		for (i = 0; i < ncases; i++)
@@ -274,10 +308,10 @@ settle_post(const Settlement *settlement, Posting *posting, Case **cases, int nc
 				else if (pass == 1 && step->take > 0)
 					take_step(settlement, posting, case_, step);
 				else if (pass == 2 && step->record)
-					add_entry(settlement, posting, case_, KIND_EARN, step->rule_id, &nothing, step->shortfall);
+					add_entry(settlement, posting, case_, KIND_EARN, step->rule_id, &nothing, &step->context);
 			}
 			/* A purchase that counts always has an entry, also when it earns nothing. */
 			if (pass == 2 && !case_->posted)
-				add_entry(settlement, posting, case_, KIND_EARN, 0, &nothing, 0);
+				add_entry(settlement, posting, case_, KIND_EARN, 0, &nothing, &no_context);
 		}
 }

@@ -6,6 +6,7 @@
 #define LOYALTY_SETTLE_H
 
 #include "earning/judge.h"
+#include "earning/profile.h"
 #include "earning/purchase.h"
 #include "earning/rule.h"
 #include "ledger/posting.h"
@@ -13,9 +14,11 @@
 /* What the purchases of one statement are settled by. */
 typedef struct Settlement
 {
+	Config	   *config;
 	const Program *program;
 	int32		source_id;
-	const RuleSet *rules;
+	RuleSet    *rules;
+	int			event;			/* rule_event() */
 	Store	   *store;
 	TimestampTz now;
 } Settlement;
@@ -29,14 +32,28 @@ typedef struct Case
 	bool		settled;		/* judged, and nothing is left to do */
 	bool		first;			/* its first posting */
 	PurchaseLedger ledger;
+	PurchaseContext fresh;		/* what this posting adds to its context */
+	int			ngrants;		/* what budgets let it draw, as in Limiter */
+	struct BudgetGrant *grants;
 	int			nsteps;
 	Step	   *steps;
 	Numeric		amount_change;	/* NULL: none */
 	bool		posted;			/* an entry of this posting exists already */
 } Case;
 
+/* A member as rules see him. */
+typedef struct Subject
+{
+	MemberRow  *member;			/* purchases are counted in it */
+	const Profile *profile;		/* NULL: no rule reads any */
+	MemberUsage *usage;			/* NULL: no rule is limited */
+} Subject;
+
 /* Read what the ledger says of the case, and what is left to do.  Inside store_begin_read. */
-extern void settle_judge(const Settlement *settlement, Case *case_, const MemberRow *member);
+extern void settle_judge(const Settlement *settlement, Case *case_, const Subject *subject);
+
+/* The cases of a member in the order in which they are judged: the earlier purchase first. */
+extern void settle_sort(Case **cases, int ncases);
 
 /*
  * Turn the steps of a member's cases into entries: what adds before what takes,

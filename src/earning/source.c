@@ -8,7 +8,6 @@
  */
 #include "postgres.h"
 
-#include "access/transam.h"
 #include "access/relation.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
@@ -21,6 +20,8 @@
 #include "utils/snapmgr.h"
 
 #include "earning/attempt.h"
+#include "earning/parse.h"
+#include "earning/rule.h"
 #include "earning/source.h"
 #include "loyalty.h"
 
@@ -202,29 +203,12 @@ has_stable_text(Oid type)
 	}
 }
 
-static bool
-is_other_function(Oid function_id, void *context)
-{
-	return function_id >= FirstNormalObjectId;
-}
-
-/* Functions that did not come with PostgreSQL look up names as the settings say. */
-static bool
-runs_other_functions(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, CoerceToDomain) || check_functions_in_node(node, is_other_function, NULL))
-		return true;
-	return expression_tree_walker(node, runs_other_functions, context);
-}
-
 static void
 ready_expr(Source *source, SourceExpr *compiled, Expr *expr, bool as_text)
 {
 	compiled->type = getBaseType(exprType((Node *) expr));
 	compiled->expr = expression_planner(expr);
-	if (runs_other_functions((Node *) compiled->expr, NULL))
+	if (runs_other_functions((Node *) compiled->expr))
 		source->pin_settings = true;
 	compiled->state = ExecInitExpr(compiled->expr, NULL);
 	compiled->as_is = compiled->type == TEXTOID || compiled->type == VARCHAROID;

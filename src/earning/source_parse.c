@@ -15,10 +15,10 @@
 #include "parser/parse_collate.h"
 #include "parser/parse_expr.h"
 #include "parser/parse_relation.h"
-#include "parser/parser.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "earning/parse.h"
 #include "earning/source.h"
 
 /* The type that a field's expression is coerced to; InvalidOid: it keeps its own. */
@@ -26,70 +26,6 @@ static const Oid field_types[NFIELDS] = {
 	InvalidOid, NUMERICOID, InvalidOid, InvalidOid, BOOLOID, TEXTOID, TEXTOID,
 	NUMERICOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID
 };
-
-typedef struct ParseContext
-{
-	SourceField field;
-	const char *expression;
-} ParseContext;
-
-/* Show positions within the expression, not within the statement around it. */
-static void
-parse_error_context(void *arg)
-{
-	ParseContext *context = arg;
-	int			position = geterrposition();
-
-	if (position > 0)
-	{
-		errposition(0);
-		internalerrposition(position);
-		internalerrquery(context->expression);
-	}
-	errcontext("expression for \"%s\"", source_field_names[context->field]);
-}
-
-/* The expressions of a text, and nothing but expressions. */
-static List *
-parse_targets(const char *expression)
-{
-#if PG_VERSION_NUM >= 140000
-	List	   *parsed = raw_parser(expression, RAW_PARSE_PLPGSQL_EXPR);
-#else
-	List	   *parsed = raw_parser(psprintf("SELECT %s", expression));
-#endif
-	SelectStmt *select;
-	ListCell   *cell;
-	List	   *targets = NIL;
-
-	if (list_length(parsed) != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("one expression is needed")));
-	select = (SelectStmt *) linitial_node(RawStmt, parsed)->stmt;
-	if (!IsA(select, SelectStmt) || select->op != SETOP_NONE ||
-		select->targetList == NIL || select->distinctClause != NIL ||
-		select->intoClause != NULL || select->fromClause != NIL ||
-		select->whereClause != NULL || select->groupClause != NIL ||
-		select->havingClause != NULL || select->windowClause != NIL ||
-		select->valuesLists != NIL || select->sortClause != NIL ||
-		select->limitOffset != NULL || select->limitCount != NULL ||
-		select->lockingClause != NIL || select->withClause != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("an expression over the row's columns is needed, not a query")));
-	foreach(cell, select->targetList)
-	{
-		ResTarget  *target = lfirst_node(ResTarget, cell);
-
-		if (target->name != NULL || target->indirection != NIL)
-			ereport(ERROR,
-					(errcode(ERRCODE_SYNTAX_ERROR),
-					 errmsg("an expression has no name here")));
-		targets = lappend(targets, target->val);
-	}
-	return targets;
-}
 
 /* Only the row's own columns: neither system columns nor the row as a whole. */
 static bool
@@ -139,20 +75,16 @@ coerce_field(ParseState *pstate, Node *expr, SourceField field)
 List *
 source_parse(Relation rel, SourceField field, const char *expression)
 {
-	ParseContext context = {field, expression};
-	ErrorContextCallback callback;
+	ParseScope	scope;
 	ParseState *pstate;
 	ParseNamespaceItem *nsitem;
 	List	   *targets;
 	List	   *result = NIL;
 	ListCell   *cell;
 
-	callback.callback = parse_error_context;
-	callback.arg = &context;
-	callback.previous = error_context_stack;
-	error_context_stack = &callback;
-
-	targets = parse_targets(expression);
+	parse_begin(&scope, expression,
+				psprintf("expression for \"%s\"", source_field_names[field]));
+	targets = parse_expressions(expression);
 	if (list_length(targets) > (field == FIELD_KEY ? MAX_KEY_PARTS : 1))
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
@@ -187,6 +119,6 @@ source_parse(Relation rel, SourceField field, const char *expression)
 		result = lappend(result, expr);
 	}
 	free_parsestate(pstate);
-	error_context_stack = callback.previous;
+	parse_end(&scope);
 	return result;
 }

@@ -13,12 +13,12 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
-#include "utils/guc.h"
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 
 #include "earning/source.h"
 #include "ledger/posting.h"
+#include "loyalty.h"
 #include "types/calendar.h"
 
 void
@@ -28,25 +28,14 @@ source_enter(Source *source, SourceScope *scope)
 	SetUserIdAndSecContext(source->owner,
 						   scope->sec_context | SECURITY_RESTRICTED_OPERATION);
 	if (source->pin_settings)
-	{
-		static const char *const pins[][2] = {
-			{"TimeZone", "UTC"}, {"DateStyle", "ISO, MDY"}, {"IntervalStyle", "postgres"},
-			{"extra_float_digits", "1"}, {"bytea_output", "hex"}, {"search_path", "pg_catalog, pg_temp"}
-		};
-		int			i;
-
-		scope->guc_level = NewGUCNestLevel();
-		for (i = 0; i < lengthof(pins); i++)
-			(void) set_config_option(pins[i][0], pins[i][1], PGC_USERSET, PGC_S_SESSION,
-									 GUC_ACTION_SAVE, true, 0, false);
-	}
+		scope->guc_level = settings_pin();
 }
 
 void
 source_leave(Source *source, SourceScope *scope)
 {
 	if (source->pin_settings)
-		AtEOXact_GUC(false, scope->guc_level);
+		settings_unpin(scope->guc_level);
 	SetUserIdAndSecContext(scope->user_id, scope->sec_context);
 }
 

@@ -2,10 +2,11 @@
  * config.c
  *		Programs as every backend keeps them, and when it must read them again.
  *
- * Writers of program, rule and source send a relation cache invalidation for
- * the table they changed (loyalty_config_changed); it reaches every backend
- * when they commit, and their own at once, also when a savepoint is rolled
- * back.  The callback must not read catalogs or allocate: it only sets a flag.
+ * Writers of program, currency_rate, rule and source send a relation cache
+ * invalidation for the table they changed (loyalty_config_changed); it reaches
+ * every backend when they commit, and their own at once, also when a savepoint
+ * is rolled back.  The callback must not read catalogs or allocate: it only
+ * sets a flag.
  */
 #include "postgres.h"
 
@@ -39,6 +40,7 @@ relation_changed(Datum arg, Oid relid)
 		return;
 	if (!OidIsValid(relid) ||
 		relid == current->program_rel ||
+		relid == current->rate_rel ||
 		relid == current->rule_rel ||
 		relid == current->source_rel ||
 		relid == current->member_rel ||
@@ -86,6 +88,16 @@ rounding_from_text(const char *text)
 	if (strcmp(text, "up") == 0)
 		return ROUND_UP;
 	return ROUND_DOWN;
+}
+
+static Stacking
+stacking_from_text(const char *text)
+{
+	if (strcmp(text, "multiply") == 0)
+		return STACKING_MULTIPLY;
+	if (strcmp(text, "best") == 0)
+		return STACKING_BEST;
+	return STACKING_ADD;
 }
 
 static ClawbackPolicy
@@ -137,7 +149,8 @@ load_programs(Config *config)
 	PushActiveSnapshot(config_snapshot());
 	if (SPI_execute("SELECT program_id, name, time_zone, expiry, pending, points_scale,"
 					" rounding, clawback, auto_enroll,"
-					" EXISTS (SELECT FROM loyalty.member_alias a WHERE a.program_id = p.program_id)"
+					" EXISTS (SELECT FROM loyalty.member_alias a WHERE a.program_id = p.program_id),"
+					" currency, stacking"
 					" FROM loyalty.program p ORDER BY program_id",
 					true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read programs");
@@ -152,6 +165,7 @@ load_programs(Config *config)
 		HeapTuple	row = SPI_tuptable->vals[i];
 		TupleDesc	desc = SPI_tuptable->tupdesc;
 		char	   *zone = SPI_getvalue(row, desc, 3);
+		char	   *currency = SPI_getvalue(row, desc, 11);
 		bool		isnull;
 
 		program->program_id = DatumGetInt32(SPI_getbinval(row, desc, 1, &isnull));
@@ -165,6 +179,8 @@ load_programs(Config *config)
 		program->clawback = clawback_from_text(SPI_getvalue(row, desc, 8));
 		program->auto_enroll = DatumGetBool(SPI_getbinval(row, desc, 9, &isnull));
 		program->has_aliases = DatumGetBool(SPI_getbinval(row, desc, 10, &isnull));
+		program->currency = currency == NULL ? NULL : MemoryContextStrdup(config->context, currency);
+		program->stacking = stacking_from_text(SPI_getvalue(row, desc, 12));
 	}
 	SPI_finish();
 	engine_leave(&scope);
@@ -184,11 +200,13 @@ config_build(void)
 
 	config->context = context;
 	config->program_rel = relation_oid(schema, "program");
+	config->rate_rel = relation_oid(schema, "currency_rate");
 	config->rule_rel = relation_oid(schema, "rule");
 	config->source_rel = relation_oid(schema, "source");
 	config->member_rel = relation_oid(schema, "member");
 	config->entry_rel = relation_oid(schema, "entry");
 	config->alias_rel = relation_oid(schema, "member_alias");
+	config->budget_rel = relation_oid(schema, "rule_budget");
 
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(config->member_rel));
 	if (!HeapTupleIsValid(tuple))
@@ -340,7 +358,7 @@ config_program(Config *config, const text *name)
 	return program;
 }
 
-/* Trigger on program, rule and source: every backend reads them again. */
+/* Trigger on program, currency_rate, rule and source: every backend reads them again. */
 Datum
 loyalty_config_changed(PG_FUNCTION_ARGS)
 {

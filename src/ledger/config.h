@@ -2,10 +2,11 @@
  * config.h
  *		Programs as every backend keeps them, and when it must read them again.
  *
- * One Config holds what was compiled from the tables program, rule and
- * source.  A change to any of them, or to an attached table, marks it stale;
- * the next operation builds a new one.  The old one lives on until the last
- * operation that holds it has ended, so nobody's pointers go bad under him.
+ * One Config holds what was compiled from the tables program, currency_rate,
+ * rule and source.  A change to any of them, or to an attached table, marks it
+ * stale; the next operation builds a new one.  The old one lives on until the
+ * last operation that holds it has ended, so nobody's pointers go bad under
+ * him.
  */
 #ifndef LOYALTY_CONFIG_H
 #define LOYALTY_CONFIG_H
@@ -28,21 +29,33 @@ typedef enum ClawbackPolicy
 	CLAWBACK_DEBT
 } ClawbackPolicy;
 
+/* program.stacking */
+typedef enum Stacking
+{
+	STACKING_ADD,				/* 1 + the sum of (x - 1) */
+	STACKING_MULTIPLY,
+	STACKING_BEST				/* the greatest x */
+} Stacking;
+
+struct RateSet;					/* earning/rate.c */
 struct RuleSet;					/* earning/rule.h */
 
 typedef struct Program
 {
 	int32		program_id;
 	char	   *name;
+	char	   *currency;		/* of amounts; NULL: none */
 	pg_tz	   *zone;
 	Expiry		expiry;
 	int			pending_days;
 	int			points_scale;
 	Rounding	rounding;
+	Stacking	stacking;
 	ClawbackPolicy clawback;
 	bool		auto_enroll;
 	bool		has_aliases;	/* any row in member_alias */
-	struct RuleSet *rules;		/* read when first asked for */
+	struct RateSet *rates;		/* read when first asked for */
+	struct RuleSet *rules;		/* likewise */
 } Program;
 
 typedef struct Config
@@ -52,11 +65,13 @@ typedef struct Config
 	bool		stale;
 	Oid			owner;			/* of the extension's tables */
 	Oid			program_rel;
+	Oid			rate_rel;
 	Oid			rule_rel;
 	Oid			source_rel;
 	Oid			member_rel;
 	Oid			entry_rel;
 	Oid			alias_rel;
+	Oid			budget_rel;
 	int			nprograms;
 	Program    *programs;
 	HTAB	   *sources;		/* earning/source.c's, by source_id and relation */

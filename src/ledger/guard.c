@@ -73,6 +73,15 @@ differs(HeapTuple old, HeapTuple new, TupleDesc desc, const char *column)
 		(!old_null && !datum_image_eq(old_value, new_value, attribute->attbyval, attribute->attlen));
 }
 
+static bool
+was_null(HeapTuple old, TupleDesc desc, const char *column)
+{
+	bool		isnull;
+
+	(void) heap_getattr(old, SPI_fnumber(desc, column), desc, &isnull);
+	return isnull;
+}
+
 /* Values that the table's own constraints cannot judge. */
 static void
 check_values(HeapTuple tuple, TupleDesc desc)
@@ -92,7 +101,7 @@ check_values(HeapTuple tuple, TupleDesc desc)
 static void
 check_change(HeapTuple old, HeapTuple new, TupleDesc desc)
 {
-	static const char *const terms[] = {"time_zone", "points_scale", "rounding", "currency"};
+	static const char *const terms[] = {"time_zone", "points_scale", "rounding", "stacking", "currency"};
 	bool		isnull;
 	Oid			owner;
 	int32		program_id;
@@ -107,7 +116,9 @@ check_change(HeapTuple old, HeapTuple new, TupleDesc desc)
 	owner = config_get()->owner;
 	program_id = DatumGetInt32(heap_getattr(old, SPI_fnumber(desc, "program_id"), desc, &isnull));
 	for (i = 0; i < lengthof(terms); i++)
-		if (differs(old, new, desc, terms[i]) && has_members(owner, program_id))
+		/* A currency that was not there has converted nothing. */
+		if (differs(old, new, desc, terms[i]) && !was_null(old, desc, terms[i]) &&
+			has_members(owner, program_id))
 			ereport(ERROR,
 					(errcode(ERRCODE_LOYALTY_FIXED),
 					 errmsg("column \"%s\" of a program with members cannot be changed", terms[i]),

@@ -43,6 +43,7 @@ enum
 	Anum_member_last_activity,
 	Anum_member_program_id,
 	Anum_member_next_expiry,
+	Anum_member_purchases,
 	Anum_member_ref,
 	Anum_member_status,
 	Anum_member_purse,
@@ -300,6 +301,7 @@ unpack_member(Store *store, MemberRow *row)
 	row->program_id = DatumGetInt32(values[Anum_member_program_id]);
 	row->next_expiry = nulls[Anum_member_next_expiry] ? DATEVAL_NOEND
 		: DatumGetDateADT(values[Anum_member_next_expiry]);
+	row->purchases = DatumGetInt32(values[Anum_member_purchases]);
 	row->ref = DatumGetTextPCopy(values[Anum_member_ref]);
 	row->status = store_status_from_text(DatumGetTextPP(values[Anum_member_status]));
 	purse_init(&row->purse);
@@ -584,6 +586,7 @@ store_update_member(Store *store, MemberRow *row)
 	values[Anum_member_program_id] = Int32GetDatum(row->program_id);
 	values[Anum_member_next_expiry] = DateADTGetDatum(row->next_expiry);
 	nulls[Anum_member_next_expiry] = DATE_IS_NOEND(row->next_expiry);
+	values[Anum_member_purchases] = Int32GetDatum(row->purchases);
 	values[Anum_member_ref] = PointerGetDatum(row->ref);
 	values[Anum_member_status] = bytes_datum(status_names[row->status],
 											 strlen(status_names[row->status]));

@@ -41,6 +41,7 @@ typedef struct MemberRow
 	TimestampTz last_activity;	/* DT_NOBEGIN: none yet */
 	int32		program_id;
 	DateADT		next_expiry;	/* DATEVAL_NOEND: nothing expires */
+	int32		purchases;		/* that have ever counted */
 	text	   *ref;
 	MemberStatus status;
 	Purse		purse;

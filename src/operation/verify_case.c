@@ -135,11 +135,13 @@ judge(void *arg)
 	Numeric		zero = DatumGetNumeric(DirectFunctionCall1(int8_numeric, Int64GetDatum(0)));
 	Numeric		on_record = case_->ledger.amount == NULL ? zero : case_->ledger.amount;
 	Numeric		now;
+	Worth		worth;
 
+	judge_worth(NULL, proof->source->program, &case_->ledger, case_->purchase, NULL, &worth);
 	case_->steps = palloc(sizeof(Step) * (proof->rules->nrules + case_->ledger.nrules + 1));
-	case_->nsteps = judge_steps(proof->source->program, proof->rules, &case_->ledger,
-								case_->purchase, case_->steps);
-	case_->amount = judge_amount(case_->purchase);
+	case_->nsteps = judge_steps(proof->source->program, proof->rules, EVENT_PURCHASE, &case_->ledger,
+								&worth, NULL, case_->steps);
+	case_->amount = worth.amount;
 	now = case_->amount == NULL ? zero : case_->amount;
 	case_->amount_differs = DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(on_record),
 															  NumericGetDatum(now))) != 0;
@@ -157,9 +159,15 @@ report_steps(const Case *case_)
 		Points		net = step->ledger == NULL ? 0 : step->ledger->net;
 		char	   *rule = rule_text(case_->proof, step->rule_id);
 
-		if (step->record)
+		if (step->record && step->context.limited &&
+			(step->ledger == NULL || step->context.wanted != step->ledger->context.wanted))
+			report_case(case_, "I4", psprintf("limits of %s were asked for other points than the row wants", rule),
+						points_to_cstring(step->context.wanted),
+						step->ledger == NULL ? NULL : points_to_cstring(step->ledger->context.wanted));
+		else if (step->record)
 			report_case(case_, "I4", psprintf("shortfall of %s is not what a clawback left", rule),
-						points_to_cstring(step->shortfall), points_to_cstring(step->ledger->shortfall));
+						points_to_cstring(step->context.shortfall),
+						points_to_cstring(step->ledger == NULL ? 0 : step->ledger->context.shortfall));
 		else
 			report_case(case_, "I4", psprintf("points of %s are not what the row earns", rule),
 						points_to_cstring(points_sub(points_add(net, step->earn), step->take)),
@@ -312,5 +320,6 @@ proof_check_unjudged(Proof *proof, const Purchase *purchase)
 	if (deferred_has(source, purchase->key))
 		return;
 	proof_report(proof, "I4", text_to_cstring(purchase->ref), purchase->key, "row counts and was never judged",
-				 psprintf("an entry for %s", amount_text(judge_amount(purchase))), "none");
+				 purchase->nlines > 1 ? psprintf("an entry for %d lines", purchase->nlines)
+				 : psprintf("an entry for %s", amount_text(purchase->lines[0].amount)), "none");
 }

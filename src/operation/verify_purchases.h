@@ -27,7 +27,7 @@ typedef struct Proof
 	Verification *verification;
 	const Subject *subject;
 	Source	   *source;
-	const RuleSet *rules;
+	RuleSet    *rules;
 	SPIPlanPtr	by_key;			/* whether a row has a key; made when first needed */
 	Oid			key_types[MAX_KEY_PARTS];
 	PurchasePile *pile;

@@ -265,3 +265,54 @@ calendar_end_of_period(DateADT day, int months_in_period)
 	month = ((month - 1) / months_in_period + 1) * months_in_period;
 	return date2j(year, month, day_tab[isleap(year)][month - 1]) - POSTGRES_EPOCH_JDATE;
 }
+
+Timestamp
+calendar_local(TimestampTz at, pg_tz *zone)
+{
+	struct pg_tm tm;
+	fsec_t		fsec;
+	int			offset;
+	Timestamp	local;
+
+	if (TIMESTAMP_NOT_FINITE(at))
+		return at;
+	if (timestamp2tm(at, &offset, &tm, &fsec, NULL, zone) != 0 ||
+		tm2timestamp(&tm, fsec, NULL, &local) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("timestamp out of range")));
+	return local;
+}
+
+CalendarPeriod
+calendar_period(const char *name)
+{
+	static const char *const names[] = {"day", "week", "month", "year", "ever"};
+	int			i;
+
+	for (i = 0; i < lengthof(names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return (CalendarPeriod) i;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("\"%s\" is not a period", name),
+			 errhint("A period is day, week, month, year or ever.")));
+}
+
+DateADT
+calendar_start_of_period(DateADT day, CalendarPeriod period)
+{
+	int			year,
+				month,
+				month_day;
+
+	if (DATE_NOT_FINITE(day) || period == PERIOD_DAY)
+		return day;
+	if (period == PERIOD_EVER)
+		return DATEVAL_NOBEGIN;
+	/* j2day says 1 for Monday and 0 for Sunday. */
+	if (period == PERIOD_WEEK)
+		return day - (j2day(day + POSTGRES_EPOCH_JDATE) + 6) % 7;
+	j2date(day + POSTGRES_EPOCH_JDATE, &year, &month, &month_day);
+	return date2j(year, period == PERIOD_YEAR ? 1 : month, 1) - POSTGRES_EPOCH_JDATE;
+}

@@ -2,7 +2,7 @@
 SET search_path = public, loyalty;
 SELECT no_plan();
 
-INSERT INTO program (name, expiry, time_zone) VALUES ('shop', '12 months end of month', 'Europe/Vienna');
+INSERT INTO program (name, currency, expiry, time_zone) VALUES ('shop', 'EUR', '12 months end of month', 'Europe/Vienna');
 INSERT INTO rule (program, name, award) VALUES ('shop', 'base', '1 per full 10'), ('shop', 'welcome', '5');
 -- What contradicts itself in the ledger; nothing, if all is well.
 CREATE FUNCTION unsound() RETURNS SETOF text LANGUAGE plpgsql AS $$

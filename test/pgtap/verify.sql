@@ -198,7 +198,7 @@ ROLLBACK TO sound;
 UPDATE loyalty.entry SET context = '{"shortfall": "12"}' WHERE context ? 'shortfall';
 SELECT finds('a shortfall that is no number',
 	'I3 | tight | fay | hash of entry 5 does not cover it and the hash before it',
-	'I4 | tight | fay | tickets 1,a | purchase cannot be judged: shortfall of a purchase is not a number');
+	'I4 | tight | fay | tickets 1,a | purchase cannot be judged: "shortfall" in the context of a purchase is malformed');
 ROLLBACK TO sound;
 UPDATE loyalty.entry SET source_key = '44' WHERE member_id = loyalty.member_id('bob', 'beans') AND source_key = '4';
 SELECT finds('a key',

@@ -22,6 +22,8 @@ VALUES ('beans', 'USD', '12 months end of month', 'America/New_York');
 INSERT INTO loyalty.program (name, expiry, pending, points_scale, rounding, clawback, time_zone)
 VALUES ('Stars & "Co"', 'inactive 18 months', '14 days', 2, 'half_even', 'available', 'Asia/Kuala_Lumpur');
 INSERT INTO loyalty.program (name, auto_enroll) VALUES ('club', false);
+INSERT INTO loyalty.currency_rate (program, currency, rate, valid)
+VALUES ('beans', 'EUR', 1.1, '(,2024-07-01)'), ('beans', 'EUR', 1.2345, '[2024-07-01,)'), ('Stars & "Co"', 'EUR', 1, '(,)');
 
 INSERT INTO loyalty.rule (program, name, award) VALUES ('beans', 'base', '1 per 1');
 INSERT INTO loyalty.rule (program, name, award, active, expiry, pending)

@@ -1,0 +1,211 @@
+/*
+ * draw.c
+ *		What the purchases of a group draw on the budgets of rules.
+ */
+#include "postgres.h"
+
+#include "earning/budget.h"
+#include "earning/draw.h"
+
+/* One budget, and what is wanted of it. */
+typedef struct Drawing
+{
+	const Rule *rule;
+	DateADT		period;
+	Points		wanted;
+	Points		granted;
+} Drawing;
+
+typedef struct Drawings
+{
+	int			count;
+	int			capacity;
+	Drawing    *list;
+} Drawings;
+
+static DateADT
+budget_period(const Settlement *settlement, const Case *case_, const Rule *rule)
+{
+	return calendar_start_of_period(calendar_day(case_->ledger.at, settlement->program->zone),
+									rule->limits.budget_period);
+}
+
+/* The drawing on the rule's budget for the case; made when there is none. */
+static Drawing *
+find_drawing(Drawings *drawings, const Settlement *settlement, const Case *case_, const Rule *rule)
+{
+	DateADT		period = budget_period(settlement, case_, rule);
+	Drawing    *drawing;
+	int			i;
+
+	for (i = 0; i < drawings->count; i++)
+		if (drawings->list[i].rule == rule && drawings->list[i].period == period)
+			return &drawings->list[i];
+	if (drawings->count == drawings->capacity)
+	{
+		drawings->capacity = Max(4, drawings->capacity * 2);
+		drawings->list = drawings->list == NULL ? palloc(sizeof(Drawing) * drawings->capacity)
+			: repalloc(drawings->list, sizeof(Drawing) * drawings->capacity);
+	}
+	drawing = &drawings->list[drawings->count++];
+	memset(drawing, 0, sizeof(*drawing));
+	drawing->rule = rule;
+	drawing->period = period;
+	return drawing;
+}
+
+/* Budgets in one order in every session. */
+static int
+compare_drawings(const void *a, const void *b)
+{
+	const Drawing *x = a;
+	const Drawing *y = b;
+
+	if (x->rule->rule_id != y->rule->rule_id)
+		return x->rule->rule_id < y->rule->rule_id ? -1 : 1;
+	return x->period < y->period ? -1 : x->period > y->period;
+}
+
+/* Divide what was granted among the cases, in their order. */
+static void
+grant_cases(const Settlement *settlement, Drawings *drawings, Case *cases, int ncases)
+{
+	int			i;
+	int			j;
+
+	for (i = 0; i < ncases; i++)
+	{
+		Case	   *case_ = &cases[i];
+
+		case_->ngrants = 0;
+		case_->grants = palloc(sizeof(struct BudgetGrant) * Max(case_->nsteps, 1));
+		for (j = 0; !case_->dropped && j < case_->nsteps; j++)
+		{
+			const Step *step = &case_->steps[j];
+			struct BudgetGrant *grant;
+			Drawing    *drawing;
+
+			if (step->drawn <= 0)
+				continue;
+			drawing = find_drawing(drawings, settlement, case_, step->rule);
+			grant = &case_->grants[case_->ngrants++];
+			grant->rule_id = step->rule_id;
+			grant->points = Min(step->drawn, drawing->granted);
+			if (step->rule->limits.reject && grant->points < step->drawn)
+				grant->points = 0;
+			drawing->granted -= grant->points;
+		}
+	}
+}
+
+static bool
+draw(const Settlement *settlement, Case *cases, int ncases, bool look)
+{
+	Drawings	drawings = {0};
+	bool		enough = true;
+	int			i;
+	int			j;
+
+	for (i = 0; i < ncases; i++)
+		for (j = 0; !cases[i].dropped && j < cases[i].nsteps; j++)
+		{
+			const Step *step = &cases[i].steps[j];
+			Drawing    *drawing;
+
+			if (step->drawn <= 0)
+				continue;
+			drawing = find_drawing(&drawings, settlement, &cases[i], step->rule);
+			drawing->wanted = points_add(drawing->wanted, step->drawn);
+		}
+	if (drawings.count > 1)
+		qsort(drawings.list, drawings.count, sizeof(Drawing), compare_drawings);
+	for (i = 0; i < drawings.count; i++)
+	{
+		Drawing    *drawing = &drawings.list[i];
+		const Rule *rule = drawing->rule;
+
+		if (look)
+			drawing->granted = Min(drawing->wanted,
+								   budget_left(settlement->config, rule->lineage, drawing->period,
+											   rule->limits.budget));
+		else
+			drawing->granted = budget_draw(settlement->config, rule->lineage, drawing->period,
+										   rule->limits.budget, drawing->wanted);
+		enough &= drawing->granted == drawing->wanted;
+	}
+	if (enough)
+		return true;
+
+	grant_cases(settlement, &drawings, cases, ncases);
+	/* What nobody can be given whole. */
+	for (i = 0; !look && i < drawings.count; i++)
+		if (drawings.list[i].granted > 0)
+			budget_give_back(settlement->config, drawings.list[i].rule->lineage, drawings.list[i].period,
+							 drawings.list[i].rule->limits.budget, drawings.list[i].granted);
+	return false;
+}
+
+bool
+draw_budgets(const Settlement *settlement, Case *cases, int ncases)
+{
+	return draw(settlement, cases, ncases, false);
+}
+
+bool
+draw_look(const Settlement *settlement, Case *cases, int ncases)
+{
+	return draw(settlement, cases, ncases, true);
+}
+
+/* What the case draws now on the rule's budget. */
+static Points
+drawn_by(const Case *case_, int32 rule_id)
+{
+	int			i;
+
+	for (i = 0; i < case_->nsteps; i++)
+		if (case_->steps[i].rule_id == rule_id)
+			return Max(case_->steps[i].drawn, 0);
+	return 0;
+}
+
+void
+draw_give_back(const Settlement *settlement, Case *cases, int ncases)
+{
+	Drawings	drawings = {0};
+	int			i;
+	int			j;
+
+	for (i = 0; i < ncases; i++)
+	{
+		Case	   *case_ = &cases[i];
+
+		if (case_->dropped)
+			continue;
+		for (j = 0; j < case_->nsteps; j++)
+			if (case_->steps[j].drawn < 0)
+			{
+				Drawing    *drawing = find_drawing(&drawings, settlement, case_, case_->steps[j].rule);
+
+				drawing->granted = points_sub(drawing->granted, case_->steps[j].drawn);
+			}
+		for (j = 0; j < case_->ngrants; j++)
+		{
+			const struct BudgetGrant *grant = &case_->grants[j];
+			Points		unused = grant->points - drawn_by(case_, grant->rule_id);
+
+			if (unused > 0)
+			{
+				Drawing    *drawing = find_drawing(&drawings, settlement, case_,
+												   rule_by_id(settlement->rules, grant->rule_id));
+
+				drawing->granted = points_add(drawing->granted, unused);
+			}
+		}
+	}
+	if (drawings.count > 1)
+		qsort(drawings.list, drawings.count, sizeof(Drawing), compare_drawings);
+	for (i = 0; i < drawings.count; i++)
+		budget_give_back(settlement->config, drawings.list[i].rule->lineage, drawings.list[i].period,
+						 drawings.list[i].rule->limits.budget, drawings.list[i].granted);
+}

@@ -1,0 +1,63 @@
+/*
+ * expression.h
+ *		SQL expressions in rules: conditions, and awards that are worked out.
+ *
+ * They are over facts (fact.h), immutable, and run with the rights of the
+ * rule's owner.  Names in them mean what they mean under search_path
+ * pg_catalog, so that nobody can give them another meaning later.
+ */
+#ifndef LOYALTY_EXPRESSION_H
+#define LOYALTY_EXPRESSION_H
+
+#include "postgres.h"
+#include "executor/executor.h"
+
+#include "earning/fact.h"
+
+typedef enum ExpressionKind
+{
+	EXPRESSION_CONDITION,		/* boolean */
+	EXPRESSION_POINTS			/* numeric */
+} ExpressionKind;
+
+typedef struct Expression
+{
+	ExpressionKind kind;
+	const char *rule;			/* name of the rule, for errors */
+	ExprState  *state;			/* NULL: broken */
+	FactSet		reads;
+	Oid			owner;			/* who must be impersonated; InvalidOid: nobody */
+	ErrorData  *broken;			/* why it cannot be run */
+} Expression;
+
+/* Where expressions find the facts. */
+typedef struct Machine
+{
+	ExprContext *econtext;
+	TupleTableSlot *slot;		/* of fact_row_type() */
+} Machine;
+
+extern void machine_begin(Machine *machine);	/* in CurrentMemoryContext */
+
+/* Make a fact known to the machine; "value" must live as long as it is read. */
+static inline void
+machine_set(Machine *machine, Fact fact, Datum value, bool isnull)
+{
+	machine->slot->tts_values[fact] = value;
+	machine->slot->tts_isnull[fact] = isnull;
+}
+
+/*
+ * Compile the text; what cannot be compiled any more says so when it is run.
+ * Allocated in CurrentMemoryContext.
+ */
+extern Expression *expression_compile(ExpressionKind kind, const char *text, const char *rule,
+									  const char *owner);
+
+/* Check the text as it is written: errors show their position.  "owner" must be able to run it. */
+extern void expression_check(ExpressionKind kind, const char *text, Oid owner);
+
+/* The value under the facts of the machine, allocated in CurrentMemoryContext. */
+extern Datum expression_run(const Expression *expression, Machine *machine, bool *isnull);
+
+#endif							/* LOYALTY_EXPRESSION_H */
