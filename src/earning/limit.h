@@ -22,8 +22,12 @@ typedef struct Usage
 	bool		changed;
 } Usage;
 
+typedef struct LimitScope LimitScope;
+
 typedef struct MemberUsage
 {
+	const LimitScope *scope;
+	bool		complete;		/* periods before those of the scope are loaded too */
 	int64		member_id;
 	int			nusages;
 	int			capacity;
@@ -46,7 +50,8 @@ typedef struct LimitRequest
 
 /*
  * What members have had of limited rules, read with the active snapshot; the
- * member_ids ascend.  Periods before the day "since" are left out.
+ * member_ids ascend.  Periods that were over on the day "since" are read when they
+ * are asked for.
  */
 extern MemberUsage *limits_load(Config *config, const RuleSet *rules, const int64 *member_ids,
 								int nmembers, DateADT since);
