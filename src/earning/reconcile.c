@@ -397,20 +397,16 @@ compare_ids(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The earliest day on which a purchase of the group took place or takes place. */
+/* The earliest day on which a purchase of the group took place. */
 static DateADT
 earliest_day(const WorkGroup *group)
 {
 	TimestampTz earliest = group->settlement.now;
 	int			i;
 
-	/* Those that were judged before go by their ledger, which is not read yet. */
 	for (i = 0; i < group->ncases; i++)
-	{
-		if (!group->cases[i].dropped && (!group->cases[i].purchase.counts || group->cases[i].purchase.was_counting))
-			return DATEVAL_NOBEGIN;
-		earliest = Min(earliest, group->cases[i].purchase.at);
-	}
+		if (!group->cases[i].dropped && group->cases[i].purchase.counts)
+			earliest = Min(earliest, group->cases[i].purchase.at);
 	return calendar_day(earliest, group->settlement.program->zone);
 }
 
@@ -440,7 +436,8 @@ load_subjects(WorkGroup *group)
 	if (rules->reads & PROFILE_FACTS)
 		profiles = profiles_load(group->config, ids, nids);
 	if (rules->has_limits)
-		group->usages = limits_load(group->config, rules, ids, nids, earliest_day(group));
+		group->usages = limits_load(group->config, rules, ids, nids,
+									calendar_start_of_period(earliest_day(group), PERIOD_YEAR));
 	PopActiveSnapshot();
 	group->nusages = nids;
 
