@@ -211,8 +211,9 @@ query_ready(Source *source)
 				 errmsg("keys of source \"%s\" are not of type %s any more", source->name, source->key_type),
 				 errhint("Detach the source and attach it again.")));
 	lines = lines_statement(source->query, &shape);
-	plan = SPI_prepare(psprintf("%sl.key OPERATOR(pg_catalog.=) ANY ($1)%s", lines, order_by_key()),
-					   1, &reader->array_type);
+	/* One plan for any keys: planning would take longer than reading. */
+	plan = SPI_prepare_cursor(psprintf("%sl.key OPERATOR(pg_catalog.=) ANY ($1)%s", lines, order_by_key()),
+							  1, &reader->array_type, CURSOR_OPT_GENERIC_PLAN);
 	if (plan == NULL)
 		elog(ERROR, "could not prepare to read source \"%s\"", source->name);
 	reader->lines = MemoryContextStrdup(source->config->context, lines);
