@@ -20,7 +20,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "ledger/balance.h"
+#include "ledger/act.h"
 #include "ledger/holdings.h"
 #include "ledger/member.h"
 #include "ledger/posting.h"
@@ -28,6 +28,91 @@
 #include "types/calendar.h"
 
 PG_FUNCTION_INFO_V1(loyalty_adjust);
+
+/*
+ * What acts share
+ */
+
+text *
+act_key(const char *kind, const text *key)
+{
+	if (key == NULL)
+		return NULL;
+	if (VARSIZE_ANY_EXHDR(key) > MAX_KEY_BYTES - 100)
+		ereport(ERROR,
+				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
+				 errmsg("key is too long"),
+				 errdetail("It has %d bytes, %d are allowed.",
+						   (int) VARSIZE_ANY_EXHDR(key), MAX_KEY_BYTES - 100)));
+	return cstring_to_text(psprintf("%s:%s", kind, text_to_cstring(key)));
+}
+
+void
+act_check_time(TimestampTz at)
+{
+	if (TIMESTAMP_NOT_FINITE(at) || at > GetCurrentTimestamp())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"at\" must be a finite time that is not in the future")));
+}
+
+void
+act_key_reused(const text *key, const char *did)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_LOYALTY_KEY_REUSED),
+			 errmsg("key \"%s\" has been used with other arguments", text_to_cstring(key)),
+			 errdetail_internal("%s", did),
+			 errhint("A key names one act; use a new one for another.")));
+}
+
+Datum
+act_result(FunctionCallInfo fcinfo, int64 entry, Points points, Points balance, bool repeated)
+{
+	TupleDesc	desc;
+	Datum		values[4] = {Int64GetDatum(entry), PointsGetDatum(points),
+	PointsGetDatum(balance), BoolGetDatum(repeated)};
+	bool		nulls[4] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
+}
+
+Points
+act_available(const Program *program, const MemberState *state, TimestampTz enrolled_at, TimestampTz at)
+{
+	Holdings	holdings;
+
+	holdings_read(&state->purse,
+				  holdings_inactive_end(program, state->last_activity, enrolled_at),
+				  calendar_day(at, program->zone), &holdings);
+	return holdings.available;
+}
+
+Points
+act_available_now(const Program *program, const MemberRow *member, TimestampTz at)
+{
+	MemberState state;
+
+	state.purse = member->purse;
+	state.lifetime = member->lifetime;
+	state.last_activity = member->last_activity;
+	return act_available(program, &state, member->enrolled_at, at);
+}
+
+bool
+act_same_context(const Jsonb *a, const Jsonb *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return compareJsonbContainers(unconstify(JsonbContainer *, &a->root),
+								  unconstify(JsonbContainer *, &b->root)) == 0;
+}
+
+/*
+ * adjust
+ */
 
 /* The entry that an earlier call with the same key made. */
 typedef struct Earlier
@@ -49,46 +134,6 @@ remember_entry(const EntryRow *entry, void *arg)
 		earlier->entry.context = (Jsonb *) PG_DETOAST_DATUM_COPY(JsonbPGetDatum(entry->context));
 }
 
-/* kind:key, or NULL without a key. */
-static text *
-act_key(const char *kind, const text *key)
-{
-	if (key == NULL)
-		return NULL;
-	if (VARSIZE_ANY_EXHDR(key) > MAX_KEY_BYTES - 100)
-		ereport(ERROR,
-				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
-				 errmsg("key is too long"),
-				 errdetail("It has %d bytes, %d are allowed.",
-						   (int) VARSIZE_ANY_EXHDR(key), MAX_KEY_BYTES - 100)));
-	return cstring_to_text(psprintf("%s:%s", kind, text_to_cstring(key)));
-}
-
-static Datum
-posting_result(FunctionCallInfo fcinfo, int64 entry, Points points, Points balance, bool repeated)
-{
-	TupleDesc	desc;
-	Datum		values[4] = {Int64GetDatum(entry), PointsGetDatum(points),
-	PointsGetDatum(balance), BoolGetDatum(repeated)};
-	bool		nulls[4] = {false};
-
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
-}
-
-/* What is available to a member in this state at a time. */
-static Points
-available_at(const Program *program, const MemberState *state, TimestampTz enrolled_at, TimestampTz at)
-{
-	Holdings	holdings;
-
-	holdings_read(&state->purse,
-				  holdings_inactive_end(program, state->last_activity, enrolled_at),
-				  calendar_day(at, program->zone), &holdings);
-	return holdings.available;
-}
-
 /* What was available to the member at a time, by his entries up to then. */
 static Points
 available_then(Store *store, const Program *program, const MemberRow *member, TimestampTz at)
@@ -100,17 +145,7 @@ available_then(Store *store, const Program *program, const MemberRow *member, Ti
 	balance_replay(store, member->member_id, at, PG_INT64_MAX, &state);
 	store_end_read(store);
 	UnregisterSnapshot(snapshot);
-	return available_at(program, &state, member->enrolled_at, at);
-}
-
-/* The same context, which holds what was asked for and the entry does not show. */
-static bool
-same_context(const Jsonb *a, const Jsonb *b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	return compareJsonbContainers(unconstify(JsonbContainer *, &a->root),
-								  unconstify(JsonbContainer *, &b->root)) == 0;
+	return act_available(program, &state, member->enrolled_at, at);
 }
 
 /* {"expires": "2026-12-31"}; NULL when no last day was asked for. */
@@ -181,10 +216,7 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("points that are taken have no last day"),
 				 errhint("Leave out \"expires\".")));
-	if (TIMESTAMP_NOT_FINITE(at) || at > GetCurrentTimestamp())
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"at\" must be a finite time that is not in the future")));
+	act_check_time(at);
 	day = calendar_day(at, program->zone);
 
 	store = store_open(config, true);
@@ -211,19 +243,15 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 
 			if (old->points != points ||
 				(!PG_ARGISNULL(5) && old->occurred_at != at) ||
-				!same_context(old->context, context) ||
+				!act_same_context(old->context, context) ||
 				!same_text(old->note, note))
-				ereport(ERROR,
-						(errcode(ERRCODE_LOYALTY_KEY_REUSED),
-						 errmsg("key \"%s\" has been used with other arguments",
-								text_to_cstring(PG_GETARG_TEXT_PP(4))),
-						 errdetail("It adjusted member \"%s\" by %s points.",
-								   text_to_cstring(ref), points_to_cstring(old->points)),
-						 errhint("A key names one act; use a new one for another.")));
+				act_key_reused(PG_GETARG_TEXT_PP(4),
+							   psprintf("It adjusted member \"%s\" by %s points.",
+										text_to_cstring(ref), points_to_cstring(old->points)));
 			store_close(store);
-			return posting_result(fcinfo, old->seq, old->points,
-								  available_at(program, &state, request.row->enrolled_at, old->occurred_at),
-								  true);
+			return act_result(fcinfo, old->seq, old->points,
+							  act_available(program, &state, request.row->enrolled_at, old->occurred_at),
+							  true);
 		}
 	}
 
@@ -285,9 +313,6 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 	posting_write(&posting, store);
 	store_close(store);
 
-	state.purse = request.row->purse;
-	state.lifetime = request.row->lifetime;
-	state.last_activity = request.row->last_activity;
-	return posting_result(fcinfo, added->seq, added->points,
-						  available_at(program, &state, request.row->enrolled_at, at), false);
+	return act_result(fcinfo, added->seq, added->points,
+					  act_available_now(program, request.row, at), false);
 }
