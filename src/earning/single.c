@@ -11,6 +11,23 @@
 #include "loyalty.h"
 #include "types/calendar.h"
 
+/* A member_id that is nobody's: they are never below zero. */
+#define NOBODY INT64CONST(-1)
+
+void
+single_newcomer(const Program *program, text *ref, TimestampTz at, MemberRow *row)
+{
+	memset(row, 0, sizeof(*row));
+	row->member_id = NOBODY;
+	row->program_id = program->program_id;
+	row->ref = ref;
+	row->enrolled_at = at;
+	row->last_activity = DT_NOBEGIN;
+	row->next_expiry = DATEVAL_NOEND;
+	row->status = MEMBER_ACTIVE;
+	purse_init(&row->purse);
+}
+
 void
 single_begin(Single *single, Config *config, Program *program, Store *store,
 			 int32 source_id, int event, const Purchase *purchase, MemberRow *member)

@@ -19,7 +19,9 @@ typedef struct Single
 	Posting		posting;
 } Single;
 
-/* "member" may be one whom no table holds yet. */
+/* Somebody who would become a member at that time, and whom no table holds; "ref" may be NULL. */
+extern void single_newcomer(const Program *program, text *ref, TimestampTz at, MemberRow *row);
+
 extern void single_begin(Single *single, Config *config, Program *program, Store *store,
 						 int32 source_id, int event, const Purchase *purchase, MemberRow *member);
 
