@@ -11,7 +11,7 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" loyalty.co
 # The install script is these parts, in this order; `make lint` says when one is missing.
 SQL_ORDER := $(patsubst %,sql/%.sql, prelude \
 	points purse award expiry \
-	program rate rule budget limit member entry \
+	program rate rule budget limit member entry purchase \
 	act balance \
 	source backfill deferred record quote \
 	maintain verify liability \

@@ -33,6 +33,7 @@
 #include "utils/ruleutils.h"
 #include "utils/snapmgr.h"
 
+#include "earning/attach.h"
 #include "earning/partitions.h"
 #include "earning/source.h"
 #include "loyalty.h"
@@ -50,9 +51,8 @@ enum
 	ARG_PROGRAM
 };
 
-/* Refuse a kind of relation, saying why. */
-static void
-refuse(Relation rel, const char *detail, const char *hint)
+void
+attach_refuse(Relation rel, const char *detail, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_LOYALTY_CANNOT_ATTACH),
@@ -61,9 +61,8 @@ refuse(Relation rel, const char *detail, const char *hint)
 			 hint == NULL ? 0 : errhint("%s", hint)));
 }
 
-/* Only a table of the caller's whose every write fires statement triggers. */
-static void
-check_relation(Relation rel)
+void
+attach_check_relation(Relation rel)
 {
 	List	   *partitions;
 	ListCell   *cell;
@@ -74,44 +73,44 @@ check_relation(Relation rel)
 		case RELKIND_PARTITIONED_TABLE:
 			break;
 		case RELKIND_VIEW:
-			refuse(rel, "It is a view: its rows are written elsewhere.", "Attach the table beneath it.");
+			attach_refuse(rel, "It is a view: its rows are written elsewhere.", "Attach the table beneath it.");
 			break;
 		case RELKIND_MATVIEW:
-			refuse(rel, "It is a materialized view: its rows are written elsewhere.", "Attach the table beneath it.");
+			attach_refuse(rel, "It is a materialized view: its rows are written elsewhere.", "Attach the table beneath it.");
 			break;
 		case RELKIND_FOREIGN_TABLE:
-			refuse(rel, "It is a foreign table: it can change without this database knowing.",
+			attach_refuse(rel, "It is a foreign table: it can change without this database knowing.",
 				   "Attach the table where it lives.");
 			break;
 		default:
-			refuse(rel, "It is not a table.", NULL);
+			attach_refuse(rel, "It is not a table.", NULL);
 	}
 	if (!has_privs_of_role(GetUserId(), rel->rd_rel->relowner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be owner of table \"%s\"", RelationGetRelationName(rel))));
 	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
-		refuse(rel, "It is a temporary table: it would take its purchases along.", NULL);
+		attach_refuse(rel, "It is a temporary table: it would take its purchases along.", NULL);
 	if (IsCatalogRelation(rel) ||
 		RelationGetNamespace(rel) == get_namespace_oid(LOYALTY_SCHEMA, false))
-		refuse(rel, "It belongs to the system or to loyalty itself.", NULL);
+		attach_refuse(rel, "It belongs to the system or to loyalty itself.", NULL);
 	if (rel->rd_rules != NULL)
-		refuse(rel, "It has rules, which may turn a write into another one.",
+		attach_refuse(rel, "It has rules, which may turn a write into another one.",
 			   "Use a trigger in place of the rule.");
 	if (rel->rd_rel->relforcerowsecurity)
-		refuse(rel, "Its row-level security is forced on its owner, with whose rights purchases are read again.",
+		attach_refuse(rel, "Its row-level security is forced on its owner, with whose rights purchases are read again.",
 			   "ALTER TABLE ... NO FORCE ROW LEVEL SECURITY.");
 	if (rel->rd_rel->relispartition)
-		refuse(rel, "It is a partition.", "Attach the partitioned table.");
+		attach_refuse(rel, "It is a partition.", "Attach the partitioned table.");
 
 	partitions = partitions_of(RelationGetRelid(rel));
 	if (rel->rd_rel->relkind == RELKIND_RELATION &&
 		(list_length(partitions) > 1 || has_superclass(RelationGetRelid(rel))))
-		refuse(rel, "It takes part in table inheritance: a key need not be unique in the whole of it.",
+		attach_refuse(rel, "It takes part in table inheritance: a key need not be unique in the whole of it.",
 			   "Use declarative partitioning.");
 	foreach(cell, partitions)
 		if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_FOREIGN_TABLE)
-			refuse(rel, psprintf("Its partition \"%s\" is a foreign table, which can change without this database knowing.",
+			attach_refuse(rel, psprintf("Its partition \"%s\" is a foreign table, which can change without this database knowing.",
 								 get_rel_name(lfirst_oid(cell))), NULL);
 }
 
@@ -141,7 +140,7 @@ check_partitions(Relation rel, const Program *program)
 						  2, types, values, NULL, true, 1);
 	PopActiveSnapshot();
 	if (SPI_processed > 0)
-		refuse(rel, psprintf("Rows of its partition %s have earned points by themselves.",
+		attach_refuse(rel, psprintf("Rows of its partition %s have earned points by themselves.",
 							 SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1)),
 			   "Their purchases would earn a second time.");
 	SPI_finish();
@@ -176,7 +175,7 @@ primary_key_text(Relation rel)
 	int			i;
 
 	if (!OidIsValid(index_id))
-		refuse(rel, "It has no primary key, and no key was named.",
+		attach_refuse(rel, "It has no primary key, and no key was named.",
 			   "Add a primary key, or name a unique column or expression with key => '...'.");
 	index = index_open(index_id, AccessShareLock);
 	initStringInfo(&text);
@@ -281,7 +280,7 @@ check_duplicates(Relation rel, const char *key)
 													RelationGetRelationName(rel)),
 						 key), true, 1);
 	if (SPI_processed > 0)
-		refuse(rel, psprintf("Several of its rows have the same key (%s).", key),
+		attach_refuse(rel, psprintf("Several of its rows have the same key (%s).", key),
 			   "Name a key that tells purchases apart.");
 	SPI_finish();
 }
@@ -308,7 +307,7 @@ check_key(Relation rel, List *exprs, const char *key)
 		index_close(index, AccessShareLock);
 	}
 	if (!unique)
-		refuse(rel, psprintf("No unique index keeps its key (%s) unique.", key),
+		attach_refuse(rel, psprintf("No unique index keeps its key (%s) unique.", key),
 			   "Name the primary key, or an expression over a unique index.");
 	if (!by_index)
 		check_duplicates(rel, key);
@@ -320,10 +319,10 @@ check_key(Relation rel, List *exprs, const char *key)
 
 		/* Batches of keys are passed as arrays. */
 		if (!OidIsValid(get_array_type(type)))
-			refuse(rel, psprintf("Its key is of type %s.", format_type_be(type)),
+			attach_refuse(rel, psprintf("Its key is of type %s.", format_type_be(type)),
 				   "Name a key of another type, for instance its text.");
 		if (IsA(var, Var) && !TupleDescAttr(RelationGetDescr(rel), var->varattno - 1)->attnotnull)
-			refuse(rel, psprintf("Column \"%s\" of its key may be null.",
+			attach_refuse(rel, psprintf("Column \"%s\" of its key may be null.",
 								 get_attname(RelationGetRelid(rel), var->varattno, false)),
 				   "Make the column NOT NULL.");
 	}
@@ -356,10 +355,10 @@ former_source(Relation rel, const Program *program, const char *key)
 
 		source_id = DatumGetInt32(SPI_getbinval(row, desc, 1, &isnull));
 		if (DatumGetBool(SPI_getbinval(row, desc, 2, &isnull)))
-			refuse(rel, psprintf("It is attached to program \"%s\" already.", program->name),
+			attach_refuse(rel, psprintf("It is attached to program \"%s\" already.", program->name),
 				   "loyalty.detach ends that.");
 		if (strcmp(SPI_getvalue(row, desc, 3), key) != 0)
-			refuse(rel, psprintf("Its purchases have earned under the key (%s) before.", SPI_getvalue(row, desc, 3)),
+			attach_refuse(rel, psprintf("Its purchases have earned under the key (%s) before.", SPI_getvalue(row, desc, 3)),
 				   "Attach it with that key.");
 	}
 	SPI_finish();
@@ -418,6 +417,18 @@ write_source(Relation rel, const Program *program, char **texts, const char *on_
 	return source_id;
 }
 
+char *
+attach_on_error(FunctionCallInfo fcinfo, int argno)
+{
+	char	   *on_error = PG_ARGISNULL(argno) ? "defer" : text_to_cstring(PG_GETARG_TEXT_PP(argno));
+
+	if (strcmp(on_error, "defer") != 0 && strcmp(on_error, "fail") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("on_error must be defer or fail, not \"%s\"", on_error)));
+	return on_error;
+}
+
 /* attach(source, member, amount, at, key, ..., on_delete, on_error, program) → source_id */
 Datum
 loyalty_attach(PG_FUNCTION_ARGS)
@@ -425,7 +436,7 @@ loyalty_attach(PG_FUNCTION_ARGS)
 	Config	   *config = config_get();
 	Program    *program = config_program(config, PG_ARGISNULL(ARG_PROGRAM) ? NULL : PG_GETARG_TEXT_PP(ARG_PROGRAM));
 	char	   *on_delete = PG_ARGISNULL(ARG_ON_DELETE) ? "reverse" : text_to_cstring(PG_GETARG_TEXT_PP(ARG_ON_DELETE));
-	char	   *on_error = PG_ARGISNULL(ARG_ON_ERROR) ? "defer" : text_to_cstring(PG_GETARG_TEXT_PP(ARG_ON_ERROR));
+	char	   *on_error;
 	char	   *texts[NFIELDS];
 	List	   *exprs[NFIELDS];
 	Relation	rel;
@@ -442,10 +453,7 @@ loyalty_attach(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("on_delete must be reverse or keep, not \"%s\"", on_delete)));
-	if (strcmp(on_error, "defer") != 0 && strcmp(on_error, "fail") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("on_error must be defer or fail, not \"%s\"", on_error)));
+	on_error = attach_on_error(fcinfo, ARG_ON_ERROR);
 
 	if (!PG_ARGISNULL(ARG_MEMBER + FIELD_CURRENCY) && program->currency == NULL)
 		ereport(ERROR,
@@ -456,7 +464,7 @@ loyalty_attach(PG_FUNCTION_ARGS)
 
 	/* As strong as CREATE TRIGGER's, at once: writers in flight end first. */
 	rel = relation_open(PG_GETARG_OID(ARG_SOURCE), ShareRowExclusiveLock);
-	check_relation(rel);
+	attach_check_relation(rel);
 
 	/* The caller's search_path gives names their meaning, once. */
 	for (field = 0; field < NFIELDS; field++)
@@ -482,7 +490,7 @@ loyalty_attach(PG_FUNCTION_ARGS)
 	check_partitions(rel, program);
 	source_id = write_source(rel, program, texts, on_delete, on_error,
 							 former_source(rel, program, texts[FIELD_KEY]));
-	partitions_add_triggers(RelationGetRelid(rel), source_id);
+	partitions_add_triggers(RelationGetRelid(rel), source_id, partitions_earn_call(source_id, NIL));
 	engine_leave(&scope);
 	relation_close(rel, NoLock);
 	PG_RETURN_INT32(source_id);
@@ -497,6 +505,7 @@ loyalty_detach(PG_FUNCTION_ARGS)
 	Source	   *source;
 	EngineScope scope;
 	ListCell   *cell;
+	ListCell   *part;
 	Oid			types[1] = {INT4OID};
 	Datum		values[1];
 
@@ -516,14 +525,12 @@ loyalty_detach(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_UNKNOWN_SOURCE),
 				 errmsg("source \"%s\" does not exist", text_to_cstring(PG_GETARG_TEXT_PP(0)))));
-	if (!has_privs_of_role(GetUserId(), source->owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be owner of table \"%s\"", get_rel_name(source->root))));
+	source_check_owner(source, source->query != NULL);
 
 	engine_enter(&scope, config->owner);
-	foreach(cell, partitions_of(source->root))
-		partitions_drop_triggers(lfirst_oid(cell), source->id.source_id);
+	foreach(cell, partitions_roots(source->id.source_id))
+		foreach(part, partitions_of(lfirst_oid(cell)))
+			partitions_drop_triggers(lfirst_oid(part), source->id.source_id);
 	values[0] = Int32GetDatum(source->id.source_id);
 	SPI_connect();
 	if (SPI_execute_with_args("UPDATE loyalty.source SET attached = false WHERE source_id = $1",

@@ -20,6 +20,7 @@
 #include "earning/current.h"
 #include "earning/deferred.h"
 #include "earning/reconcile.h"
+#include "earning/requery.h"
 #include "ledger/member.h"
 #include "loyalty.h"
 
@@ -283,6 +284,61 @@ retry_batch(Config *config, Source *source, List *retries)
 	purchase_pile_end(pile);
 }
 
+/*
+ * The same for purchases of a query: they are locked in place of rows, in the
+ * order in which next_retries gives them.
+ */
+static void
+retry_query_batch(Source *source, List *retries)
+{
+	Claim	   *claims = palloc0(sizeof(Claim) * list_length(retries));
+	int			nclaims = 0;
+	int			nlocked = 0;
+	Requery		requery;
+	ReconcileResult result;
+	bool		fail = source->fail;
+	ListCell   *cell;
+	int			i = 0;
+
+	foreach(cell, retries)
+		claims[nclaims++].key = ((Retry *) lfirst(cell))->key;
+	requery_begin(&requery, source);
+	requery_lock(&requery, claims, nclaims);
+	foreach(cell, retries)
+	{
+		Retry	   *retry = lfirst(cell);
+		Claim		claim = claims[i++];
+		Purchase	purchase;
+		int			j;
+
+		CHECK_FOR_INTERRUPTS();
+		retry->locked = lock_line(source->config, source->id.source_id, retry->key);
+		if (!retry->locked)
+			continue;
+		claims[nlocked++] = claim;
+		memset(&purchase, 0, sizeof(purchase));
+		purchase.key = retry->key;
+		for (j = 0; j < retry->nmembers; j++)
+		{
+			purchase.member_id = retry->member_ids[j];
+			purchase_pile_put(requery.pile, &purchase);
+		}
+	}
+
+	/* What fails again is written down again, whatever the source says of orders. */
+	source->fail = false;
+	PG_TRY();
+	{
+		requery_read(&requery, claims, nlocked);
+		requery_end(&requery, &result);
+	}
+	PG_FINALLY();
+	{
+		source->fail = fail;
+	}
+	PG_END_TRY();
+}
+
 int
 deferred_retry(Config *config, const Program *program, TimestampTz before, int limit, int64 *succeeded)
 {
@@ -296,7 +352,9 @@ deferred_retry(Config *config, const Program *program, TimestampTz before, int l
 	if (retries == NIL)
 		return 0;
 	source = source_get(config, source_id, InvalidOid);
-	if (source != NULL && source->attached)
+	if (source != NULL && source->attached && source->query != NULL)
+		retry_query_batch(source, retries);
+	else if (source != NULL && source->attached)
 		retry_batch(config, source_get(config, source_id, source->root), retries);
 	else
 	{

@@ -146,15 +146,50 @@ draw(const Settlement *settlement, Case *cases, int ncases, bool look)
 }
 
 bool
-draw_budgets(const Settlement *settlement, Case *cases, int ncases)
-{
-	return draw(settlement, cases, ncases, false);
-}
-
-bool
 draw_look(const Settlement *settlement, Case *cases, int ncases)
 {
 	return draw(settlement, cases, ncases, true);
+}
+
+static void
+give_back(const Settlement *settlement, Drawings *drawings)
+{
+	int			i;
+
+	if (drawings->count > 1)
+		qsort(drawings->list, drawings->count, sizeof(Drawing), compare_drawings);
+	for (i = 0; i < drawings->count; i++)
+		budget_give_back(settlement->config, drawings->list[i].rule->lineage, drawings->list[i].period,
+						 drawings->list[i].rule->limits.budget, drawings->list[i].granted);
+}
+
+/* Give back what the cases give back: they do so whatever others are granted. */
+static void
+give_back_falls(const Settlement *settlement, Case *cases, int ncases)
+{
+	Drawings	drawings = {0};
+	int			i;
+	int			j;
+
+	for (i = 0; i < ncases; i++)
+		for (j = 0; !cases[i].dropped && j < cases[i].nsteps; j++)
+		{
+			const Step *step = &cases[i].steps[j];
+			Drawing    *drawing;
+
+			if (step->drawn >= 0)
+				continue;
+			drawing = find_drawing(&drawings, settlement, &cases[i], step->rule);
+			drawing->granted = points_sub(drawing->granted, step->drawn);
+		}
+	give_back(settlement, &drawings);
+}
+
+bool
+draw_budgets(const Settlement *settlement, Case *cases, int ncases)
+{
+	give_back_falls(settlement, cases, ncases);
+	return draw(settlement, cases, ncases, false);
 }
 
 /* What the case draws now on the rule's budget. */
@@ -177,35 +212,17 @@ draw_give_back(const Settlement *settlement, Case *cases, int ncases)
 	int			j;
 
 	for (i = 0; i < ncases; i++)
-	{
-		Case	   *case_ = &cases[i];
-
-		if (case_->dropped)
-			continue;
-		for (j = 0; j < case_->nsteps; j++)
-			if (case_->steps[j].drawn < 0)
-			{
-				Drawing    *drawing = find_drawing(&drawings, settlement, case_, case_->steps[j].rule);
-
-				drawing->granted = points_sub(drawing->granted, case_->steps[j].drawn);
-			}
-		for (j = 0; j < case_->ngrants; j++)
+		for (j = 0; !cases[i].dropped && j < cases[i].ngrants; j++)
 		{
-			const struct BudgetGrant *grant = &case_->grants[j];
-			Points		unused = grant->points - drawn_by(case_, grant->rule_id);
+			const struct BudgetGrant *grant = &cases[i].grants[j];
+			Points		unused = grant->points - drawn_by(&cases[i], grant->rule_id);
+			Drawing    *drawing;
 
-			if (unused > 0)
-			{
-				Drawing    *drawing = find_drawing(&drawings, settlement, case_,
-												   rule_by_id(settlement->rules, grant->rule_id));
-
-				drawing->granted = points_add(drawing->granted, unused);
-			}
+			if (unused <= 0)
+				continue;
+			drawing = find_drawing(&drawings, settlement, &cases[i],
+								   rule_by_id(settlement->rules, grant->rule_id));
+			drawing->granted = points_add(drawing->granted, unused);
 		}
-	}
-	if (drawings.count > 1)
-		qsort(drawings.list, drawings.count, sizeof(Drawing), compare_drawings);
-	for (i = 0; i < drawings.count; i++)
-		budget_give_back(settlement->config, drawings.list[i].rule->lineage, drawings.list[i].period,
-						 drawings.list[i].rule->limits.budget, drawings.list[i].granted);
+	give_back(settlement, &drawings);
 }

@@ -11,10 +11,14 @@
 
 #include "earning/settle.h"
 
-/* Draw what the judged cases want.  False: some may draw less, as their grants say. */
+/*
+ * Give back what the judged cases give back, then draw what they want; so a
+ * purchase that goes to another member can take its part along.  False: some
+ * may draw less, as their grants say.
+ */
 extern bool draw_budgets(const Settlement *settlement, Case *cases, int ncases);
 
-/* Give back what the cases give back, and what they were granted and do not want any more. */
+/* Give back what the cases were granted and do not want any more. */
 extern void draw_give_back(const Settlement *settlement, Case *cases, int ncases);
 
 /* The same as draw_budgets for who only wants to know: draws nothing. */

@@ -14,6 +14,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/snapmgr.h"
 
 #include "earning/limit.h"
 #include "loyalty.h"
@@ -41,16 +42,47 @@ add_usage(MemberUsage *usage, int32 lineage, DateADT period)
 	return count;
 }
 
+/* Read one count of a period that limits_load left out. */
+static void
+load_usage(MemberUsage *usage, Usage *count)
+{
+	Oid			types[3] = {INT8OID, INT4OID, DATEOID};
+	Datum		values[3] = {Int64GetDatum(usage->member_id), Int32GetDatum(count->lineage),
+	DateADTGetDatum(count->period)};
+	EngineScope scope;
+
+	engine_enter(&scope, usage->config->owner);
+	SPI_connect();
+	PushActiveSnapshot(usage->snapshot);
+	SPI_execute_with_args("SELECT points, times FROM loyalty.rule_usage"
+						  " WHERE member_id = $1 AND rule_id = $2 AND period = $3",
+						  3, types, values, NULL, true, 1);
+	PopActiveSnapshot();
+	if (SPI_processed > 0)
+	{
+		bool		isnull;
+
+		count->points = DatumGetPoints(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+		count->times = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	}
+	SPI_finish();
+	engine_leave(&scope);
+}
+
 /* The count; made when there is none.  Good until the next is asked for. */
 static Usage *
 find_usage(MemberUsage *usage, int32 lineage, DateADT period)
 {
+	Usage	   *count;
 	int			i;
 
 	for (i = 0; i < usage->nusages; i++)
 		if (usage->usages[i].lineage == lineage && usage->usages[i].period == period)
 			return &usage->usages[i];
-	return add_usage(usage, lineage, period);
+	count = add_usage(usage, lineage, period);
+	if (!DATE_IS_NOBEGIN(period) && period < usage->since)
+		load_usage(usage, count);
+	return count;
 }
 
 static DateADT
@@ -107,13 +139,20 @@ limit_bars(const Program *program, const Rule *rule, MemberUsage *usage, Timesta
 		find_usage(usage, rule->lineage, cap_period(program, rule, at))->times >= limits->member_times;
 }
 
-/* What a limit lets through. */
+/* What a limit lets through: no smaller part of a point than the program has. */
 static Points
-clip(const Rule *rule, Points wanted, Points left)
+clip(const Program *program, const Rule *rule, Points wanted, Points left)
 {
+	Points		unit = POINTS_UNIT;
+	int			i;
+
 	if (wanted <= left)
 		return wanted;
-	return rule->limits.reject ? 0 : Max(left, 0);
+	if (rule->limits.reject || left <= 0)
+		return 0;
+	for (i = 0; i < program->points_scale; i++)
+		unit /= 10;
+	return left - left % unit;
 }
 
 /* How much more a purchase gets that wants "rise" more. */
@@ -137,11 +176,11 @@ grant_rise(const Program *program, const Rule *rule, MemberUsage *usage,
 			return 0;
 	}
 	if (limits->member_cap > 0)
-		granted = clip(rule, granted,
+		granted = clip(program, rule, granted,
 					   points_sub(limits->member_cap,
 								  find_usage(usage, rule->lineage, cap_period(program, rule, request->at))->points));
 	if (limits->budget > 0)
-		granted = clip(rule, granted, request->budget_grant);
+		granted = clip(program, rule, granted, request->budget_grant);
 	return granted;
 }
 
@@ -272,6 +311,9 @@ limits_load(Config *config, const RuleSet *rules, const int64 *member_ids, int n
 
 	for (i = 0; i < nmembers; i++)
 	{
+		usages[i].config = config;
+		usages[i].snapshot = GetActiveSnapshot();
+		usages[i].since = since;
 		usages[i].nloaded = usages[i].nusages;
 		usages[i].loaded = palloc(sizeof(Usage) * Max(usages[i].nusages, 1));
 		if (usages[i].nusages > 0)

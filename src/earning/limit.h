@@ -28,8 +28,12 @@ typedef struct MemberUsage
 	int			nusages;
 	int			capacity;
 	Usage	   *usages;
-	int			nloaded;		/* as they were read, for limit_reset */
+	int			nloaded;		/* as they were read, for limits_reset */
 	Usage	   *loaded;
+	/* for what was not read at once */
+	Config	   *config;
+	Snapshot	snapshot;
+	DateADT		since;
 } MemberUsage;
 
 /* A purchase that asks for an award. */
@@ -45,8 +49,9 @@ typedef struct LimitRequest
 } LimitRequest;
 
 /*
- * What members have had of limited rules, read with the active snapshot; the
- * member_ids ascend.  Periods before the day "since" are left out.
+ * What members have had of limited rules, read with the active snapshot, which
+ * must stay until they are done with; the member_ids ascend.  Periods that
+ * begin before the day "since" are read when they are asked for.
  */
 extern MemberUsage *limits_load(Config *config, const RuleSet *rules, const int64 *member_ids,
 								int nmembers, DateADT since);

@@ -1,6 +1,6 @@
 /*
  * partitions.c
- *		The triggers of an attached table, and of each of its partitions.
+ *		The triggers of attached and watched tables, and of each of their partitions.
  *
  * A statement fires the statement triggers of the table it names, so a
  * partition that is written directly needs its own.  An event trigger keeps
@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "catalog/pg_inherits.h"
 #include "commands/event_trigger.h"
 #include "commands/trigger.h"
@@ -16,6 +17,7 @@
 #include "nodes/parsenodes.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "earning/attempt.h"
@@ -64,8 +66,46 @@ execute_ddl(const char *sql)
 		elog(ERROR, "could not execute: %s", sql);
 }
 
+char *
+partitions_earn_call(int32 source_id, List *columns)
+{
+	StringInfoData call;
+	ListCell   *cell;
+
+	initStringInfo(&call);
+	appendStringInfo(&call, "%s('%d'", columns == NIL ? "loyalty.earn" : "loyalty.earn_watched", source_id);
+	foreach(cell, columns)
+		appendStringInfo(&call, ", %s", quote_literal_cstr(lfirst(cell)));
+	appendStringInfoChar(&call, ')');
+	return call.data;
+}
+
+/* The same as on the table that the source has it on already; NULL when somebody dropped it there. */
+static char *
+existing_call(Oid relid, int32 source_id)
+{
+	Relation	rel = relation_open(relid, AccessShareLock);
+	char	   *call = NULL;
+	int			i;
+
+	for (i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
+	{
+		Trigger    *trigger = &rel->trigdesc->triggers[i];
+		List	   *columns = NIL;
+		int			j;
+
+		if (strcmp(trigger->tgname, trigger_name(source_id, triggers[0].event)) != 0)
+			continue;
+		for (j = 1; j < trigger->tgnargs; j++)
+			columns = lappend(columns, trigger->tgargs[j]);
+		call = partitions_earn_call(source_id, columns);
+	}
+	relation_close(rel, AccessShareLock);
+	return call;
+}
+
 void
-partitions_add_triggers(Oid relid, int32 source_id)
+partitions_add_triggers(Oid relid, int32 source_id, const char *call)
 {
 	List	   *relations = partitions_of(relid);
 	ListCell   *cell;
@@ -82,8 +122,8 @@ partitions_add_triggers(Oid relid, int32 source_id)
 
 			if (OidIsValid(get_trigger_oid(lfirst_oid(cell), name, true)))
 				continue;
-			execute_ddl(psprintf("CREATE TRIGGER %s %s FOR EACH STATEMENT EXECUTE FUNCTION loyalty.earn('%d')",
-								 name, psprintf(triggers[i].definition, table), source_id));
+			execute_ddl(psprintf("CREATE TRIGGER %s %s FOR EACH STATEMENT EXECUTE FUNCTION %s",
+								 name, psprintf(triggers[i].definition, table), call));
 			/* So that DROP EXTENSION takes them along. */
 			execute_ddl(psprintf("ALTER TRIGGER %s ON %s DEPENDS ON EXTENSION loyalty", name, table));
 		}
@@ -107,11 +147,39 @@ partitions_drop_triggers(Oid relid, int32 source_id)
 	SPI_finish();
 }
 
+/* Sources with each table that they attach or watch. */
+#define SOURCE_TABLES \
+	" loyalty.source s CROSS JOIN LATERAL pg_catalog.unnest(coalesce(s.tables, ARRAY[s.relation])) AS root (relid)" \
+	" JOIN pg_catalog.pg_class c ON c.oid = root.relid "
+
+List *
+partitions_roots(int32 source_id)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *roots = NIL;
+	uint64		i;
+
+	SPI_connect();
+	SPI_execute(psprintf("SELECT c.oid FROM" SOURCE_TABLES "WHERE s.source_id = %d", source_id), true, 0);
+	for (i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		Oid			relid = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+		MemoryContext spi = MemoryContextSwitchTo(caller);
+
+		roots = lappend_oid(roots, relid);
+		MemoryContextSwitchTo(spi);
+	}
+	SPI_finish();
+	return roots;
+}
+
 /* The attached partitioned tables and their sources. */
 typedef struct Tree
 {
 	int32		source_id;
 	Oid			relid;
+	bool		watched;
 	List	   *relations;
 } Tree;
 
@@ -123,9 +191,8 @@ attached_trees(Config *config)
 	uint64		i;
 
 	SPI_connect();
-	SPI_execute("SELECT s.source_id, c.oid FROM loyalty.source s"
-				" JOIN pg_catalog.pg_class c ON c.oid = s.relation"
-				" WHERE s.attached AND c.relkind = 'p'", false, 0);
+	SPI_execute("SELECT s.source_id, c.oid, s.query IS NOT NULL FROM" SOURCE_TABLES
+				"WHERE s.attached AND c.relkind = 'p'", false, 0);
 	for (i = 0; i < SPI_processed; i++)
 	{
 		MemoryContext spi = MemoryContextSwitchTo(caller);
@@ -134,6 +201,7 @@ attached_trees(Config *config)
 
 		tree->source_id = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
 		tree->relid = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
+		tree->watched = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &isnull));
 		tree->relations = partitions_of(tree->relid);
 		trees = lappend(trees, tree);
 		MemoryContextSwitchTo(spi);
@@ -155,9 +223,10 @@ drop_strays(List *trees)
 	SPI_execute("SELECT DISTINCT t.tgrelid, s.source_id FROM pg_catalog.pg_trigger t"
 				" JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid"
 				" JOIN loyalty.source s ON t.tgname LIKE 'loyalty\\_' || s.source_id || '\\_%'"
-				" JOIN pg_catalog.pg_class c ON c.oid = s.relation"
-				" WHERE p.pronamespace = 'loyalty'::pg_catalog.regnamespace AND p.proname = 'earn'"
-				" AND c.relkind = 'p' AND t.tgrelid <> c.oid", false, 0);
+				" WHERE p.pronamespace = 'loyalty'::pg_catalog.regnamespace AND p.proname IN ('earn', 'earn_watched')"
+				" AND t.tgrelid <> ALL (coalesce(s.tables, ARRAY[s.relation])::pg_catalog.oid[])"
+				" AND EXISTS (SELECT FROM pg_catalog.unnest(coalesce(s.tables, ARRAY[s.relation])) AS root (relid)"
+				" JOIN pg_catalog.pg_class c ON c.oid = root.relid WHERE c.relkind = 'p')", false, 0);
 	for (i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
@@ -194,9 +263,8 @@ warn_of_lone_partitions(void)
 	uint64		i;
 
 	SPI_connect();
-	SPI_execute("SELECT s.relation::pg_catalog.text, s.program FROM loyalty.source s"
-				" JOIN pg_catalog.pg_class c ON c.oid = s.relation"
-				" WHERE s.attached AND c.relispartition ORDER BY s.source_id", false, 0);
+	SPI_execute("SELECT root.relid::pg_catalog.text, s.program FROM" SOURCE_TABLES
+				"WHERE s.attached AND c.relispartition ORDER BY s.source_id", false, 0);
 	for (i = 0; i < SPI_processed; i++)
 		ereport(WARNING,
 				(errmsg("\"%s\" is attached to program \"%s\" and is now a partition",
@@ -227,7 +295,11 @@ follow_partitions(void *arg)
 	{
 		Tree	   *tree = lfirst(cell);
 
-		partitions_add_triggers(tree->relid, tree->source_id);
+		char	   *call = tree->watched ? existing_call(tree->relid, tree->source_id)
+			: partitions_earn_call(tree->source_id, NIL);
+
+		if (call != NULL)
+			partitions_add_triggers(tree->relid, tree->source_id, call);
 	}
 	drop_strays(trees);
 	engine_leave(&scope);
@@ -246,6 +318,15 @@ forget_dropped(void *arg)
 				" FROM pg_catalog.pg_event_trigger_dropped_objects() d"
 				" WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objsubid = 0"
 				" AND d.objid = s.relation", false, 0);
+	/* A query stays: what it reads of that table fails, and is deferred. */
+	SPI_execute("UPDATE loyalty.source s SET tables = ARRAY(SELECT CASE WHEN d.objid IS NULL THEN t.relid ELSE 0 END"
+				" FROM pg_catalog.unnest(s.tables) WITH ORDINALITY AS t (relid, n)"
+				" LEFT JOIN pg_catalog.pg_event_trigger_dropped_objects() d"
+				" ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objsubid = 0 AND d.objid = t.relid"
+				" ORDER BY t.n)"
+				" WHERE EXISTS (SELECT FROM pg_catalog.pg_event_trigger_dropped_objects() d"
+				" WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objsubid = 0"
+				" AND d.objid = ANY (s.tables::pg_catalog.oid[]))", false, 0);
 	SPI_finish();
 	engine_leave(&scope);
 }

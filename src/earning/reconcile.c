@@ -28,7 +28,6 @@
 #include "ledger/member.h"
 #include "ledger/posting.h"
 #include "loyalty.h"
-#include "types/calendar.h"
 
 /* Purchases that are worked on together. */
 #define GROUP_SIZE 1000
@@ -379,21 +378,17 @@ judge_member_carefully(WorkGroup *group)
 	pfree(wanted);
 }
 
-/* The earliest day on which a purchase of the group took place or takes place. */
-static DateADT
-earliest_day(const WorkGroup *group)
+/* When the earliest purchase of the group took place. */
+static TimestampTz
+earliest_time(const WorkGroup *group)
 {
 	TimestampTz earliest = group->settlement.now;
 	int			i;
 
-	/* Those that were judged before go by their ledger, which is not read yet. */
 	for (i = 0; i < group->ncases; i++)
-	{
-		if (!group->cases[i].dropped && (!group->cases[i].purchase.counts || group->cases[i].purchase.was_counting))
-			return DATEVAL_NOBEGIN;
-		earliest = Min(earliest, group->cases[i].purchase.at);
-	}
-	return calendar_day(earliest, group->settlement.program->zone);
+		if (!group->cases[i].dropped && group->cases[i].purchase.counts)
+			earliest = Min(earliest, group->cases[i].purchase.at);
+	return earliest;
 }
 
 /* Read what rules need to know of the members, with the group's snapshot. */
@@ -405,8 +400,8 @@ load_subjects(WorkGroup *group)
 	group->subjects = palloc0(sizeof(Subject) * group->nmembers);
 	for (i = 0; i < group->nmembers; i++)
 		group->subjects[i].member = group->members[i].row;
-	group->usages = subjects_load(group->config, group->settlement.rules, group->snapshot,
-								  group->settlement.rules->has_limits ? earliest_day(group) : DATEVAL_NOBEGIN,
+	group->usages = subjects_load(group->config, group->settlement.program, group->settlement.rules,
+								  group->snapshot, earliest_time(group),
 								  group->subjects, group->nmembers, &group->nusages);
 }
 

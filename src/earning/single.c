@@ -9,7 +9,6 @@
 #include "earning/draw.h"
 #include "earning/single.h"
 #include "loyalty.h"
-#include "types/calendar.h"
 
 /* A member_id that is nobody's: they are never below zero. */
 #define NOBODY INT64CONST(-1)
@@ -71,9 +70,8 @@ single_judge(Single *single, Snapshot snapshot, bool draw)
 	Case	   *case_ = &single->case_;
 	int			nusages;
 
-	(void) subjects_load(settlement->config, settlement->rules, snapshot,
-						 calendar_day(case_->purchase.at, settlement->program->zone),
-						 &single->subject, 1, &nusages);
+	(void) subjects_load(settlement->config, settlement->program, settlement->rules, snapshot,
+						 case_->purchase.at, &single->subject, 1, &nusages);
 	judge(single, snapshot);
 	if (single->subject.usage != NULL)
 	{

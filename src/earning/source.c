@@ -1,6 +1,6 @@
 /*
  * source.c
- *		Attached tables: found, loaded and made ready to be read.
+ *		Attached tables and queries: found, loaded and made ready to be read.
  *
  * The expressions that attach was given are parsed and planned once a backend
  * (until the configuration or the table changes) and then evaluated on the
@@ -12,8 +12,10 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
@@ -21,6 +23,7 @@
 
 #include "earning/attempt.h"
 #include "earning/parse.h"
+#include "earning/query.h"
 #include "earning/rule.h"
 #include "earning/source.h"
 #include "loyalty.h"
@@ -58,7 +61,7 @@ load_source(Config *config, Source *source)
 	SPI_execute_with_args("SELECT s.member, s.amount, s.at, s.key, s.counts, s.item, s.category,"
 						  " s.quantity, s.channel, s.store, s.currency, s.data,"
 						  " s.name, s.program, s.relation::pg_catalog.oid, s.on_delete = 'keep', s.on_error = 'fail',"
-						  " s.attached, c.relowner"
+						  " s.attached, c.relowner, s.query, s.key_type, s.owner"
 						  " FROM loyalty.source s LEFT JOIN pg_catalog.pg_class c ON c.oid = s.relation"
 						  " WHERE s.source_id = $1",
 						  1, types, values, NULL, true, 1);
@@ -81,6 +84,14 @@ load_source(Config *config, Source *source)
 		source->attached = DatumGetBool(SPI_getbinval(row, desc, 18, &isnull));
 		source->owner = DatumGetObjectId(SPI_getbinval(row, desc, 19, &isnull));
 		found = source->program != NULL && !isnull;
+		source->query = config_text(config, row, desc, 20);
+		if (source->query != NULL)
+		{
+			source->key_type = config_text(config, row, desc, 21);
+			source->owner_name = config_text(config, row, desc, 22);
+			source->owner = get_role_oid(source->owner_name, true);
+			found = source->program != NULL;
+		}
 	}
 	SPI_finish();
 	engine_leave(&scope);
@@ -146,8 +157,8 @@ source_find(Config *config, const text *name, const Program *program)
 	SPI_connect();
 	PushActiveSnapshot(config_snapshot());
 	SPI_execute_with_args("SELECT s.source_id FROM loyalty.source s"
-						  " JOIN pg_catalog.pg_class c ON c.oid = s.relation"
-						  " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+						  " LEFT JOIN pg_catalog.pg_class c ON c.oid = s.relation"
+						  " LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
 						  " WHERE s.attached AND ($2 IS NULL OR s.program = $2)"
 						  " AND $1 IN (s.name, c.relname, pg_catalog.quote_ident(c.relname),"
 						  " n.nspname || '.' || c.relname,"
@@ -171,8 +182,25 @@ source_find(Config *config, const text *name, const Program *program)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_UNKNOWN_SOURCE),
 				 errmsg("source \"%s\" does not exist", text_to_cstring(name)),
-				 errhint("A source goes by its table's name; loyalty.source lists them.")));
+				 errhint("A source goes by its own or its table's name; loyalty.source lists them.")));
 	return result;
+}
+
+void
+source_check_owner(const Source *source, bool engine)
+{
+	if (has_privs_of_role(GetUserId(), source->owner) ||
+		(engine && has_privs_of_role(GetUserId(), source->config->owner)))
+		return;
+	if (source->query != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of source \"%s\"", source->name),
+				 errdetail("It belongs to role \"%s\", who attached it.", source->owner_name)));
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg(engine ? "must be owner of table \"%s\" to backfill it" : "must be owner of table \"%s\"",
+					get_rel_name(source->root))));
 }
 
 /*
@@ -238,6 +266,21 @@ compile_keys(void *arg)
 	relation_close(rel, AccessShareLock);
 }
 
+/* What no rule reads need not be read from a row; what "facts" leaves at zero always is. */
+static void
+want_fields(Source *source)
+{
+	static const Fact facts[NFIELDS] = {
+		[FIELD_ITEM] = FACT_ITEM, [FIELD_CATEGORY] = FACT_CATEGORY, [FIELD_CHANNEL] = FACT_CHANNEL,
+		[FIELD_STORE] = FACT_STORE, [FIELD_DATA] = FACT_DATA
+	};
+	FactSet		reads = rule_set(source->config, source->program)->reads;
+	int			field;
+
+	for (field = 0; field < NFIELDS; field++)
+		source->wanted[field] = facts[field] == 0 || (reads & FACT_BIT(facts[field])) != 0;
+}
+
 static void
 compile_fields(void *arg)
 {
@@ -251,8 +294,7 @@ compile_fields(void *arg)
 					   linitial(source_parse(rel, field, source->texts[field])),
 					   field == FIELD_MEMBER);
 	relation_close(rel, AccessShareLock);
-	for (field = 0; field < NFIELDS; field++)
-		source->wanted[field] = true;
+	want_fields(source);
 }
 
 /*
@@ -283,6 +325,8 @@ compile_source(Source *source)
 void
 source_ready(Source *source)
 {
-	if (!source->compiled)
+	if (source->query != NULL)
+		query_ready(source);
+	else if (!source->compiled)
 		compile_source(source);
 }

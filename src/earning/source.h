@@ -1,6 +1,6 @@
 /*
  * source.h
- *		Attached tables: their rows read as purchases.
+ *		Attached tables and queries: their rows read as purchases.
  */
 #ifndef LOYALTY_SOURCE_H
 #define LOYALTY_SOURCE_H
@@ -56,8 +56,12 @@ typedef struct Source
 	Config	   *config;
 	Program    *program;
 	char	   *name;
-	Oid			root;			/* the attached table */
-	Oid			owner;			/* whose rights the expressions have */
+	Oid			root;			/* the attached table; InvalidOid: a query */
+	Oid			owner;			/* whose rights expressions and query have */
+	char	   *owner_name;		/* of a query; then owner is InvalidOid when nobody is called so */
+	char	   *query;			/* NULL: a table */
+	char	   *key_type;		/* of a query */
+	struct QueryReader *reader; /* of a query: query.c's */
 	bool		attached;
 	bool		keep_deleted;
 	bool		fail;			/* on_error => 'fail' */
@@ -100,6 +104,18 @@ typedef struct SourceScope
 } SourceScope;
 extern void source_enter(Source *source, SourceScope *scope);
 extern void source_leave(Source *source, SourceScope *scope);
+
+/* Settings on which texts and readings of values depend, pinned until the GUC nest level ends. */
+extern void source_pin_settings(void);
+
+/* 42501 unless the user may act for the owner of the table or query, or (with "engine") of the engine. */
+extern void source_check_owner(const Source *source, bool engine);
+
+/* A value of "at" as an instant; 22008 unless it is finite. */
+extern TimestampTz source_instant(const Source *source, Datum value, Oid type);
+
+/* A numeric value, copied; 22003 unless it is finite. */
+extern Numeric source_number(Datum value, SourceField field);
 
 /* The key of the row in the slot; NULL when a part of it is null, or it is over MAX_KEY_BYTES long. */
 extern text *source_read_key(Source *source, TupleTableSlot *slot);

@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/guc.h"
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 
@@ -20,6 +21,20 @@
 #include "ledger/posting.h"
 #include "loyalty.h"
 #include "types/calendar.h"
+
+void
+source_pin_settings(void)
+{
+	static const char *const pins[][2] = {
+		{"TimeZone", "UTC"}, {"DateStyle", "ISO, MDY"}, {"IntervalStyle", "postgres"},
+		{"extra_float_digits", "1"}, {"bytea_output", "hex"}, {"search_path", "pg_catalog, pg_temp"}
+	};
+	int			i;
+
+	for (i = 0; i < lengthof(pins); i++)
+		(void) set_config_option(pins[i][0], pins[i][1], PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+}
 
 void
 source_enter(Source *source, SourceScope *scope)
@@ -174,26 +189,14 @@ source_split_key(const Source *source, const text *key, char **parts)
 	}
 }
 
-/*
- * The instant of a purchase, DT_NOBEGIN when the row has none: dates and local
- * times are read in the program's zone.
- */
-static TimestampTz
-read_at(Source *source)
+TimestampTz
+source_instant(const Source *source, Datum value, Oid type)
 {
-	SourceExpr *compiled = &source->fields[FIELD_AT];
 	TimestampTz at;
-	Datum		value;
-	bool		isnull;
 
-	if (compiled->expr == NULL)
-		return DT_NOBEGIN;
-	value = eval(source, compiled, &isnull);
-	if (isnull)
-		return DT_NOBEGIN;
-	if (compiled->type == TIMESTAMPTZOID)
+	if (type == TIMESTAMPTZOID)
 		at = DatumGetTimestampTz(value);
-	else if (compiled->type == TIMESTAMPOID)
+	else if (type == TIMESTAMPOID)
 		at = calendar_instant(DatumGetTimestamp(value), source->program->zone);
 	else
 		at = calendar_start_of_day(DatumGetDateADT(value), source->program->zone);
@@ -204,25 +207,46 @@ read_at(Source *source)
 	return at;
 }
 
+Numeric
+source_number(Datum value, SourceField field)
+{
+	Numeric		number = DatumGetNumericCopy(value);
+
+	if (numeric_is_nan(number) || numeric_is_inf(number))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("\"%s\" of a purchase must be a finite number", source_field_names[field])));
+	return number;
+}
+
+/*
+ * The instant of a purchase, DT_NOBEGIN when the row has none: dates and local
+ * times are read in the program's zone.
+ */
+static TimestampTz
+read_at(Source *source)
+{
+	SourceExpr *compiled = &source->fields[FIELD_AT];
+	Datum		value;
+	bool		isnull;
+
+	if (compiled->expr == NULL)
+		return DT_NOBEGIN;
+	value = eval(source, compiled, &isnull);
+	return isnull ? DT_NOBEGIN : source_instant(source, value, compiled->type);
+}
+
 /* A numeric field, in CurrentMemoryContext; NULL for null or not mapped. */
 static Numeric
 read_numeric(Source *source, SourceField field)
 {
 	bool		isnull;
 	Datum		value;
-	Numeric		number;
 
 	if (source->fields[field].expr == NULL)
 		return NULL;
 	value = eval(source, &source->fields[field], &isnull);
-	if (isnull)
-		return NULL;
-	number = DatumGetNumericCopy(value);
-	if (numeric_is_nan(number) || numeric_is_inf(number))
-		ereport(ERROR,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("\"%s\" of a purchase must be a finite number", source_field_names[field])));
-	return number;
+	return isnull ? NULL : source_number(value, field);
 }
 
 /* A text field, in CurrentMemoryContext; NULL for null, not mapped, or read by no rule. */

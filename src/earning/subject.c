@@ -7,6 +7,7 @@
 #include "utils/snapmgr.h"
 
 #include "earning/subject.h"
+#include "types/calendar.h"
 
 static int
 compare_ids(const void *a, const void *b)
@@ -18,8 +19,8 @@ compare_ids(const void *a, const void *b)
 }
 
 MemberUsage *
-subjects_load(Config *config, const RuleSet *rules, Snapshot snapshot, DateADT since,
-			  Subject *subjects, int nsubjects, int *nusages)
+subjects_load(Config *config, const Program *program, const RuleSet *rules, Snapshot snapshot,
+			  TimestampTz earliest, Subject *subjects, int nsubjects, int *nusages)
 {
 	int64	   *ids = palloc(sizeof(int64) * Max(nsubjects, 1));
 	Profile    *profiles = NULL;
@@ -40,7 +41,8 @@ subjects_load(Config *config, const RuleSet *rules, Snapshot snapshot, DateADT s
 		profiles = profiles_load(config, ids, nids);
 	if (rules->has_limits)
 	{
-		usages = limits_load(config, rules, ids, nids, since);
+		usages = limits_load(config, rules, ids, nids,
+							 calendar_start_of_period(calendar_day(earliest, program->zone), PERIOD_YEAR));
 		*nusages = nids;
 	}
 	PopActiveSnapshot();

@@ -20,11 +20,13 @@ typedef struct Subject
 } Subject;
 
 /*
- * Read with the snapshot what rules need to know of the subjects' members; of
- * what limits have counted no periods before the day "since".  Returns the
+ * Read with the snapshot, which must stay until they are done with, what rules
+ * need to know of the subjects' members for purchases from "earliest" on; what
+ * limits have counted before its year is read when it is asked for.  Returns the
  * counts, *nusages of them; NULL when no rule is limited.
  */
-extern MemberUsage *subjects_load(Config *config, const RuleSet *rules, Snapshot snapshot, DateADT since,
+extern MemberUsage *subjects_load(Config *config, const Program *program, const RuleSet *rules,
+								  Snapshot snapshot, TimestampTz earliest,
 								  Subject *subjects, int nsubjects, int *nusages);
 
 #endif							/* LOYALTY_SUBJECT_H */

@@ -17,7 +17,6 @@
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -35,7 +34,7 @@
 #include "earning/reconcile.h"
 #include "ledger/member.h"
 #include "loyalty.h"
-#include "operation/batch.h"
+#include "operation/backfill.h"
 
 PG_FUNCTION_INFO_V1(loyalty_backfill);
 
@@ -44,30 +43,6 @@ PG_FUNCTION_INFO_V1(loyalty_backfill);
 
 /* Rows fetched at a time while the keys are gathered. */
 #define FETCH_SIZE 1000
-
-typedef struct Backfill
-{
-	int32		source_id;
-	char	   *name;
-	int			batch_size;
-	bool		first_pass;		/* all rows; later passes only those without entries */
-	int64		listed;			/* purchases of this pass */
-	int64		done;
-	int64		posted;
-	int64		deferred;
-	bool		finished;		/* nothing is left to do */
-	TupleDesc	desc;			/* (at, key) */
-	Tuplestorestate *keys;		/* in order; outlives the commits */
-	TupleTableSlot *slot;
-	Batches    *batches;
-} Backfill;
-
-/* Where an earlier run came to; DT_NOBEGIN and NULL: nowhere. */
-typedef struct Position
-{
-	TimestampTz at;
-	text	   *key;
-} Position;
 
 /* The row type (at, key) of the list. */
 static TupleDesc
@@ -106,17 +81,6 @@ open_source(int32 source_id)
 	source = source_get(config, source_id, source->root);
 	source_ready(source);
 	return source;
-}
-
-/* The table's owner may, and who may act for the engine's. */
-static void
-check_rights(Source *source)
-{
-	if (!has_privs_of_role(GetUserId(), source->owner) &&
-		!has_privs_of_role(GetUserId(), source->config->owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be owner of table \"%s\" to backfill it", get_rel_name(source->root))));
 }
 
 static void
@@ -234,43 +198,59 @@ defer_row(Listing *listing, ErrorData *error)
 	}
 }
 
-/* Whether the pass is about this row. */
+/* Whether the pass is about this purchase. */
 static bool
-is_wanted(Backfill *backfill, Source *source, Store *store, const Position *position, const SourceRow *row)
+is_wanted(PassList *list, const text *key, const text *ref, bool counts, TimestampTz at)
 {
-	if (row->ref == NULL)
+	Source	   *source = list->source;
+
+	if (ref == NULL)
 		return false;
-	if (backfill->first_pass)
-		return is_past(position, row->counts ? row->at : DT_NOBEGIN, row->key);
-	return row->counts &&
-		!judge_has_entries(store, member_resolve(source->config, source->program, row->ref),
-						   source->id.source_id, row->key) &&
+	if (list->backfill->first_pass)
+		return is_past(&list->position, at, key);
+	return counts &&
+		!judge_has_entries(list->store, member_resolve(source->config, source->program, ref),
+						   source->id.source_id, key) &&
 		(source->program->auto_enroll ||
-		 store_member_exists(store, member_resolve(source->config, source->program, row->ref))) &&
-		!deferred_has(source, row->key);
+		 store_member_exists(list->store, member_resolve(source->config, source->program, ref))) &&
+		!deferred_has(source, key);
 }
 
-/* Put the wanted rows of the table into the sort. */
-static void
-list_rows(Backfill *backfill, Source *source, Tuplesortstate *sort)
+void
+backfill_list(PassList *list, text *key, const text *ref, bool counts, TimestampTz at)
 {
+	TupleTableSlot *slot = list->slot;
+
+	if (!counts)
+		at = DT_NOBEGIN;
+	if (!is_wanted(list, key, ref, counts, at))
+		return;
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, false, 2 * sizeof(bool));
+	slot->tts_values[0] = TimestampTzGetDatum(at);
+	slot->tts_values[1] = PointerGetDatum(key);
+	ExecStoreVirtualTuple(slot);
+	tuplesort_puttupleslot(list->sort, slot);
+	list->backfill->listed++;
+}
+
+/* List the rows of the table. */
+static void
+list_rows(PassList *list)
+{
+	Backfill   *backfill = list->backfill;
+	Source	   *source = list->source;
 	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext, "loyalty row",
 													  ALLOCSET_DEFAULT_SIZES);
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(backfill->desc, &TTSOpsVirtual);
-	Store	   *store = store_open(source->config, false);
-	Snapshot	snapshot = store_snapshot();
-	Position	position;
 	EngineScope scope;
 	Portal		portal;
 	char	   *sql;
 	Listing		listing = {.backfill = backfill, .source = source};
 
-	read_position(source, &position);
 	owner_enter(&scope, source->owner);
 	SPI_connect();
 	sql = psprintf("SELECT %s FROM %s", current_select_list(source), current_relation_name(source));
 	portal = SPI_cursor_open_with_args(NULL, sql, 0, NULL, NULL, NULL, true, 0);
-	store_begin_read(store, snapshot);
 	for (;;)
 	{
 		uint64		i;
@@ -296,28 +276,16 @@ list_rows(Backfill *backfill, Source *source, Tuplesortstate *sort)
 				if (backfill->first_pass)
 					defer_row(&listing, error);
 			}
-			else if (is_wanted(backfill, source, store, &position, &listing.row))
-			{
-				ExecClearTuple(slot);
-				memset(slot->tts_isnull, false, 2 * sizeof(bool));
-				slot->tts_values[0] = TimestampTzGetDatum(listing.row.counts ? listing.row.at : DT_NOBEGIN);
-				slot->tts_values[1] = PointerGetDatum(listing.row.key);
-				ExecStoreVirtualTuple(slot);
-				tuplesort_puttupleslot(sort, slot);
-				backfill->listed++;
-			}
+			else
+				backfill_list(list, listing.row.key, listing.row.ref, listing.row.counts, listing.row.at);
 			MemoryContextSwitchTo(spi);
 			MemoryContextReset(row_context);
 		}
 		SPI_freetuptable(SPI_tuptable);
 	}
-	store_end_read(store);
 	SPI_cursor_close(portal);
 	SPI_finish();
 	engine_leave(&scope);
-	store_close(store);
-	UnregisterSnapshot(snapshot);
-	ExecDropSingleTupleTableSlot(slot);
 	MemoryContextDelete(row_context);
 }
 
@@ -329,13 +297,13 @@ make_list(Backfill *backfill)
 	Oid			operators[] = {TIMESTAMPTZ_LESS_OPERATOR, TextLessOperator};
 	Oid			collations[] = {InvalidOid, C_COLLATION_OID};
 	bool		nulls_first[] = {false, false};
-	Source	   *source = open_source(backfill->source_id);
-	Tuplesortstate *sort;
+	PassList	list = {.backfill = backfill, .source = open_source(backfill->source_id)};
+	Snapshot	snapshot;
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(backfill->desc, &TTSOpsMinimalTuple);
 
 	backfill->listed = 0;
 	backfill->done = 0;
-	sort = tuplesort_begin_heap(backfill->desc, 2, columns, operators, collations, nulls_first,
+	list.sort = tuplesort_begin_heap(backfill->desc, 2, columns, operators, collations, nulls_first,
 								work_mem, NULL,
 #if PG_VERSION_NUM >= 150000
 								TUPLESORT_NONE
@@ -343,15 +311,27 @@ make_list(Backfill *backfill)
 								false
 #endif
 		);
-	list_rows(backfill, source, sort);
-	tuplesort_performsort(sort);
-	while (tuplesort_gettupleslot(sort, true, false, slot, NULL))
+	read_position(list.source, &list.position);
+	list.slot = MakeSingleTupleTableSlot(backfill->desc, &TTSOpsVirtual);
+	list.store = store_open(list.source->config, false);
+	snapshot = store_snapshot();
+	store_begin_read(list.store, snapshot);
+	if (list.source->query != NULL)
+		backfill_list_query(&list);
+	else
+		list_rows(&list);
+	store_end_read(list.store);
+	store_close(list.store);
+	UnregisterSnapshot(snapshot);
+	ExecDropSingleTupleTableSlot(list.slot);
+	tuplesort_performsort(list.sort);
+	while (tuplesort_gettupleslot(list.sort, true, false, slot, NULL))
 	{
 		CHECK_FOR_INTERRUPTS();
 		tuplestore_puttupleslot(backfill->keys, slot);
 	}
 	ExecDropSingleTupleTableSlot(slot);
-	tuplesort_end(sort);
+	tuplesort_end(list.sort);
 }
 
 /*
@@ -510,7 +490,10 @@ next_batch(Backfill *backfill)
 		Source	   *source = open_source(backfill->source_id);
 
 		give_way();
-		work_batch(backfill, source, keys, nkeys);
+		if (source->query != NULL)
+			backfill_work_query(backfill, source, keys, nkeys);
+		else
+			work_batch(backfill, source, keys, nkeys);
 		/* What a later pass finds lies before the position already reached. */
 		if (!backfill->first_pass)
 			position.key = NULL;
@@ -616,7 +599,7 @@ loyalty_backfill(PG_FUNCTION_ARGS)
 	sources = source_find(config, PG_GETARG_TEXT_PP(0),
 						  config_program_if_named(config, PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2)));
 	foreach(cell, sources)
-		check_rights(existing_source(config, lfirst_int(cell)));
+		source_check_owner(existing_source(config, lfirst_int(cell)), true);
 
 	foreach(cell, sources)
 	{

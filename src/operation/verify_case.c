@@ -191,6 +191,11 @@ look_for_row(void *arg)
 	EngineScope scope;
 	int			i;
 
+	if (source->query != NULL)
+	{
+		case_->row_exists = proof_find_query(proof, case_->key, &case_->row.ref);
+		return;
+	}
 	owner_enter(&scope, source->owner);
 	if (proof->by_key == NULL)
 	{

@@ -228,7 +228,10 @@ check_source(Proof *proof)
 	else
 	{
 		proof->pile = purchase_pile_begin();
-		gather_rows(proof);
+		if (proof->source->query != NULL)
+			proof_gather_query(proof);
+		else
+			gather_rows(proof);
 		merge(proof);
 		purchase_pile_end(proof->pile);
 		if (proof->by_key != NULL)

@@ -50,4 +50,8 @@ extern void proof_check_entries(Proof *proof, const Purchase *purchase);
 /* A row without entries: is it as it should be? */
 extern void proof_check_unjudged(Proof *proof, const Purchase *purchase);
 
+/* The same two steps for a query: its purchases into the pile; and whether it gives one, to whom. */
+extern void proof_gather_query(Proof *proof);
+extern bool proof_find_query(Proof *proof, text *key, text **ref);
+
 #endif							/* LOYALTY_VERIFY_PURCHASES_H */

@@ -1,0 +1,273 @@
+/*
+ * requery.c
+ *		Purchases of queries: locked, read again by their keys, reconciled.
+ *
+ * A purchase of a query is made of rows that several sessions may write at
+ * once, none of whom sees the others' yet.  So whoever changed one of them
+ * first inserts or locks the purchase's row in loyalty.purchase, in order of
+ * the keys and before any member is locked, and only then reads the query,
+ * with a new snapshot: whoever comes last sees all that was committed before.
+ * That row also says who has the purchase's entries, which its lines may not
+ * say any more.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "earning/deferred.h"
+#include "earning/requery.h"
+#include "ledger/member.h"
+#include "loyalty.h"
+
+/* Purchases whose member is written down in one statement. */
+#define BATCH_SIZE 1000
+
+/* Statements on loyalty.purchase that orders wait for; their plans are kept. */
+typedef struct Statement
+{
+	const char *sql;
+	int			nargs;
+	Oid			types[3];
+	SPIPlanPtr	plan;
+} Statement;
+
+static Statement insert_statement = {
+	"INSERT INTO loyalty.purchase (source_id, source_key)"
+	" SELECT $1, k FROM pg_catalog.unnest($2) AS k ON CONFLICT DO NOTHING",
+	2, {INT4OID, TEXTARRAYOID}, NULL
+};
+static Statement lock_statement = {
+	"SELECT source_key, member_id FROM loyalty.purchase"
+	" WHERE source_id = $1 AND source_key = ANY ($2) ORDER BY source_key FOR UPDATE",
+	2, {INT4OID, TEXTARRAYOID}, NULL
+};
+static Statement move_statement = {
+	"UPDATE loyalty.purchase p SET member_id = n.member_id"
+	" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) AS n (source_key, member_id)"
+	" WHERE p.source_id = $1 AND p.source_key = n.source_key"
+	" AND p.member_id IS DISTINCT FROM n.member_id",
+	3, {INT4OID, TEXTARRAYOID, INT8ARRAYOID}, NULL
+};
+
+/* Run one of them; within engine_enter and SPI_connect. */
+static void
+execute(Statement *statement, Datum *values, int expected)
+{
+	if (statement->plan == NULL)
+	{
+		SPIPlanPtr	plan = SPI_prepare(statement->sql, statement->nargs, statement->types);
+
+		if (plan == NULL)
+			elog(ERROR, "could not prepare: %s", statement->sql);
+		SPI_keepplan(plan);
+		statement->plan = plan;
+	}
+	if (SPI_execute_plan(statement->plan, values, NULL, false, 0) != expected)
+		elog(ERROR, "could not execute: %s", statement->sql);
+}
+
+static Datum
+text_array(Datum *values, int count)
+{
+	return PointerGetDatum(construct_array(values, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* The row type (key, ref) of the list of moved purchases. */
+static TupleDesc
+moved_row_type(void)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(2);
+
+	TupleDescInitEntry(desc, 1, "key", TEXTOID, -1, 0);
+	TupleDescInitEntry(desc, 2, "ref", TEXTOID, -1, 0);
+#if PG_VERSION_NUM >= 190000
+	TupleDescFinalize(desc);
+#endif
+	return desc;
+}
+
+void
+requery_begin(Requery *requery, Source *source)
+{
+	memset(requery, 0, sizeof(*requery));
+	requery->source = source;
+	requery->context = CurrentMemoryContext;
+	requery->now = GetCurrentTransactionStartTimestamp();
+	requery->pile = purchase_pile_begin();
+}
+
+void
+requery_lock(Requery *requery, Claim *claims, int nclaims)
+{
+	Datum	   *keys = palloc(sizeof(Datum) * Max(nclaims, 1));
+	Datum		values[2];
+	EngineScope scope;
+	int			i;
+
+	if (nclaims == 0)
+		return;
+	for (i = 0; i < nclaims; i++)
+		keys[i] = PointerGetDatum(claims[i].key);
+	values[0] = Int32GetDatum(requery->source->id.source_id);
+	values[1] = text_array(keys, nclaims);
+
+	engine_enter(&scope, requery->source->config->owner);
+	SPI_connect();
+	execute(&insert_statement, values, SPI_OK_INSERT);
+	execute(&lock_statement, values, SPI_OK_SELECT);
+	if (SPI_processed != nclaims)
+		elog(ERROR, "purchases of source \"%s\" cannot be locked", requery->source->name);
+	for (i = 0; i < nclaims; i++)
+	{
+		bool		isnull;
+		Datum		member_id = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull);
+
+		claims[i].member_id = isnull ? 0 : DatumGetInt64(member_id);
+	}
+	SPI_finish();
+	engine_leave(&scope);
+	pfree(keys);
+}
+
+/* Remember that the purchase comes to the member of this ref. */
+static void
+note_moved(Requery *requery, text *key, text *ref)
+{
+	Datum		values[2] = {PointerGetDatum(key), PointerGetDatum(ref)};
+	bool		nulls[2] = {false, false};
+
+	if (requery->moved == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(requery->context);
+
+		requery->moved = tuplestore_begin_heap(false, false, work_mem);
+		requery->slot = MakeSingleTupleTableSlot(moved_row_type(), &TTSOpsMinimalTuple);
+		MemoryContextSwitchTo(caller);
+	}
+	tuplestore_putvalues(requery->moved, requery->slot->tts_tupleDescriptor, values, nulls);
+}
+
+/* Put what the purchase is to be for its member, and for who had it before. */
+static void
+put_purchase(Requery *requery, const Claim *claim, const QueryPurchase *read)
+{
+	Source	   *source = requery->source;
+	int64		member_id = read->ref == NULL ? 0 : member_resolve(source->config, source->program, read->ref);
+	Purchase	purchase;
+
+	if (claim->member_id != 0 && claim->member_id != member_id)
+	{
+		memset(&purchase, 0, sizeof(purchase));
+		purchase.member_id = claim->member_id;
+		purchase.key = read->key;
+		purchase_pile_put(requery->pile, &purchase);
+	}
+	if (read->ref == NULL)
+		return;
+	query_purchase(read, member_id, &purchase);
+	purchase.old_member_id = claim->member_id;
+	purchase_pile_put(requery->pile, &purchase);
+	if (purchase.counts && member_id != claim->member_id)
+		note_moved(requery, read->key, read->ref);
+}
+
+void
+requery_read(Requery *requery, const Claim *claims, int nclaims)
+{
+	Source	   *source = requery->source;
+	QueryPurchase *purchases = palloc0(sizeof(QueryPurchase) * Max(nclaims, 1));
+	int			i;
+
+	for (i = 0; i < nclaims; i++)
+		purchases[i].key = claims[i].key;
+	query_read(source, purchases, nclaims, true, requery->now);
+	for (i = 0; i < nclaims; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (purchases[i].error == NULL)
+			put_purchase(requery, &claims[i], &purchases[i]);
+		else
+		{
+			deferred_write(source, claims[i].key, &claims[i].member_id,
+						   claims[i].member_id == 0 ? 0 : 1, purchases[i].error);
+			requery->deferred++;
+		}
+	}
+	pfree(purchases);
+}
+
+/* Write down who has these purchases now. */
+static void
+write_members(Config *config, int32 source_id, Datum *keys, Datum *member_ids, int count)
+{
+	Datum		values[3] = {Int32GetDatum(source_id), text_array(keys, count),
+		PointerGetDatum(construct_array(member_ids, count, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE))};
+	EngineScope scope;
+
+	engine_enter(&scope, config->owner);
+	SPI_connect();
+	execute(&move_statement, values, SPI_OK_UPDATE);
+	SPI_finish();
+	engine_leave(&scope);
+}
+
+/*
+ * After they have been reconciled, so that members are known who are kept at
+ * another place than their ref computes.
+ */
+static void
+record_members(Requery *requery)
+{
+	int32		source_id = requery->source->id.source_id;
+	int32		program_id = requery->source->program->program_id;
+	MemoryContext batch_context = AllocSetContextCreate(CurrentMemoryContext, "loyalty batch",
+														ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(batch_context);
+	Datum		keys[BATCH_SIZE];
+	Datum		member_ids[BATCH_SIZE];
+	int			count = BATCH_SIZE;
+
+	while (count == BATCH_SIZE)
+	{
+		Config	   *config = config_get();
+		Program    *program = config_program_by_id(config, program_id);
+
+		for (count = 0; program != NULL && count < BATCH_SIZE &&
+			 tuplestore_gettupleslot(requery->moved, true, false, requery->slot); count++)
+		{
+			bool		isnull;
+
+			keys[count] = PointerGetDatum(DatumGetTextPCopy(slot_getattr(requery->slot, 1, &isnull)));
+			member_ids[count] = Int64GetDatum(member_resolve(config, program,
+															 DatumGetTextPP(slot_getattr(requery->slot, 2, &isnull))));
+		}
+		ExecClearTuple(requery->slot);
+		if (count > 0)
+			write_members(config, source_id, keys, member_ids, count);
+		MemoryContextReset(batch_context);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(batch_context);
+}
+
+void
+requery_end(Requery *requery, ReconcileResult *result)
+{
+	purchase_pile_sort(requery->pile);
+	reconcile(requery->source, requery->pile, true, result);
+	purchase_pile_end(requery->pile);
+	result->deferred += requery->deferred;
+	if (requery->moved != NULL)
+	{
+		record_members(requery);
+		ExecDropSingleTupleTableSlot(requery->slot);
+		tuplestore_end(requery->moved);
+	}
+}
