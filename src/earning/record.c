@@ -25,14 +25,11 @@ enum
 	ARG_MEMBER, ARG_EVENT, ARG_AMOUNT, ARG_DATA, ARG_LINES, ARG_REASON, ARG_KEY, ARG_AT, ARG_PROGRAM
 };
 
-/* What an earlier call with the same key posted. */
+/* What an earlier call with the same key posted, its entries taken together as one. */
 typedef struct Earlier
 {
-	int64		first;			/* number of its first entry; 0: there was none */
-	int64		last;
-	Points		points;
-	TimestampTz at;
-	text	   *note;
+	EarlierAct	act;			/* seq of the first, their points, its time and note; seq 0: there are none */
+	int64		last_seq;
 	PurchaseContext context;
 } Earlier;
 
@@ -40,62 +37,68 @@ static void
 remember_entry(const EntryRow *entry, void *arg)
 {
 	Earlier    *earlier = arg;
+	EntryRow   *sum = &earlier->act.entry;
 
 	if (entry->revision != 1)
 		return;
-	earlier->points = points_add(earlier->points, entry->points);
-	earlier->last = Max(earlier->last, entry->seq);
-	if (earlier->first != 0 && earlier->first < entry->seq)
+	sum->points = points_add(sum->points, entry->points);
+	earlier->last_seq = Max(earlier->last_seq, entry->seq);
+	if (sum->seq != 0 && sum->seq < entry->seq)
 		return;
-	earlier->first = entry->seq;
-	earlier->at = entry->occurred_at;
-	earlier->note = entry->note == NULL ? NULL : DatumGetTextPCopy(PointerGetDatum(entry->note));
+	sum->seq = entry->seq;
+	sum->occurred_at = entry->occurred_at;
+	sum->note = entry->note == NULL ? NULL : DatumGetTextPCopy(PointerGetDatum(entry->note));
 	memset(&earlier->context, 0, sizeof(earlier->context));
 	context_read_purchase(entry->context, &earlier->context);
 }
 
-/* Whether the key was used; then also how the member stood afterwards. */
+/* Whether the key has been used; false without one. */
 static bool
-find_earlier(Store *store, const MemberRow *member, const text *key, Earlier *earlier, MemberState *state)
+find_earlier(Store *store, const MemberRow *member, const text *key, Earlier *earlier)
 {
-	Snapshot	snapshot = store_snapshot();
+	Snapshot	snapshot;
 
 	memset(earlier, 0, sizeof(*earlier));
+	if (key == NULL)
+		return false;
+	snapshot = store_snapshot();
 	store_begin_read(store, snapshot);
 	store_visit_entries(store, member->member_id, SOURCE_API, key, remember_entry, earlier);
-	if (earlier->first != 0)
-		balance_replay(store, member->member_id, DT_NOEND, earlier->last, state);
+	if (earlier->last_seq != 0)
+		balance_replay(store, member->member_id, DT_NOEND, earlier->last_seq, &earlier->act.state);
 	store_end_read(store);
 	UnregisterSnapshot(snapshot);
-	return earlier->first != 0;
+	return earlier->last_seq != 0;
 }
 
 static void
-check_status(const Program *program, const MemberRow *member, const text *ref)
+check_status(const Program *program, const MemberRow *member)
 {
-	if (member->status != MEMBER_ACTIVE)
+	act_check_status(program, member);
+	if (member->status == MEMBER_SUSPENDED)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_MEMBER_STATUS),
-				 errmsg("member \"%s\" of program \"%s\" is %s", text_to_cstring(ref), program->name,
-						member->status == MEMBER_CLOSED ? "closed" : "suspended")));
+				 errmsg("member \"%s\" of program \"%s\" is suspended",
+						text_to_cstring(member->ref), program->name)));
 }
 
-/* What was posted for it, in the form of an earlier call's. */
+/* What was posted for it, taken together as one entry. */
 static void
-add_up_posting(const Single *single, Earlier *posted)
+add_up_posting(const Single *single, EntryRow *sum)
 {
 	int			i;
 
-	memset(posted, 0, sizeof(*posted));
+	memset(sum, 0, sizeof(*sum));
 	for (i = 0; i < single->posting.nentries; i++)
 	{
 		const EntryRow *entry = &single->posting.entries[i];
 
 		if (!single_is_own(single, entry))
 			continue;
-		if (posted->first == 0)
-			posted->first = entry->seq;
-		posted->points = points_add(posted->points, entry->points);
+		if (sum->seq == 0)
+			*sum = *entry;
+		else
+			sum->points = points_add(sum->points, entry->points);
 	}
 }
 
@@ -113,11 +116,12 @@ loyalty_record(PG_FUNCTION_ARGS)
 	Store	   *store;
 	MemberRequest member;
 	Single		single;
-	Earlier		posted;
+	Earlier		earlier;
+	EntryRow	posted;
 	Snapshot	snapshot;
 
 	request_from_arguments(fcinfo, ARG_EVENT, ARG_AT, &request);
-	act_check_time(request.at);
+	(void) act_time(fcinfo, ARG_AT);
 	request_purchase(program, &request, &purchase);
 	asked = request_to_json(&request);
 	purchase.key = act_key(strcmp(request.event, PURCHASE_EVENT) == 0 ? PURCHASE_EVENT : RECORD_KIND,
@@ -128,23 +132,16 @@ loyalty_record(PG_FUNCTION_ARGS)
 	if (member.row == NULL)
 		member_unknown(program, ref);
 
-	if (purchase.key != NULL)
+	if (find_earlier(store, member.row, purchase.key, &earlier))
 	{
-		Earlier		earlier;
-		MemberState state;
-
-		if (find_earlier(store, member.row, purchase.key, &earlier, &state))
-		{
-			if (!act_same_context(earlier.context.request, asked) || !same_text(earlier.note, note))
-				act_key_reused(PG_GETARG_TEXT_PP(ARG_KEY),
-							   psprintf("It recorded something else for member \"%s\", which gave %s points.",
-										text_to_cstring(ref), points_to_cstring(earlier.points)));
-			store_close(store);
-			return act_result(fcinfo, earlier.first, earlier.points,
-							  act_available(program, &state, member.row->enrolled_at, earlier.at), true);
-		}
+		if (!act_same_context(earlier.context.request, asked) || !same_text(earlier.act.entry.note, note))
+			act_key_reused(PG_GETARG_TEXT_PP(ARG_KEY),
+						   psprintf("It recorded something else for member \"%s\", which gave %s points.",
+									text_to_cstring(ref), points_to_cstring(earlier.act.entry.points)));
+		store_close(store);
+		return act_repeated(fcinfo, program, member.row, &earlier.act);
 	}
-	check_status(program, member.row, ref);
+	check_status(program, member.row);
 
 	purchase.member_id = member.row->member_id;
 	purchase.ref = ref;
@@ -160,6 +157,5 @@ loyalty_record(PG_FUNCTION_ARGS)
 	store_close(store);
 
 	add_up_posting(&single, &posted);
-	return act_result(fcinfo, posted.first, posted.points,
-					  act_available_now(program, member.row, request.at), false);
+	return act_posted(fcinfo, program, member.row, &posted);
 }
