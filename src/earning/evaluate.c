@@ -356,6 +356,23 @@ run_points(Evaluation *eval, const Rule *rule)
 	return rational_from_numeric(DatumGetNumeric(value));
 }
 
+/* Whether all that the rule is about was given back again, by lines below zero. */
+static bool
+is_returned(const Evaluation *eval, const Candidate *candidate)
+{
+	Rational	amount = RATIONAL_ZERO;
+	bool		any = false;
+	int			i;
+
+	for (i = 0; i < eval->facts->nlines; i++)
+		if (is_about(candidate, i))
+		{
+			amount = rational_add(amount, line_amount(eval, i));
+			any |= rational_sign(line_amount(eval, i)) < 0;
+		}
+	return any && rational_sign(amount) <= 0;
+}
+
 /* Divide the whole among the lines as their weights are to all weights. */
 static void
 share_out(Candidate *candidate, int nlines, Rational whole, Rational weights)
@@ -385,6 +402,9 @@ work_out(Evaluation *eval, Candidate *candidate)
 	candidate->scales = rule->award.kind != AWARD_FIXED && by_line;
 	if (!candidate->scales)
 	{
+		/* A purchase of nothing is one; a purchase that was returned is not. */
+		if (is_returned(eval, candidate))
+			return;
 		if (rule->award_points != NULL)
 		{
 			set_line_facts(eval, 0);
