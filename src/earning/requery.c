@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 
 #include "earning/deferred.h"
@@ -26,10 +27,11 @@
 #include "ledger/member.h"
 #include "loyalty.h"
 
-/* Purchases whose member is written down in one statement. */
-#define BATCH_SIZE 1000
-
-/* Statements on loyalty.purchase that orders wait for; their plans are kept. */
+/*
+ * Statements on loyalty.purchase that orders wait for.  Their plans are kept,
+ * and so must not be those that suit the table while it is small: they are
+ * written so that each key is looked up by itself in the primary key.
+ */
 typedef struct Statement
 {
 	const char *sql;
@@ -44,16 +46,14 @@ static Statement insert_statement = {
 	2, {INT4OID, TEXTARRAYOID}, NULL
 };
 static Statement lock_statement = {
-	"SELECT source_key, member_id FROM loyalty.purchase"
-	" WHERE source_id = $1 AND source_key = ANY ($2) ORDER BY source_key FOR UPDATE",
+	"SELECT p.member_id FROM pg_catalog.unnest($2) AS k CROSS JOIN LATERAL"
+	" (SELECT member_id FROM loyalty.purchase WHERE source_id = $1 AND source_key = k FOR UPDATE) AS p",
 	2, {INT4OID, TEXTARRAYOID}, NULL
 };
 static Statement move_statement = {
-	"UPDATE loyalty.purchase p SET member_id = n.member_id"
-	" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) AS n (source_key, member_id)"
-	" WHERE p.source_id = $1 AND p.source_key = n.source_key"
-	" AND p.member_id IS DISTINCT FROM n.member_id",
-	3, {INT4OID, TEXTARRAYOID, INT8ARRAYOID}, NULL
+	"UPDATE loyalty.purchase SET member_id = $3"
+	" WHERE source_id = $1 AND source_key = $2 AND member_id IS DISTINCT FROM $3",
+	3, {INT4OID, TEXTOID, INT8OID}, NULL
 };
 
 /* Run one of them; within engine_enter and SPI_connect. */
@@ -62,7 +62,8 @@ execute(Statement *statement, Datum *values, int expected)
 {
 	if (statement->plan == NULL)
 	{
-		SPIPlanPtr	plan = SPI_prepare(statement->sql, statement->nargs, statement->types);
+		SPIPlanPtr	plan = SPI_prepare_cursor(statement->sql, statement->nargs, statement->types,
+											  CURSOR_OPT_GENERIC_PLAN);
 
 		if (plan == NULL)
 			elog(ERROR, "could not prepare: %s", statement->sql);
@@ -71,6 +72,16 @@ execute(Statement *statement, Datum *values, int expected)
 	}
 	if (SPI_execute_plan(statement->plan, values, NULL, false, 0) != expected)
 		elog(ERROR, "could not execute: %s", statement->sql);
+}
+
+/* Engine rights for them, and no scan of the whole table, however small it is yet. */
+static void
+enter(EngineScope *scope, const Config *config)
+{
+	engine_enter(scope, config->owner);
+	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	SPI_connect();
 }
 
 static Datum
@@ -118,8 +129,7 @@ requery_lock(Requery *requery, Claim *claims, int nclaims)
 	values[0] = Int32GetDatum(requery->source->id.source_id);
 	values[1] = text_array(keys, nclaims);
 
-	engine_enter(&scope, requery->source->config->owner);
-	SPI_connect();
+	enter(&scope, requery->source->config);
 	execute(&insert_statement, values, SPI_OK_INSERT);
 	execute(&lock_statement, values, SPI_OK_SELECT);
 	if (SPI_processed != nclaims)
@@ -127,7 +137,7 @@ requery_lock(Requery *requery, Claim *claims, int nclaims)
 	for (i = 0; i < nclaims; i++)
 	{
 		bool		isnull;
-		Datum		member_id = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull);
+		Datum		member_id = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
 
 		claims[i].member_id = isnull ? 0 : DatumGetInt64(member_id);
 	}
@@ -203,21 +213,6 @@ requery_read(Requery *requery, const Claim *claims, int nclaims)
 	pfree(purchases);
 }
 
-/* Write down who has these purchases now. */
-static void
-write_members(Config *config, int32 source_id, Datum *keys, Datum *member_ids, int count)
-{
-	Datum		values[3] = {Int32GetDatum(source_id), text_array(keys, count),
-		PointerGetDatum(construct_array(member_ids, count, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE))};
-	EngineScope scope;
-
-	engine_enter(&scope, config->owner);
-	SPI_connect();
-	execute(&move_statement, values, SPI_OK_UPDATE);
-	SPI_finish();
-	engine_leave(&scope);
-}
-
 /*
  * After they have been reconciled, so that members are known who are kept at
  * another place than their ref computes.
@@ -225,36 +220,34 @@ write_members(Config *config, int32 source_id, Datum *keys, Datum *member_ids, i
 static void
 record_members(Requery *requery)
 {
-	int32		source_id = requery->source->id.source_id;
-	int32		program_id = requery->source->program->program_id;
-	MemoryContext batch_context = AllocSetContextCreate(CurrentMemoryContext, "loyalty batch",
-														ALLOCSET_DEFAULT_SIZES);
-	MemoryContext caller = MemoryContextSwitchTo(batch_context);
-	Datum		keys[BATCH_SIZE];
-	Datum		member_ids[BATCH_SIZE];
-	int			count = BATCH_SIZE;
+	Config	   *config = config_get();
+	Program    *program = config_program_by_id(config, requery->source->program->program_id);
+	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext, "loyalty purchase",
+													  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = CurrentMemoryContext;
+	EngineScope scope;
 
-	while (count == BATCH_SIZE)
+	enter(&scope, config);
+	MemoryContextSwitchTo(row_context);
+	while (program != NULL && tuplestore_gettupleslot(requery->moved, true, false, requery->slot))
 	{
-		Config	   *config = config_get();
-		Program    *program = config_program_by_id(config, program_id);
+		Datum		values[3];
+		bool		isnull;
 
-		for (count = 0; program != NULL && count < BATCH_SIZE &&
-			 tuplestore_gettupleslot(requery->moved, true, false, requery->slot); count++)
-		{
-			bool		isnull;
-
-			keys[count] = PointerGetDatum(DatumGetTextPCopy(slot_getattr(requery->slot, 1, &isnull)));
-			member_ids[count] = Int64GetDatum(member_resolve(config, program,
-															 DatumGetTextPP(slot_getattr(requery->slot, 2, &isnull))));
-		}
+		CHECK_FOR_INTERRUPTS();
+		values[0] = Int32GetDatum(requery->source->id.source_id);
+		values[1] = slot_getattr(requery->slot, 1, &isnull);
+		values[2] = Int64GetDatum(member_resolve(config, program,
+												 DatumGetTextPP(slot_getattr(requery->slot, 2, &isnull))));
+		execute(&move_statement, values, SPI_OK_UPDATE);
+		MemoryContextSwitchTo(row_context);
 		ExecClearTuple(requery->slot);
-		if (count > 0)
-			write_members(config, source_id, keys, member_ids, count);
-		MemoryContextReset(batch_context);
+		MemoryContextReset(row_context);
 	}
 	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(batch_context);
+	SPI_finish();
+	engine_leave(&scope);
+	MemoryContextDelete(row_context);
 }
 
 void

@@ -168,6 +168,8 @@ gather_keys(Firing *firing, Tuplestorestate *table)
 		firing->econtext->ecxt_scantuple = slot;
 		put_keys(firing);
 		ResetExprContext(firing->econtext);
+		/* What came from disk lies in the row's memory, and must not be freed after it. */
+		ExecClearTuple(slot);
 		MemoryContextReset(row_context);
 	}
 	engine_leave(&scope);

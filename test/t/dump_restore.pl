@@ -79,6 +79,15 @@ SELECT loyalty.attach('zzz.old_orders', member => 'customer', amount => 'total',
 INSERT INTO zzz.old_orders VALUES (1, 'c1', 33);
 SELECT loyalty.detach('zzz.old_orders');
 
+-- A query over two tables, one of them before loyalty: known members, a guest, and one who changed.
+CREATE TABLE aaa.head (id integer PRIMARY KEY, customer text, at timestamptz);
+CREATE TABLE zzz.line (id integer, no integer, amount numeric, PRIMARY KEY (id, no));
+SELECT loyalty.attach_query('lines', 'SELECT id AS key, customer AS member, at, amount FROM aaa.head JOIN zzz.line USING (id)',
+							'{aaa.head.id, zzz.line.id}', program => 'beans');
+INSERT INTO aaa.head SELECT n, nullif('c' || n % 5, 'c0'), now() - n * interval '1 day' FROM generate_series(1, 10) n;
+INSERT INTO zzz.line SELECT i, n, i + n FROM generate_series(1, 10) i, generate_series(1, 2) n;
+UPDATE aaa.head SET customer = 'c7' WHERE id = 3;
+
 -- Acts, with and without a key.
 SELECT loyalty.adjust('c1', 100, expires => '2100-01-31', reason => E'sorry\n"c1"', key => 'ticket 7', program => 'beans');
 SELECT loyalty.adjust('c2', 12.34, expires => '2100-06-30', program => 'Stars & "Co"');
@@ -155,7 +164,7 @@ sub triggers
 		"SELECT t.tgrelid::regclass, t.tgname, t.tgenabled, count(d.objid)
 		 FROM pg_trigger t LEFT JOIN pg_depend d
 		   ON d.classid = 'pg_trigger'::regclass AND d.objid = t.oid AND d.deptype = 'x'
-		 WHERE t.tgfoid = 'loyalty.earn'::regproc GROUP BY t.oid ORDER BY t.tgrelid::regclass::text, t.tgname");
+		 WHERE t.tgfoid IN ('loyalty.earn'::regproc, 'loyalty.earn_watched'::regproc) GROUP BY t.oid ORDER BY t.tgrelid::regclass::text, t.tgname");
 }
 
 sub available
@@ -197,6 +206,13 @@ sub goes_on
 	$node->safe_psql($db, 'UPDATE aaa.orders SET total = total; UPDATE zzz."Pay ments" SET store = store');
 	is($entries->(), $count, "$name: rewriting old rows changes nothing");
 
+	$before = $beans->('c7');
+	$node->safe_psql($db, "INSERT INTO zzz.line VALUES (3, 3, 20); UPDATE aaa.head SET customer = 'c7', at = now() WHERE id = 5");
+	is($beans->('c7') - $before, 20 + 13, "$name: a line of a query earns, and so does a purchase that was a guest's");
+	$before = $beans->('c7');
+	$node->safe_psql($db, "UPDATE aaa.head SET customer = NULL WHERE id = 3");
+	is($beans->('c7') - $before, -29, "$name: a purchase of a query is known to be its member's");
+
 	$before = $beans->('2');
 	$node->safe_psql($db, q{INSERT INTO zzz.pay_2024 VALUES ('x', 1, 2, 40, 1, '2024-12-31')});
 	is($beans->('2'), $before, "$name: a late order whose points have expired");
@@ -209,7 +225,7 @@ sub goes_on
 		30, "$name: and so does one in a new partition");
 
 	$count = $entries->();
-	$node->psql($db, 'CALL loyalty.backfill(\'aaa.orders\'); CALL loyalty.backfill(\'zzz."Pay ments"\')');
+	$node->psql($db, 'CALL loyalty.backfill(\'aaa.orders\'); CALL loyalty.backfill(\'zzz."Pay ments"\'); CALL loyalty.backfill(\'lines\')');
 	is($entries->(), $count, "$name: backfill finds nothing left to earn");
 
 	$before = $beans->('c1');
@@ -341,7 +357,7 @@ foreach my $mode (@modes)
 	# that sort before the ledger come while their two sources are not there.
 	my @warnings = slurp_file($node->logfile, $log_start) =~ /(?:WARNING|ERROR|FATAL|PANIC):.*/g;
 	my @expected = $name ne 'data only' ? ()
-	  : map { qq(WARNING:  rows of "orders" earn nothing: source $_ does not exist) } 1, 2;
+	  : map { qq(WARNING:  rows of "$_->[0]" earn nothing: source $_->[1] does not exist) } [ head => 6 ], [ orders => 1 ], [ orders => 2 ];
 	is_deeply(\@warnings, \@expected, "$name: a trigger without its source warns, and nothing else does");
 	is(tables('restored', 'loyalty.deferred'), $deferred, "$name: what was deferred is the same");
 	is_sound('restored', $name);
