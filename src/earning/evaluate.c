@@ -202,6 +202,22 @@ set_line_facts(Evaluation *eval, int i)
 	set_pointer(machine, FACT_DATA, line->data);
 }
 
+void
+evaluate_facts(const Program *program, RuleSet *rules, const PurchaseFacts *facts, FactValues *values)
+{
+	Evaluation	eval = {.program = program, .rules = rules, .facts = facts, .line = -1};
+	int			i;
+
+	add_up(&eval);
+	set_order_facts(&eval);
+	for (i = 0; i < facts->nlines; i++)
+	{
+		set_line_facts(&eval, i);
+		memcpy(values[i].values, rules->machine.slot->tts_values, sizeof(values[i].values));
+		memcpy(values[i].nulls, rules->machine.slot->tts_isnull, sizeof(values[i].nulls));
+	}
+}
+
 static bool
 condition_holds(Evaluation *eval, const Rule *rule, int line)
 {

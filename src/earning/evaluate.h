@@ -89,4 +89,11 @@ extern int	evaluate_purchase(const Program *program, RuleSet *rules,
 /* What the purchase's lines add up to, by magnitude if it is a refund alone (true). */
 extern bool evaluate_totals(const PurchaseFacts *facts, Rational *amount, Rational *quantity);
 
+/*
+ * What expressions see of each line, of the purchase and of its member; room
+ * for facts->nlines.  Only what rules of the set read is good.
+ */
+extern void evaluate_facts(const Program *program, RuleSet *rules, const PurchaseFacts *facts,
+						   FactValues *values);
+
 #endif							/* LOYALTY_EVALUATE_H */

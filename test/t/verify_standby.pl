@@ -1,4 +1,4 @@
-# verify() and quote() read only: they run on a standby and take no transaction id.
+# verify(), quote() and explain() read only: they run on a standby and take no transaction id.
 use strict;
 use warnings;
 
@@ -51,6 +51,9 @@ is($standby->safe_psql('postgres', $quotes), $quoted, 'quotes on a standby');
 is($primary->safe_psql('postgres', "BEGIN READ ONLY; $quotes; SELECT pg_current_xact_id_if_assigned() IS NULL; COMMIT;"),
 	"$quoted\nt", 'quotes in a read-only transaction, without a transaction id');
 is($primary->safe_psql('postgres', "SELECT count(*) FROM loyalty.member WHERE ref = 'stranger'"), '0', 'who asks is not enrolled');
+
+is($standby->safe_psql('postgres', "SELECT rule, points, why FROM loyalty.explain('orders', '11') ORDER BY rule"),
+	"base|11|applies\nbirthday|0|no line meets its condition", 'explains on a standby');
 
 # What is wrong, with rows that fail to be read, is found there too.
 $primary->safe_psql('postgres', q{
