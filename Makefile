@@ -13,7 +13,7 @@ SQL_ORDER := $(patsubst %,sql/%.sql, prelude \
 	points purse award expiry \
 	program rate rule budget limit member entry purchase \
 	act balance \
-	source backfill deferred \
+	source backfill deferred record quote explain \
 	maintain verify liability \
 	security)
 SQL_PARTS := $(foreach part,$(SQL_ORDER),$(wildcard $(part)))

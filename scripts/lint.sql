@@ -66,12 +66,12 @@ FROM routine
 WHERE prosecdef AND NOT 'search_path=pg_catalog, pg_temp' = ANY (coalesce(proconfig, '{}'))
 ORDER BY 1;
 
--- The default label PARALLEL UNSAFE is for what writes, and for verify, which
--- tries what may fail in subtransactions.
+-- The default label PARALLEL UNSAFE is for what writes, and for what judges
+-- purchases, where what may fail is tried in subtransactions.
 SELECT format('%s %s is %s but PARALLEL UNSAFE: label it SAFE or RESTRICTED', type, identity,
               CASE provolatile WHEN 'i' THEN 'IMMUTABLE' ELSE 'STABLE' END)
 FROM routine
-WHERE proparallel = 'u' AND provolatile <> 'v' AND identity NOT LIKE 'loyalty.verify(%'
+WHERE proparallel = 'u' AND provolatile <> 'v' AND identity !~ '^loyalty\.(verify|quote|explain)\('
 ORDER BY 1;
 
 SELECT format('%s %s is in %s: what ships is C or SQL', r.type, r.identity, l.lanname)

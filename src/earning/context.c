@@ -8,6 +8,7 @@
 #include "utils/fmgrprotos.h"
 
 #include "earning/context.h"
+#include "earning/json.h"
 #include "loyalty.h"
 
 /*
@@ -15,75 +16,47 @@
  */
 
 static void
-push_key(JsonbParseState **state, const char *name, int length)
-{
-	JsonbValue	key;
-
-	key.type = jbvString;
-	key.val.string.val = unconstify(char *, name);
-	key.val.string.len = length;
-	pushJsonbValue(state, WJB_KEY, &key);
-}
-
-static void
-push_numeric(JsonbParseState **state, JsonbIteratorToken token, Numeric number)
-{
-	JsonbValue	value;
-
-	value.type = jbvNumeric;
-	value.val.numeric = number;
-	pushJsonbValue(state, token, &value);
-}
-
-static void
 write_purchase(JsonbParseState **state, const PurchaseContext *purchase)
 {
-	JsonbValue	value;
 	int			i;
 
 	if (purchase->status != NULL)
 	{
-		push_key(state, "status", strlen("status"));
-		value.type = jbvString;
-		value.val.string.val = unconstify(char *, purchase->status);
-		value.val.string.len = strlen(purchase->status);
-		pushJsonbValue(state, WJB_VALUE, &value);
+		json_push_key(state, "status");
+		json_push_string(state, WJB_VALUE, purchase->status, strlen(purchase->status));
 	}
 	if (purchase->facts != NULL)
 	{
-		push_key(state, "facts", strlen("facts"));
+		json_push_key(state, "facts");
 		pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
 		facts_to_json(state, purchase->facts, purchase->read);
 		pushJsonbValue(state, WJB_END_OBJECT, NULL);
 	}
 	if (purchase->nbarred > 0)
 	{
-		push_key(state, "barred", strlen("barred"));
+		json_push_key(state, "barred");
 		pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
 		for (i = 0; i < purchase->nbarred; i++)
-			push_numeric(state, WJB_ELEM,
-						 DatumGetNumeric(DirectFunctionCall1(int4_numeric, Int32GetDatum(purchase->barred[i]))));
+			json_push_numeric(state, WJB_ELEM,
+							  DatumGetNumeric(DirectFunctionCall1(int4_numeric, Int32GetDatum(purchase->barred[i]))));
 		pushJsonbValue(state, WJB_END_ARRAY, NULL);
 	}
 	if (purchase->nrates > 0)
 	{
-		push_key(state, "rates", strlen("rates"));
+		json_push_key(state, "rates");
 		pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
 		for (i = 0; i < purchase->nrates; i++)
 		{
-			push_key(state, VARDATA_ANY(purchase->rates[i].currency),
-					 VARSIZE_ANY_EXHDR(purchase->rates[i].currency));
-			push_numeric(state, WJB_VALUE, purchase->rates[i].rate);
+			json_push_string(state, WJB_KEY, VARDATA_ANY(purchase->rates[i].currency),
+							 VARSIZE_ANY_EXHDR(purchase->rates[i].currency));
+			json_push_numeric(state, WJB_VALUE, purchase->rates[i].rate);
 		}
 		pushJsonbValue(state, WJB_END_OBJECT, NULL);
 	}
 	if (purchase->request != NULL)
 	{
-		push_key(state, "request", strlen("request"));
-		value.type = jbvBinary;
-		value.val.binary.data = &purchase->request->root;
-		value.val.binary.len = VARSIZE_ANY_EXHDR(purchase->request);
-		pushJsonbValue(state, WJB_VALUE, &value);
+		json_push_key(state, "request");
+		json_push_jsonb(state, WJB_VALUE, purchase->request);
 	}
 }
 
@@ -102,13 +75,13 @@ context_write(const PurchaseContext *purchase, const RuleContext *rule)
 		write_purchase(&state, purchase);
 	if (rule->shortfall != 0)
 	{
-		push_key(&state, "shortfall", strlen("shortfall"));
-		push_numeric(&state, WJB_VALUE, points_to_numeric(rule->shortfall));
+		json_push_key(&state, "shortfall");
+		json_push_numeric(&state, WJB_VALUE, points_to_numeric(rule->shortfall));
 	}
 	if (rule->limited)
 	{
-		push_key(&state, "wanted", strlen("wanted"));
-		push_numeric(&state, WJB_VALUE, points_to_numeric(rule->wanted));
+		json_push_key(&state, "wanted");
+		json_push_numeric(&state, WJB_VALUE, points_to_numeric(rule->wanted));
 	}
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }

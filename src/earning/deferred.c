@@ -72,21 +72,34 @@ deferred_write(Source *source, const text *key, const int64 *member_ids, int nme
 			 errhint("It is kept in loyalty.deferred; CALL loyalty.maintain() tries it again.")));
 }
 
-bool
-deferred_has(Source *source, const text *key)
+char *
+deferred_message(Source *source, const text *key)
 {
 	Oid			types[2] = {INT4OID, TEXTOID};
 	Datum		values[2] = {Int32GetDatum(source->id.source_id), PointerGetDatum(key)};
+	MemoryContext caller = CurrentMemoryContext;
 	EngineScope scope;
-	bool		found;
+	char	   *message = NULL;
 
 	engine_enter(&scope, source->config->owner);
 	SPI_connect();
-	SPI_execute_with_args("SELECT FROM loyalty.deferred WHERE source_id = $1 AND source_key = $2",
+	SPI_execute_with_args("SELECT message FROM loyalty.deferred WHERE source_id = $1 AND source_key = $2",
 						  2, types, values, NULL, true, 1);
-	found = SPI_processed > 0;
+	if (SPI_processed > 0)
+		message = MemoryContextStrdup(caller, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
 	SPI_finish();
 	engine_leave(&scope);
+	return message;
+}
+
+bool
+deferred_has(Source *source, const text *key)
+{
+	char	   *message = deferred_message(source, key);
+	bool		found = message != NULL;
+
+	if (found)
+		pfree(message);
 	return found;
 }
 

@@ -11,8 +11,9 @@
 extern void deferred_write(Source *source, const text *key, const int64 *member_ids, int nmembers,
 						   const ErrorData *error);
 
-/* Whether the purchase is written down. */
+/* Whether the purchase is written down; and with which message, NULL when it is not. */
 extern bool deferred_has(Source *source, const text *key);
+extern char *deferred_message(Source *source, const text *key);
 
 /*
  * Try up to "limit" purchases of one source again, those not tried since

@@ -202,6 +202,22 @@ set_line_facts(Evaluation *eval, int i)
 	set_pointer(machine, FACT_DATA, line->data);
 }
 
+void
+evaluate_facts(const Program *program, RuleSet *rules, const PurchaseFacts *facts, FactValues *values)
+{
+	Evaluation	eval = {.program = program, .rules = rules, .facts = facts, .line = -1};
+	int			i;
+
+	add_up(&eval);
+	set_order_facts(&eval);
+	for (i = 0; i < facts->nlines; i++)
+	{
+		set_line_facts(&eval, i);
+		memcpy(values[i].values, rules->machine.slot->tts_values, sizeof(values[i].values));
+		memcpy(values[i].nulls, rules->machine.slot->tts_isnull, sizeof(values[i].nulls));
+	}
+}
+
 static bool
 condition_holds(Evaluation *eval, const Rule *rule, int line)
 {
@@ -356,6 +372,23 @@ run_points(Evaluation *eval, const Rule *rule)
 	return rational_from_numeric(DatumGetNumeric(value));
 }
 
+/* Whether all that the rule is about was given back again, by lines below zero. */
+static bool
+is_returned(const Evaluation *eval, const Candidate *candidate)
+{
+	Rational	amount = RATIONAL_ZERO;
+	bool		any = false;
+	int			i;
+
+	for (i = 0; i < eval->facts->nlines; i++)
+		if (is_about(candidate, i))
+		{
+			amount = rational_add(amount, line_amount(eval, i));
+			any |= rational_sign(line_amount(eval, i)) < 0;
+		}
+	return any && rational_sign(amount) <= 0;
+}
+
 /* Divide the whole among the lines as their weights are to all weights. */
 static void
 share_out(Candidate *candidate, int nlines, Rational whole, Rational weights)
@@ -385,6 +418,9 @@ work_out(Evaluation *eval, Candidate *candidate)
 	candidate->scales = rule->award.kind != AWARD_FIXED && by_line;
 	if (!candidate->scales)
 	{
+		/* A purchase of nothing is one; a purchase that was returned is not. */
+		if (is_returned(eval, candidate))
+			return;
 		if (rule->award_points != NULL)
 		{
 			set_line_facts(eval, 0);

@@ -74,7 +74,8 @@ typedef struct RuleVerdict
  * quantity reach the rule's minimum, and lines meet its lists and condition.
  * Of an exclusive group the one that gives most counts, the earlier on a tie.
  * A scaling award scales with the amount or quantity of its lines, a fixed one
- * is given once.  Multipliers multiply what scaling awards give on their lines.
+ * is given once, unless lines below zero have returned all that it is about.
+ * Multipliers multiply what scaling awards give on their lines.
  *
  * The contributions S_i of the rules are summed exactly and rounded once over
  * the purchase: rule i gets round(S_1 + .. + S_i) - round(S_1 + .. + S_i-1), so
@@ -87,5 +88,12 @@ extern int	evaluate_purchase(const Program *program, RuleSet *rules,
 
 /* What the purchase's lines add up to, by magnitude if it is a refund alone (true). */
 extern bool evaluate_totals(const PurchaseFacts *facts, Rational *amount, Rational *quantity);
+
+/*
+ * What expressions see of each line, of the purchase and of its member; room
+ * for facts->nlines.  Only what rules of the set read is good.
+ */
+extern void evaluate_facts(const Program *program, RuleSet *rules, const PurchaseFacts *facts,
+						   FactValues *values);
 
 #endif							/* LOYALTY_EVALUATE_H */

@@ -20,6 +20,7 @@
 #include "utils/timestamp.h"
 
 #include "earning/fact.h"
+#include "earning/json.h"
 
 #define MEMBER_QUALIFIER "member"
 
@@ -96,17 +97,6 @@ fact_row_type(void)
  */
 
 static void
-push_string(JsonbParseState **state, JsonbIteratorToken token, char *string, int length)
-{
-	JsonbValue	value;
-
-	value.type = jbvString;
-	value.val.string.val = string;
-	value.val.string.len = length;
-	pushJsonbValue(state, token, &value);
-}
-
-static void
 push_texts(JsonbParseState **state, ArrayType *array)
 {
 	Datum	   *elements;
@@ -118,26 +108,9 @@ push_texts(JsonbParseState **state, ArrayType *array)
 	pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
 	for (i = 0; i < count; i++)
 		if (!nulls[i])
-			push_string(state, WJB_ELEM, VARDATA_ANY(DatumGetTextPP(elements[i])),
-						VARSIZE_ANY_EXHDR(DatumGetTextPP(elements[i])));
+			json_push_string(state, WJB_ELEM, VARDATA_ANY(DatumGetTextPP(elements[i])),
+							 VARSIZE_ANY_EXHDR(DatumGetTextPP(elements[i])));
 	pushJsonbValue(state, WJB_END_ARRAY, NULL);
-}
-
-/* A jsonb of its own as the value of a field. */
-static void
-push_jsonb(JsonbParseState **state, Jsonb *jsonb)
-{
-	JsonbValue	value;
-
-	if (JB_ROOT_IS_SCALAR(jsonb))
-		(void) JsonbExtractScalar(&jsonb->root, &value);
-	else
-	{
-		value.type = jbvBinary;
-		value.val.binary.data = &jsonb->root;
-		value.val.binary.len = VARSIZE_ANY_EXHDR(jsonb);
-	}
-	pushJsonbValue(state, WJB_VALUE, &value);
 }
 
 void
@@ -149,37 +122,32 @@ facts_to_json(JsonbParseState **state, const FactValues *values, FactSet set)
 	for (fact = 0; fact < NFACTS; fact++)
 	{
 		Datum		datum = values->values[fact];
-		JsonbValue	value;
 
 		if (!(set & FACT_BIT(fact)) || values->nulls[fact])
 			continue;
-		push_string(state, WJB_KEY, unconstify(char *, facts[fact].name), strlen(facts[fact].name));
+		json_push_key(state, facts[fact].name);
 		switch (facts[fact].type)
 		{
 			case NUMERICOID:
-				value.type = jbvNumeric;
-				value.val.numeric = DatumGetNumeric(datum);
-				pushJsonbValue(state, WJB_VALUE, &value);
+				json_push_numeric(state, WJB_VALUE, DatumGetNumeric(datum));
 				break;
 			case INT8OID:
-				value.type = jbvNumeric;
-				value.val.numeric = DatumGetNumeric(DirectFunctionCall1(int8_numeric, datum));
-				pushJsonbValue(state, WJB_VALUE, &value);
+				json_push_numeric(state, WJB_VALUE, DatumGetNumeric(DirectFunctionCall1(int8_numeric, datum)));
 				break;
 			case DATEOID:
 			case TIMESTAMPOID:
 				JsonEncodeDateTime(buffer, datum, facts[fact].type, NULL);
-				push_string(state, WJB_VALUE, pstrdup(buffer), strlen(buffer));
+				json_push_string(state, WJB_VALUE, pstrdup(buffer), strlen(buffer));
 				break;
 			case TEXTOID:
-				push_string(state, WJB_VALUE, VARDATA_ANY(DatumGetTextPP(datum)),
-							VARSIZE_ANY_EXHDR(DatumGetTextPP(datum)));
+				json_push_string(state, WJB_VALUE, VARDATA_ANY(DatumGetTextPP(datum)),
+								 VARSIZE_ANY_EXHDR(DatumGetTextPP(datum)));
 				break;
 			case TEXTARRAYOID:
 				push_texts(state, DatumGetArrayTypeP(datum));
 				break;
 			default:
-				push_jsonb(state, DatumGetJsonbP(datum));
+				json_push_jsonb(state, WJB_VALUE, DatumGetJsonbP(datum));
 		}
 	}
 }

@@ -19,25 +19,6 @@
 #include "earning/limit.h"
 #include "loyalty.h"
 
-/* What was read of the counts; one for all members of a group. */
-struct LimitScope
-{
-	Config	   *config;
-	MemoryContext context;
-	int			nlineages;
-	int32	   *lineages;
-	DateADT    *since;			/* by lineage: earlier periods may not be loaded */
-};
-
-/* Which periods of a lineage to read. */
-typedef enum PeriodRange
-{
-	PERIODS_SINCE,				/* those of the scope, and "ever" */
-	PERIODS_BEFORE				/* the others */
-} PeriodRange;
-
-static void read_counts(const LimitScope *scope, PeriodRange range, MemberUsage *usages, int nmembers);
-
 /*
  * Counts in memory
  */
@@ -50,8 +31,7 @@ add_usage(MemberUsage *usage, int32 lineage, DateADT period)
 	if (usage->nusages == usage->capacity)
 	{
 		usage->capacity = Max(4, usage->capacity * 2);
-		usage->usages = usage->usages == NULL
-			? MemoryContextAlloc(usage->scope->context, sizeof(Usage) * usage->capacity)
+		usage->usages = usage->usages == NULL ? palloc(sizeof(Usage) * usage->capacity)
 			: repalloc(usage->usages, sizeof(Usage) * usage->capacity);
 	}
 	count = &usage->usages[usage->nusages++];
@@ -62,55 +42,47 @@ add_usage(MemberUsage *usage, int32 lineage, DateADT period)
 	return count;
 }
 
-static bool
-is_loaded(const MemberUsage *usage, int32 lineage, DateADT period)
-{
-	const LimitScope *scope = usage->scope;
-	int			i;
-
-	if (usage->complete || DATE_IS_NOBEGIN(period))
-		return true;
-	for (i = 0; i < scope->nlineages; i++)
-		if (scope->lineages[i] == lineage)
-			return period >= scope->since[i];
-	return true;
-}
-
-/*
- * Read the periods that were left out.  The member's lock guards his counts, so
- * the latest snapshot sees them as that of limits_load did.
- */
+/* Read one count of a period that limits_load left out. */
 static void
-complete_usage(MemberUsage *usage)
+load_usage(MemberUsage *usage, Usage *count)
 {
-	MemberUsage older = {.scope = usage->scope, .member_id = usage->member_id};
-	int			nusages = usage->nusages;
-	int			i;
+	Oid			types[3] = {INT8OID, INT4OID, DATEOID};
+	Datum		values[3] = {Int64GetDatum(usage->member_id), Int32GetDatum(count->lineage),
+	DateADTGetDatum(count->period)};
+	EngineScope scope;
 
-	PushActiveSnapshot(GetLatestSnapshot());
-	read_counts(usage->scope, PERIODS_BEFORE, &older, 1);
+	engine_enter(&scope, usage->config->owner);
+	SPI_connect();
+	PushActiveSnapshot(usage->snapshot);
+	SPI_execute_with_args("SELECT points, times FROM loyalty.rule_usage"
+						  " WHERE member_id = $1 AND rule_id = $2 AND period = $3",
+						  3, types, values, NULL, true, 1);
 	PopActiveSnapshot();
-	for (i = 0; i < older.nusages; i++)
-		*add_usage(usage, older.usages[i].lineage, older.usages[i].period) = older.usages[i];
-	usage->loaded = repalloc(usage->loaded, sizeof(Usage) * Max(usage->nloaded + older.nusages, 1));
-	if (older.nusages > 0)
-		memcpy(usage->loaded + usage->nloaded, usage->usages + nusages, sizeof(Usage) * older.nusages);
-	usage->nloaded += older.nusages;
-	usage->complete = true;
+	if (SPI_processed > 0)
+	{
+		bool		isnull;
+
+		count->points = DatumGetPoints(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+		count->times = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	}
+	SPI_finish();
+	engine_leave(&scope);
 }
 
 /* The count; made when there is none.  Good until the next is asked for. */
 static Usage *
 find_usage(MemberUsage *usage, int32 lineage, DateADT period)
 {
+	Usage	   *count;
 	int			i;
 
-	if (!is_loaded(usage, lineage, period))
-		complete_usage(usage);
 	for (i = 0; i < usage->nusages; i++)
 		if (usage->usages[i].lineage == lineage && usage->usages[i].period == period)
 			return &usage->usages[i];
-	return add_usage(usage, lineage, period);
+	count = add_usage(usage, lineage, period);
+	if (!DATE_IS_NOBEGIN(period) && period < usage->since)
+		load_usage(usage, count);
+	return count;
 }
 
 static DateADT
@@ -167,13 +139,20 @@ limit_bars(const Program *program, const Rule *rule, MemberUsage *usage, Timesta
 		find_usage(usage, rule->lineage, cap_period(program, rule, at))->times >= limits->member_times;
 }
 
-/* What a limit lets through. */
+/* What a limit lets through: no smaller part of a point than the program has. */
 static Points
-clip(const Rule *rule, Points wanted, Points left)
+clip(const Program *program, const Rule *rule, Points wanted, Points left)
 {
+	Points		unit = POINTS_UNIT;
+	int			i;
+
 	if (wanted <= left)
 		return wanted;
-	return rule->limits.reject ? 0 : Max(left, 0);
+	if (rule->limits.reject || left <= 0)
+		return 0;
+	for (i = 0; i < program->points_scale; i++)
+		unit /= 10;
+	return left - left % unit;
 }
 
 /* How much more a purchase gets that wants "rise" more. */
@@ -197,11 +176,11 @@ grant_rise(const Program *program, const Rule *rule, MemberUsage *usage,
 			return 0;
 	}
 	if (limits->member_cap > 0)
-		granted = clip(rule, granted,
+		granted = clip(program, rule, granted,
 					   points_sub(limits->member_cap,
 								  find_usage(usage, rule->lineage, cap_period(program, rule, request->at))->points));
 	if (limits->budget > 0)
-		granted = clip(rule, granted, request->budget_grant);
+		granted = clip(program, rule, granted, request->budget_grant);
 	return granted;
 }
 
@@ -270,49 +249,45 @@ limit_grant(const Program *program, const Rule *rule, MemberUsage *usage,
  * The table
  */
 
-/* Read counts of the members into their usages; by the active snapshot. */
-static void
-read_counts(const LimitScope *scope, PeriodRange range, MemberUsage *usages, int nmembers)
+MemberUsage *
+limits_load(Config *config, const RuleSet *rules, const int64 *member_ids, int nmembers, DateADT since)
 {
-	static const char *const queries[] = {
-		[PERIODS_SINCE] = "SELECT u.member_id, u.rule_id, u.period, u.points, u.times, u.last_at"
-		" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) AS r (rule_id, since)"
-		" JOIN loyalty.rule_usage u ON u.rule_id = r.rule_id AND (u.period >= r.since OR u.period = '-infinity')"
-		" WHERE u.member_id = ANY ($1) ORDER BY u.member_id",
-		[PERIODS_BEFORE] = "SELECT u.member_id, u.rule_id, u.period, u.points, u.times, u.last_at"
-		" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) AS r (rule_id, since)"
-		" JOIN loyalty.rule_usage u ON u.rule_id = r.rule_id AND u.period < r.since AND u.period > '-infinity'"
-		" WHERE u.member_id = ANY ($1) ORDER BY u.member_id"
-	};
-	Oid			types[3] = {INT8ARRAYOID, INT4ARRAYOID, DATEARRAYOID};
+	Oid			types[3] = {INT8ARRAYOID, INT4ARRAYOID, DATEOID};
 	Datum		values[3];
+	MemberUsage *usages = palloc0(sizeof(MemberUsage) * nmembers);
 	Datum	   *ids = palloc(sizeof(Datum) * nmembers);
-	Datum	   *lineages = palloc(sizeof(Datum) * Max(scope->nlineages, 1));
-	Datum	   *since = palloc(sizeof(Datum) * Max(scope->nlineages, 1));
-	EngineScope entered;
+	Datum	   *lineages = palloc(sizeof(Datum) * Max(rules->nrules, 1));
+	MemoryContext caller = CurrentMemoryContext;
+	EngineScope scope;
+	int			nlineages = 0;
 	int			at = 0;
 	uint64		row;
 	int			i;
 
 	for (i = 0; i < nmembers; i++)
-		ids[i] = Int64GetDatum(usages[i].member_id);
-	for (i = 0; i < scope->nlineages; i++)
 	{
-		lineages[i] = Int32GetDatum(scope->lineages[i]);
-		since[i] = DateADTGetDatum(scope->since[i]);
+		usages[i].member_id = member_ids[i];
+		ids[i] = Int64GetDatum(member_ids[i]);
 	}
+	for (i = 0; i < rules->nrules; i++)
+		if (rules->rules[i].limits.any)
+			lineages[nlineages++] = Int32GetDatum(rules->rules[i].lineage);
 	values[0] = PointerGetDatum(construct_array(ids, nmembers, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[1] = PointerGetDatum(construct_array(lineages, scope->nlineages, INT4OID, sizeof(int32), true, TYPALIGN_INT));
-	values[2] = PointerGetDatum(construct_array(since, scope->nlineages, DATEOID, sizeof(int32), true, TYPALIGN_INT));
+	values[1] = PointerGetDatum(construct_array(lineages, nlineages, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	values[2] = DateADTGetDatum(since);
 
-	engine_enter(&entered, scope->config->owner);
+	engine_enter(&scope, config->owner);
 	SPI_connect();
-	if (SPI_execute_with_args(queries[range], 3, types, values, NULL, true, 0) != SPI_OK_SELECT)
+	if (SPI_execute_with_args("SELECT member_id, rule_id, period, points, times, last_at"
+							  " FROM loyalty.rule_usage WHERE member_id = ANY ($1) AND rule_id = ANY ($2)"
+							  " AND (period >= $3 OR period = '-infinity')"
+							  " ORDER BY member_id", 3, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read what members have had of limited rules");
 	for (row = 0; row < SPI_processed; row++)
 	{
 		HeapTuple	tuple = SPI_tuptable->vals[row];
 		TupleDesc	desc = SPI_tuptable->tupdesc;
+		MemoryContext spi;
 		Usage	   *usage;
 		Datum		value;
 		bool		isnull;
@@ -320,6 +295,7 @@ read_counts(const LimitScope *scope, PeriodRange range, MemberUsage *usages, int
 
 		while (usages[at].member_id != member_id)
 			at++;
+		spi = MemoryContextSwitchTo(caller);
 		usage = add_usage(&usages[at],
 						  DatumGetInt32(SPI_getbinval(tuple, desc, 2, &isnull)),
 						  DatumGetDateADT(SPI_getbinval(tuple, desc, 3, &isnull)));
@@ -328,62 +304,16 @@ read_counts(const LimitScope *scope, PeriodRange range, MemberUsage *usages, int
 		value = SPI_getbinval(tuple, desc, 6, &isnull);
 		if (!isnull)
 			usage->last_at = DatumGetTimestampTz(value);
+		MemoryContextSwitchTo(spi);
 	}
 	SPI_finish();
-	engine_leave(&entered);
-}
-
-/* The scope of counts since the period of each rule that the day is in. */
-static LimitScope *
-make_scope(Config *config, const RuleSet *rules, DateADT since)
-{
-	LimitScope *scope = palloc(sizeof(LimitScope));
-	int			i;
-	int			j;
-
-	scope->config = config;
-	scope->context = CurrentMemoryContext;
-	scope->nlineages = 0;
-	scope->lineages = palloc(sizeof(int32) * Max(rules->nrules, 1));
-	scope->since = palloc(sizeof(DateADT) * Max(rules->nrules, 1));
-	for (i = 0; i < rules->nrules; i++)
-	{
-		const Rule *rule = &rules->rules[i];
-		DateADT		first;
-
-		if (!rule->limits.any)
-			continue;
-		first = DATE_IS_NOBEGIN(since) ? since : calendar_start_of_period(since, rule->limits.cap_period);
-		for (j = 0; j < scope->nlineages; j++)
-			if (scope->lineages[j] == rule->lineage)
-				break;
-		if (j == scope->nlineages)
-		{
-			scope->lineages[j] = rule->lineage;
-			scope->since[j] = first;
-			scope->nlineages++;
-		}
-		/* Versions of a rule may count by different periods. */
-		scope->since[j] = Min(scope->since[j], first);
-	}
-	return scope;
-}
-
-MemberUsage *
-limits_load(Config *config, const RuleSet *rules, const int64 *member_ids, int nmembers, DateADT since)
-{
-	MemberUsage *usages = palloc0(sizeof(MemberUsage) * nmembers);
-	LimitScope *scope = make_scope(config, rules, since);
-	int			i;
+	engine_leave(&scope);
 
 	for (i = 0; i < nmembers; i++)
 	{
-		usages[i].scope = scope;
-		usages[i].member_id = member_ids[i];
-	}
-	read_counts(scope, PERIODS_SINCE, usages, nmembers);
-	for (i = 0; i < nmembers; i++)
-	{
+		usages[i].config = config;
+		usages[i].snapshot = GetActiveSnapshot();
+		usages[i].since = since;
 		usages[i].nloaded = usages[i].nusages;
 		usages[i].loaded = palloc(sizeof(Usage) * Max(usages[i].nusages, 1));
 		if (usages[i].nusages > 0)

@@ -22,18 +22,18 @@ typedef struct Usage
 	bool		changed;
 } Usage;
 
-typedef struct LimitScope LimitScope;
-
 typedef struct MemberUsage
 {
-	const LimitScope *scope;
-	bool		complete;		/* periods before those of the scope are loaded too */
 	int64		member_id;
 	int			nusages;
 	int			capacity;
 	Usage	   *usages;
-	int			nloaded;		/* as they were read, for limit_reset */
+	int			nloaded;		/* as they were read, for limits_reset */
 	Usage	   *loaded;
+	/* for what was not read at once */
+	Config	   *config;
+	Snapshot	snapshot;
+	DateADT		since;
 } MemberUsage;
 
 /* A purchase that asks for an award. */
@@ -49,9 +49,9 @@ typedef struct LimitRequest
 } LimitRequest;
 
 /*
- * What members have had of limited rules, read with the active snapshot; the
- * member_ids ascend.  Periods that were over on the day "since" are read when they
- * are asked for.
+ * What members have had of limited rules, read with the active snapshot, which
+ * must stay until they are done with; the member_ids ascend.  Periods that
+ * begin before the day "since" are read when they are asked for.
  */
 extern MemberUsage *limits_load(Config *config, const RuleSet *rules, const int64 *member_ids,
 								int nmembers, DateADT since);

@@ -288,9 +288,7 @@ can_be_key(Oid type, int32 typmod)
 		case VARCHAROID:
 		case BPCHAROID:
 		case NAMEOID:
-		case CHAROID:
 		case UUIDOID:
-		case BOOLOID:
 		case DATEOID:
 		case TIMESTAMPOID:
 		case TIMESTAMPTZOID:

@@ -28,7 +28,6 @@
 #include "ledger/member.h"
 #include "ledger/posting.h"
 #include "loyalty.h"
-#include "types/calendar.h"
 
 /* Purchases that are worked on together. */
 #define GROUP_SIZE 1000
@@ -312,16 +311,7 @@ reset_member(WorkGroup *group)
 	if (group->subjects[group->member].usage != NULL)
 		limits_reset(group->subjects[group->member].usage);
 	for (i = group->from; i < group->to; i++)
-	{
-		Case	   *case_ = &group->cases[i];
-
-		case_->settled = false;
-		case_->first = false;
-		case_->nsteps = 0;
-		memset(&case_->fresh, 0, sizeof(case_->fresh));
-		case_->amount_change = NULL;
-		case_->posted = false;
-	}
+		settle_reset(&group->cases[i]);
 }
 
 /* Judge the member from the start; the error, if there is one to be deferred for. */
@@ -388,73 +378,31 @@ judge_member_carefully(WorkGroup *group)
 	pfree(wanted);
 }
 
-static int
-compare_ids(const void *a, const void *b)
-{
-	int64		x = *(const int64 *) a;
-	int64		y = *(const int64 *) b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* The earliest day on which a purchase of the group took place or takes place. */
-static DateADT
-earliest_day(const WorkGroup *group)
+/* When the earliest purchase of the group took place. */
+static TimestampTz
+earliest_time(const WorkGroup *group)
 {
 	TimestampTz earliest = group->settlement.now;
 	int			i;
 
-	/* Those that were judged before go by their ledger, which is not read yet. */
 	for (i = 0; i < group->ncases; i++)
-	{
-		if (!group->cases[i].dropped && (!group->cases[i].purchase.counts || group->cases[i].purchase.was_counting))
-			return DATEVAL_NOBEGIN;
-		earliest = Min(earliest, group->cases[i].purchase.at);
-	}
-	return calendar_day(earliest, group->settlement.program->zone);
+		if (!group->cases[i].dropped && group->cases[i].purchase.counts)
+			earliest = Min(earliest, group->cases[i].purchase.at);
+	return earliest;
 }
 
 /* Read what rules need to know of the members, with the group's snapshot. */
 static void
 load_subjects(WorkGroup *group)
 {
-	const RuleSet *rules = group->settlement.rules;
-	int64	   *ids = palloc(sizeof(int64) * group->nmembers);
-	Profile    *profiles = NULL;
-	int			nids = 0;
 	int			i;
 
 	group->subjects = palloc0(sizeof(Subject) * group->nmembers);
-	group->usages = NULL;
 	for (i = 0; i < group->nmembers; i++)
-	{
 		group->subjects[i].member = group->members[i].row;
-		if (group->members[i].row != NULL)
-			ids[nids++] = group->members[i].row->member_id;
-	}
-	if (nids == 0 || ((rules->reads & PROFILE_FACTS) == 0 && !rules->has_limits))
-		return;
-
-	qsort(ids, nids, sizeof(int64), compare_ids);
-	PushActiveSnapshot(group->snapshot);
-	if (rules->reads & PROFILE_FACTS)
-		profiles = profiles_load(group->config, ids, nids);
-	if (rules->has_limits)
-		group->usages = limits_load(group->config, rules, ids, nids, earliest_day(group));
-	PopActiveSnapshot();
-	group->nusages = nids;
-
-	for (i = 0; i < group->nmembers; i++)
-	{
-		Subject    *subject = &group->subjects[i];
-		int64	   *place;
-
-		if (subject->member == NULL)
-			continue;
-		place = bsearch(&subject->member->member_id, ids, nids, sizeof(int64), compare_ids);
-		subject->profile = profiles == NULL ? NULL : &profiles[place - ids];
-		subject->usage = group->usages == NULL ? NULL : &group->usages[place - ids];
-	}
+	group->usages = subjects_load(group->config, group->settlement.program, group->settlement.rules,
+								  group->snapshot, earliest_time(group),
+								  group->subjects, group->nmembers, &group->nusages);
 }
 
 /* Whether a case of the member may draw less than it wanted. */

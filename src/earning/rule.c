@@ -263,7 +263,6 @@ read_rule(RuleReader *reader, Rule *rule)
 {
 	RuleSet    *set = reader->set;
 	const Program *program = reader->program;
-	char	   *group;
 	bool		isnull;
 	Datum		value;
 
@@ -276,9 +275,9 @@ read_rule(RuleReader *reader, Rule *rule)
 	rule->min_amount = get_rational(reader, COL_MIN_AMOUNT);
 	rule->min_quantity = get_rational(reader, COL_MIN_QUANTITY);
 	rule->purchase_cap = rational_from_int64(get_points(reader, COL_PURCHASE_CAP), POINTS_UNIT);
-	group = get_text(reader, COL_GROUP);
-	if (group != NULL)
-		rule->exclusive_group = 1 + intern(CurrentMemoryContext, &reader->groups, &reader->ngroups, group);
+	rule->group_name = get_text(reader, COL_GROUP);
+	if (rule->group_name != NULL)
+		rule->exclusive_group = 1 + intern(CurrentMemoryContext, &reader->groups, &reader->ngroups, rule->group_name);
 	rule->stop = get_bool(reader, COL_STOP);
 	read_limits(reader, &rule->limits);
 	rule->active_from = DatumGetTimestampTz(get(reader, COL_FROM, &isnull));

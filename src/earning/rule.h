@@ -66,6 +66,7 @@ typedef struct Rule
 	Rational	purchase_cap;	/* zero: none */
 	FactSet		reads;
 	int			exclusive_group;	/* 0: none; equal in a group */
+	char	   *group_name;		/* its name */
 	bool		stop;
 	RuleLimits	limits;
 	TimestampTz active_from;	/* DT_NOBEGIN: always was */

@@ -69,7 +69,7 @@ begin_ledger(const Settlement *settlement, Case *case_, const Subject *subject)
 		}
 	if (kept->read != 0)
 		keep_facts(settlement, kept, subject);
-	kept->request = case_->fresh.request;
+	kept->request = case_->asked;
 	case_->fresh = *kept;
 }
 
@@ -98,8 +98,8 @@ settle_judge(const Settlement *settlement, Case *case_, const Subject *subject)
 	Limiter		limiter = {subject->usage, case_->ngrants, case_->grants};
 	Worth		worth;
 
-	/* A member without entries has none of this purchase. */
-	if (subject->member->seq > 0)
+	/* A member without entries has none of this purchase, and nobody has any of an act of its own. */
+	if (subject->member->seq > 0 && purchase->key != NULL)
 		judge_read(settlement->store, subject->member->member_id, settlement->source_id,
 				   purchase->key, ledger);
 	else
@@ -121,6 +121,17 @@ settle_judge(const Settlement *settlement, Case *case_, const Subject *subject)
 								&worth, &limiter, case_->steps);
 	case_->amount_change = amount_change(ledger, worth.amount);
 	case_->settled = case_->nsteps == 0 && case_->amount_change == NULL && !case_->first;
+}
+
+void
+settle_reset(Case *case_)
+{
+	case_->settled = false;
+	case_->first = false;
+	case_->nsteps = 0;
+	memset(&case_->fresh, 0, sizeof(case_->fresh));
+	case_->amount_change = NULL;
+	case_->posted = false;
 }
 
 /* When a posting for the case takes place: first at the purchase's time, later now. */
@@ -147,10 +158,13 @@ add_entry(const Settlement *settlement, Posting *posting, Case *case_, const cha
 	entry.occurred_at = occurs_at(settlement, case_);
 	entry.context = context_write(case_->posted ? NULL : &case_->fresh, context);
 	if (!case_->posted)
+	{
 		entry.amount = case_->amount_change;
+		entry.note = case_->note;
+	}
 	case_->posted = true;
 	posting_bring_current(posting, entry.occurred_at);
-	posting_add(posting, &entry, lots);
+	case_->purchase.key = posting_add(posting, &entry, lots)->source_key;
 }
 
 /* The first day on which points of a purchase can be spent, DATEVAL_NOBEGIN for at once. */

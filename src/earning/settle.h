@@ -6,9 +6,9 @@
 #define LOYALTY_SETTLE_H
 
 #include "earning/judge.h"
-#include "earning/profile.h"
 #include "earning/purchase.h"
 #include "earning/rule.h"
+#include "earning/subject.h"
 #include "ledger/posting.h"
 
 /* What the purchases of one statement are settled by. */
@@ -26,7 +26,9 @@ typedef struct Settlement
 /* One purchase, from judging to posting. */
 typedef struct Case
 {
-	Purchase	purchase;
+	Purchase	purchase;		/* key NULL: an act of its own, which gets its first entry's number */
+	Jsonb	   *asked;			/* what an act was asked for, NULL: none; kept with the first posting */
+	text	   *note;			/* reason given for it, NULL: none; of a posting's first entry */
 	int			request;		/* whose it is, for the caller to know */
 	bool		dropped;		/* not this operation's business, or deferred */
 	bool		settled;		/* judged, and nothing is left to do */
@@ -41,16 +43,11 @@ typedef struct Case
 	bool		posted;			/* an entry of this posting exists already */
 } Case;
 
-/* A member as rules see him. */
-typedef struct Subject
-{
-	MemberRow  *member;			/* purchases are counted in it */
-	const Profile *profile;		/* NULL: no rule reads any */
-	MemberUsage *usage;			/* NULL: no rule is limited */
-} Subject;
-
 /* Read what the ledger says of the case, and what is left to do.  Inside store_begin_read. */
 extern void settle_judge(const Settlement *settlement, Case *case_, const Subject *subject);
+
+/* Forget what judging has worked out. */
+extern void settle_reset(Case *case_);
 
 /* The cases of a member in the order in which they are judged: the earlier purchase first. */
 extern void settle_sort(Case **cases, int ncases);

@@ -266,6 +266,21 @@ compile_keys(void *arg)
 	relation_close(rel, AccessShareLock);
 }
 
+/* What no rule reads need not be read from a row; what "facts" leaves at zero always is. */
+static void
+want_fields(Source *source)
+{
+	static const Fact facts[NFIELDS] = {
+		[FIELD_ITEM] = FACT_ITEM, [FIELD_CATEGORY] = FACT_CATEGORY, [FIELD_CHANNEL] = FACT_CHANNEL,
+		[FIELD_STORE] = FACT_STORE, [FIELD_DATA] = FACT_DATA
+	};
+	FactSet		reads = rule_set(source->config, source->program)->reads;
+	int			field;
+
+	for (field = 0; field < NFIELDS; field++)
+		source->wanted[field] = facts[field] == 0 || (reads & FACT_BIT(facts[field])) != 0;
+}
+
 static void
 compile_fields(void *arg)
 {
@@ -279,8 +294,7 @@ compile_fields(void *arg)
 					   linitial(source_parse(rel, field, source->texts[field])),
 					   field == FIELD_MEMBER);
 	relation_close(rel, AccessShareLock);
-	for (field = 0; field < NFIELDS; field++)
-		source->wanted[field] = true;
+	want_fields(source);
 }
 
 /*

@@ -20,6 +20,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "ledger/act.h"
 #include "ledger/balance.h"
 #include "ledger/holdings.h"
 #include "ledger/member.h"
@@ -29,28 +30,27 @@
 
 PG_FUNCTION_INFO_V1(loyalty_adjust);
 
-/* The entry that an earlier call with the same key made. */
-typedef struct Earlier
+/* What looking for a key has found. */
+typedef struct Finding
 {
 	bool		found;
-	EntryRow	entry;
-} Earlier;
+	EntryRow   *entry;
+} Finding;
 
 static void
 remember_entry(const EntryRow *entry, void *arg)
 {
-	Earlier    *earlier = arg;
+	Finding    *finding = arg;
 
-	earlier->found = true;
-	earlier->entry = *entry;
-	earlier->entry.note = entry->note == NULL ? NULL
+	finding->found = true;
+	*finding->entry = *entry;
+	finding->entry->note = entry->note == NULL ? NULL
 		: DatumGetTextPCopy(PointerGetDatum(entry->note));
 	if (entry->context != NULL)
-		earlier->entry.context = (Jsonb *) PG_DETOAST_DATUM_COPY(JsonbPGetDatum(entry->context));
+		finding->entry->context = (Jsonb *) PG_DETOAST_DATUM_COPY(JsonbPGetDatum(entry->context));
 }
 
-/* kind:key, or NULL without a key. */
-static text *
+text *
 act_key(const char *kind, const text *key)
 {
 	if (key == NULL)
@@ -62,6 +62,112 @@ act_key(const char *kind, const text *key)
 				 errdetail("It has %d bytes, %d are allowed.",
 						   (int) VARSIZE_ANY_EXHDR(key), MAX_KEY_BYTES - 100)));
 	return cstring_to_text(psprintf("%s:%s", kind, text_to_cstring(key)));
+}
+
+bool
+act_find(Store *store, int64 member_id, const text *source_key, EarlierAct *earlier)
+{
+	Finding		finding = {false, &earlier->entry};
+	Snapshot	snapshot;
+
+	if (source_key == NULL)
+		return false;
+	snapshot = store_snapshot();
+	store_begin_read(store, snapshot);
+	store_visit_entries(store, member_id, SOURCE_API, source_key, remember_entry, &finding);
+	if (finding.found)
+		balance_replay(store, member_id, DT_NOEND, earlier->entry.seq, &earlier->state);
+	store_end_read(store);
+	UnregisterSnapshot(snapshot);
+	return finding.found;
+}
+
+void
+act_key_reused(const text *key, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_LOYALTY_KEY_REUSED),
+			 errmsg("key \"%s\" has been used with other arguments", text_to_cstring(key)),
+			 errdetail_internal("%s", detail),
+			 errhint("A key names one act; use a new one for another.")));
+}
+
+TimestampTz
+act_time(FunctionCallInfo fcinfo, int argno)
+{
+	TimestampTz at = PG_ARGISNULL(argno) ? GetCurrentTransactionStartTimestamp() : PG_GETARG_TIMESTAMPTZ(argno);
+
+	if (TIMESTAMP_NOT_FINITE(at) || at > GetCurrentTimestamp())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"at\" must be a finite time that is not in the future")));
+	return at;
+}
+
+void
+act_check_status(const Program *program, const MemberRow *member)
+{
+	if (member->status == MEMBER_CLOSED)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOYALTY_MEMBER_STATUS),
+				 errmsg("member \"%s\" of program \"%s\" is closed",
+						text_to_cstring(member->ref), program->name)));
+}
+
+void
+act_push_date(JsonbParseState **state, const char *name, DateADT day)
+{
+	JsonbValue	value;
+	char		text[MAXDATELEN + 1];
+
+	JsonEncodeDateTime(text, DateADTGetDatum(day), DATEOID, NULL);
+	value.type = jbvString;
+	value.val.string.val = unconstify(char *, name);
+	value.val.string.len = strlen(name);
+	pushJsonbValue(state, WJB_KEY, &value);
+	value.val.string.val = pstrdup(text);
+	value.val.string.len = strlen(text);
+	pushJsonbValue(state, WJB_VALUE, &value);
+}
+
+bool
+act_same_context(const Jsonb *a, const Jsonb *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return compareJsonbContainers(unconstify(JsonbContainer *, &a->root),
+								  unconstify(JsonbContainer *, &b->root)) == 0;
+}
+
+Points
+act_available(const Program *program, const MemberState *state, TimestampTz enrolled_at, TimestampTz at)
+{
+	Holdings	holdings;
+
+	holdings_read(&state->purse,
+				  holdings_inactive_end(program, state->last_activity, enrolled_at),
+				  calendar_day(at, program->zone), &holdings);
+	return holdings.available;
+}
+
+DateADT
+act_last_day(const Program *program, const MemberRow *member, DateADT day, const DateADT *asked)
+{
+	DateADT		ends = asked == NULL ? expiry_last_day(program->expiry, day) : *asked;
+
+	if (asked == NULL &&
+		holdings_inactive_end(program, member->last_activity, member->enrolled_at) < day)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("points cannot expire before they are given"),
+				 errdetail("Member \"%s\" of program \"%s\" has been inactive too long: points without a last day would lapse at once.",
+						   text_to_cstring(member->ref), program->name),
+				 errhint("Give them a last day of their own with \"expires\".")));
+	if (ends < day)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("points cannot expire before they are given")));
+	return ends;
 }
 
 static Datum
@@ -77,16 +183,21 @@ posting_result(FunctionCallInfo fcinfo, int64 entry, Points points, Points balan
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 }
 
-/* What is available to a member in this state at a time. */
-static Points
-available_at(const Program *program, const MemberState *state, TimestampTz enrolled_at, TimestampTz at)
+Datum
+act_repeated(FunctionCallInfo fcinfo, const Program *program, const MemberRow *member, const EarlierAct *earlier)
 {
-	Holdings	holdings;
+	return posting_result(fcinfo, earlier->entry.seq, earlier->entry.points,
+						  act_available(program, &earlier->state, member->enrolled_at, earlier->entry.occurred_at),
+						  true);
+}
 
-	holdings_read(&state->purse,
-				  holdings_inactive_end(program, state->last_activity, enrolled_at),
-				  calendar_day(at, program->zone), &holdings);
-	return holdings.available;
+Datum
+act_posted(FunctionCallInfo fcinfo, const Program *program, const MemberRow *member, const EntryRow *entry)
+{
+	MemberState state = {member->purse, member->lifetime, member->last_activity};
+
+	return posting_result(fcinfo, entry->seq, entry->points,
+						  act_available(program, &state, member->enrolled_at, entry->occurred_at), false);
 }
 
 /* What was available to the member at a time, by his entries up to then. */
@@ -100,17 +211,7 @@ available_then(Store *store, const Program *program, const MemberRow *member, Ti
 	balance_replay(store, member->member_id, at, PG_INT64_MAX, &state);
 	store_end_read(store);
 	UnregisterSnapshot(snapshot);
-	return available_at(program, &state, member->enrolled_at, at);
-}
-
-/* The same context, which holds what was asked for and the entry does not show. */
-static bool
-same_context(const Jsonb *a, const Jsonb *b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	return compareJsonbContainers(unconstify(JsonbContainer *, &a->root),
-								  unconstify(JsonbContainer *, &b->root)) == 0;
+	return act_available(program, &state, member->enrolled_at, at);
 }
 
 /* {"expires": "2026-12-31"}; NULL when no last day was asked for. */
@@ -118,32 +219,12 @@ static Jsonb *
 expires_context(FunctionCallInfo fcinfo)
 {
 	JsonbParseState *state = NULL;
-	JsonbValue	key;
-	JsonbValue	value;
-	char		day[MAXDATELEN + 1];
 
 	if (PG_ARGISNULL(2))
 		return NULL;
-	JsonEncodeDateTime(day, PG_GETARG_DATUM(2), DATEOID, NULL);
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	key.type = jbvString;
-	key.val.string.val = "expires";
-	key.val.string.len = strlen(key.val.string.val);
-	pushJsonbValue(&state, WJB_KEY, &key);
-	value.type = jbvString;
-	value.val.string.val = pstrdup(day);
-	value.val.string.len = strlen(day);
-	pushJsonbValue(&state, WJB_VALUE, &value);
+	act_push_date(&state, "expires", PG_GETARG_DATEADT(2));
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
-}
-
-/* The last day of an adjustment's points: as asked for, else as the program's. */
-static DateADT
-adjustment_ends(FunctionCallInfo fcinfo, const Program *program, DateADT day)
-{
-	if (!PG_ARGISNULL(2))
-		return PG_GETARG_DATEADT(2);
-	return expiry_last_day(program->expiry, day);
 }
 
 /* adjust(member, points, expires, reason, key, at, program) → posting */
@@ -155,7 +236,7 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 	text	   *note = PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3);
 	text	   *key = act_key(KIND_ADJUST, PG_ARGISNULL(4) ? NULL : PG_GETARG_TEXT_PP(4));
 	Jsonb	   *context = expires_context(fcinfo);
-	TimestampTz at = PG_ARGISNULL(5) ? GetCurrentTransactionStartTimestamp() : PG_GETARG_TIMESTAMPTZ(5);
+	TimestampTz at = act_time(fcinfo, 5);
 	Program    *program = config_program(config, PG_ARGISNULL(6) ? NULL : PG_GETARG_TEXT_PP(6));
 	Points		points;
 	Store	   *store;
@@ -165,7 +246,7 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 	EntryRow   *added;
 	Purse		lots;
 	DateADT		day;
-	MemberState state;
+	EarlierAct	earlier;
 
 	if (PG_ARGISNULL(1))
 		ereport(ERROR,
@@ -181,10 +262,6 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("points that are taken have no last day"),
 				 errhint("Leave out \"expires\".")));
-	if (TIMESTAMP_NOT_FINITE(at) || at > GetCurrentTimestamp())
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"at\" must be a finite time that is not in the future")));
 	day = calendar_day(at, program->zone);
 
 	store = store_open(config, true);
@@ -192,67 +269,32 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 	if (request.row == NULL)
 		member_unknown(program, ref);
 
-	if (key != NULL)
+	if (act_find(store, request.member_id, key, &earlier))
 	{
-		Earlier		earlier;
-		Snapshot	snapshot = store_snapshot();
+		const EntryRow *old = &earlier.entry;
 
-		earlier.found = false;
-		store_begin_read(store, snapshot);
-		store_visit_entries(store, request.member_id, SOURCE_API, key, remember_entry, &earlier);
-		if (earlier.found)
-			balance_replay(store, request.member_id, DT_NOEND, earlier.entry.seq, &state);
-		store_end_read(store);
-		UnregisterSnapshot(snapshot);
-
-		if (earlier.found)
-		{
-			EntryRow   *old = &earlier.entry;
-
-			if (old->points != points ||
-				(!PG_ARGISNULL(5) && old->occurred_at != at) ||
-				!same_context(old->context, context) ||
-				!same_text(old->note, note))
-				ereport(ERROR,
-						(errcode(ERRCODE_LOYALTY_KEY_REUSED),
-						 errmsg("key \"%s\" has been used with other arguments",
-								text_to_cstring(PG_GETARG_TEXT_PP(4))),
-						 errdetail("It adjusted member \"%s\" by %s points.",
-								   text_to_cstring(ref), points_to_cstring(old->points)),
-						 errhint("A key names one act; use a new one for another.")));
-			store_close(store);
-			return posting_result(fcinfo, old->seq, old->points,
-								  available_at(program, &state, request.row->enrolled_at, old->occurred_at),
-								  true);
-		}
+		if (old->points != points ||
+			(!PG_ARGISNULL(5) && old->occurred_at != at) ||
+			!act_same_context(old->context, context) ||
+			!same_text(old->note, note))
+			act_key_reused(PG_GETARG_TEXT_PP(4),
+						   psprintf("It adjusted member \"%s\" by %s points.",
+									text_to_cstring(ref), points_to_cstring(old->points)));
+		store_close(store);
+		return act_repeated(fcinfo, program, request.row, &earlier);
 	}
-
-	if (request.row->status == MEMBER_CLOSED)
-		ereport(ERROR,
-				(errcode(ERRCODE_LOYALTY_MEMBER_STATUS),
-				 errmsg("member \"%s\" of program \"%s\" is closed",
-						text_to_cstring(ref), program->name)));
+	act_check_status(program, request.row);
 
 	posting_begin(&posting, program, request.row);
 	posting_bring_current(&posting, at);
 	purse_init(&lots);
 	if (points > 0)
 	{
-		DateADT		ends = adjustment_ends(fcinfo, program, day);
+		DateADT		expires = PG_GETARG_DATEADT(2);
 
-		if (PG_ARGISNULL(2) &&
-			holdings_inactive_end(program, request.row->last_activity, request.row->enrolled_at) < day)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("points cannot expire before they are given"),
-					 errdetail("Member \"%s\" of program \"%s\" has been inactive too long: points without a last day would lapse at once.",
-							   text_to_cstring(ref), program->name),
-					 errhint("Give them a last day of their own with \"expires\".")));
-		if (ends < day)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("points cannot expire before they are given")));
-		purse_add_lot(&lots, DATEVAL_NOBEGIN, ends, points);
+		purse_add_lot(&lots, DATEVAL_NOBEGIN,
+					  act_last_day(program, request.row, day, PG_ARGISNULL(2) ? NULL : &expires),
+					  points);
 	}
 	else
 	{
@@ -284,10 +326,5 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 	added = posting_add(&posting, &entry, &lots);
 	posting_write(&posting, store);
 	store_close(store);
-
-	state.purse = request.row->purse;
-	state.lifetime = request.row->lifetime;
-	state.last_activity = request.row->last_activity;
-	return posting_result(fcinfo, added->seq, added->points,
-						  available_at(program, &state, request.row->enrolled_at, at), false);
+	return act_posted(fcinfo, program, request.row, added);
 }

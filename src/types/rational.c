@@ -19,6 +19,9 @@
 
 #define INT128_MAXIMUM ((int128) (~(uint128) 0 >> 1))
 
+/* Decimals of a fraction that becomes a numeric; more than any amount has. */
+#define TO_NUMERIC_DECIMALS 30
+
 /* Decimal digits, before and after the point together, that a numeric may have. */
 #define MAX_NUMERIC_DIGITS 24
 
@@ -199,6 +202,17 @@ rational_from_numeric(Numeric value)
 		result.num = -result.num;
 	pfree(wire.message);
 	return result;
+}
+
+Numeric
+rational_to_numeric(Rational a)
+{
+	/* Both are made as ten-thousandths, which cancel out; the quotient has the decimals of what is divided. */
+	Datum		num = DirectFunctionCall2(numeric_round, NumericGetDatum(numeric_wire_make(a.num)),
+										  Int32GetDatum(TO_NUMERIC_DECIMALS));
+	Datum		quotient = DirectFunctionCall2(numeric_div, num, NumericGetDatum(numeric_wire_make(a.den)));
+
+	return DatumGetNumeric(DirectFunctionCall1(numeric_trim_scale, quotient));
 }
 
 /* a + b without reducing; true when it does not fit. */

@@ -32,6 +32,7 @@ typedef enum Rounding
 
 extern Rational rational_from_int64(int64 num, int64 den);
 extern Rational rational_from_numeric(Numeric value);	/* 22003 for NaN, infinity, over 24 digits */
+extern Numeric rational_to_numeric(Rational a); /* exact as far as 30 decimals go; without trailing zeros */
 extern Rational rational_add(Rational a, Rational b);
 extern Rational rational_sub(Rational a, Rational b);
 extern Rational rational_mul(Rational a, Rational b);

@@ -65,8 +65,8 @@ SELECT add_line(13, '123', 'goods', 12), add_line(13, '000', 'goods', 100), add_
 SELECT is(nets('excluding', 13, 14, 15, 16), '{320,0,0,0}', 'a discount is subtracted; what is below zero in all gives nothing');
 -- -88 gives nothing; two items of 1 and -1 are none
 SELECT is(nets('tripled', 13, 14, 15, 16), '{464,0,-144,0}', '(92 + 24) x 4; nothing; a refund alone of 12 x 4 x 3');
--- a line of 12 has 12/-88 of nothing
-SELECT is(nets('kinds', 13, 14, 15, 16), ARRAY[11.5 + 5 + 6 + 6.9 + 12.5 + 92, 12.5, -(1.5 + 0 + 4 + 0.9 + 12.5 + 12), 2 + 12.5], 'of every kind');
+-- a line of 12 has 12/-88 of nothing, and a fixed award is not for what was returned
+SELECT is(nets('kinds', 13, 14, 15, 16), ARRAY[11.5 + 5 + 6 + 6.9 + 12.5 + 92, 0, -(1.5 + 0 + 4 + 0.9 + 12.5 + 12), 2 + 12.5], 'of every kind');
 -- an award whose lines are below zero takes nothing from others
 SELECT program('below');
 INSERT INTO rule (program, name, award, include_items, condition) VALUES ('below', 'goods', '1 per 1', '{123,000}', NULL), ('below', 'negative', '1 per 1', NULL, 'amount < 0'), ('below', 'x2', 'x2', '{voucher}', NULL), ('below', 'all', '1 per 1', NULL, NULL);
@@ -168,6 +168,15 @@ END $$;
 DELETE FROM lines WHERE order_id = 54;
 SELECT is(nets('plain', 53, 54), '{0,0}', 'in eighteen steps, and at once');
 SELECT is((SELECT lifetime::numeric FROM member WHERE member_id = member_id('gus', 'plain')), 0.0, 'nothing is left');
+
+-- what was returned by lines below zero was not bought: a fixed award goes with it, but not for what was given away
+SELECT program('returned');
+INSERT INTO rule (program, name, award, include_items) VALUES ('returned', 'base', '1 per 1', NULL), ('returned', 'bonus', '200', '{r}');
+INSERT INTO orders SELECT i, 'ray' FROM generate_series(901, 903) i;
+SELECT add_line(901, 'r', 'a', 30), add_line(901, 's', 'a', 5), add_line(902, 'r', 'a', 0), add_line(903, 'r', 'a', 30), add_line(903, 'r', 'a', -10);
+SELECT is(nets('returned', 901, 902, 903), '{235,200,220}', 'a fixed award for a line');
+SELECT add_line(901, 'r', 'a', -30), add_line(903, 'r', 'a', -20);
+SELECT is(nets('returned', 901, 902, 903), '{5,200,0}', 'not for one that was returned');
 
 --
 -- random baskets against plain SQL

@@ -1,4 +1,4 @@
-# verify() reads only: it runs on a standby and takes no transaction id.
+# verify(), quote() and explain() read only: they run on a standby and take no transaction id.
 use strict;
 use warnings;
 
@@ -13,11 +13,16 @@ $primary->safe_psql('postgres', q{
 	CREATE EXTENSION loyalty;
 	INSERT INTO loyalty.program (name) VALUES ('beans');
 	INSERT INTO loyalty.rule (program, name, award) VALUES ('beans', 'base', '1 per 1');
+	INSERT INTO loyalty.rule (program, name, event, award, member_cap) VALUES ('beans', 'review', 'review', '10', 15);
+	INSERT INTO loyalty.rule (program, name, event, award, budget) VALUES ('beans', 'survey', 'survey', '30', 40);
+	INSERT INTO loyalty.rule (program, name, award, condition) VALUES ('beans', 'birthday', 'x2', 'extract(month FROM member.birthday) = extract(month FROM at)');
 	CREATE TABLE orders (id integer PRIMARY KEY, customer text, total numeric);
 	SELECT loyalty.attach('orders', member => 'customer', amount => 'total');
+	SELECT loyalty.enroll('c1', profile => '{"birthday": "1990-05-17"}');
 	INSERT INTO orders SELECT i, 'c' || i % 10, i FROM generate_series(1, 100) i;
 	UPDATE loyalty.source SET backfill_finished_at = now();
 	DELETE FROM orders WHERE id <= 10;
+	SELECT loyalty.record('c1', 'review'), loyalty.record('c1', 'survey');
 });
 $primary->backup('backup');
 
@@ -32,6 +37,23 @@ is($primary->safe_psql('postgres', q{
 	SELECT count(*), pg_current_xact_id_if_assigned() IS NULL FROM loyalty.verify();
 	COMMIT;
 }), '0|t', 'sound in a read-only transaction, without a transaction id');
+
+# What members have had, budgets and profiles are looked at there as at home.
+my $quotes = q{
+	SELECT 1, rule, points FROM loyalty.quote('c1', amount => 20, at => '2024-05-01')
+	UNION ALL SELECT 2, rule, points FROM loyalty.quote('c1', 'review')
+	UNION ALL SELECT 3, rule, points FROM loyalty.quote('c2', 'survey')
+	UNION ALL SELECT 4, rule, points FROM loyalty.quote('stranger', lines => '[{"amount": 5, "at": "2024-05-01"}]')
+	UNION ALL SELECT 5, rule, points FROM loyalty.quote(NULL::text, 'review')
+	ORDER BY 1, 2 DESC};
+my $quoted = "1|birthday|20\n1|base|20\n2|review|5\n3|survey|10\n4|base|5\n5|review|10";
+is($standby->safe_psql('postgres', $quotes), $quoted, 'quotes on a standby');
+is($primary->safe_psql('postgres', "BEGIN READ ONLY; $quotes; SELECT pg_current_xact_id_if_assigned() IS NULL; COMMIT;"),
+	"$quoted\nt", 'quotes in a read-only transaction, without a transaction id');
+is($primary->safe_psql('postgres', "SELECT count(*) FROM loyalty.member WHERE ref = 'stranger'"), '0', 'who asks is not enrolled');
+
+is($standby->safe_psql('postgres', "SELECT rule, points, why FROM loyalty.explain('orders', '11') ORDER BY rule"),
+	"base|11|applies\nbirthday|0|no line meets its condition", 'explains on a standby');
 
 # What is wrong, with rows that fail to be read, is found there too.
 $primary->safe_psql('postgres', q{

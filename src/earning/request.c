@@ -1,0 +1,377 @@
+/*
+ * request.c
+ *		An event that a function is asked about: which no table holds.
+ *
+ * What was asked for is kept with the entries as one JSON object; whatever is
+ * to be known of the event later, its lines too, is read from there by the same
+ * code as at first.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/json.h"
+
+#include "earning/json.h"
+#include "earning/request.h"
+#include "loyalty.h"
+
+/* 22023 that names a line and a field of it. */
+#define LINE_ERROR(...) \
+	ereport(ERROR, \
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), \
+			 errmsg(__VA_ARGS__), \
+			 errhint("A line is an object of amount, quantity, item, category, channel, store, currency, at and data.")))
+
+/* A line that is being read. */
+typedef struct LineReader
+{
+	int			number;			/* from 1 */
+	const Program *program;
+	PurchaseLine *line;
+} LineReader;
+
+/*
+ * What is asked
+ */
+
+void
+request_from_arguments(FunctionCallInfo fcinfo, int first, int at, EventRequest *request)
+{
+	memset(request, 0, sizeof(*request));
+	if (PG_ARGISNULL(first))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("event must not be null")));
+	request->event = text_to_cstring(PG_GETARG_TEXT_PP(first));
+	if (request->event[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("event must not be empty")));
+	if (!PG_ARGISNULL(first + 1))
+		request->amount = PG_GETARG_NUMERIC(first + 1);
+	if (request->amount != NULL && (numeric_is_nan(request->amount) || numeric_is_inf(request->amount)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("amount must be a finite number")));
+	if (!PG_ARGISNULL(first + 2))
+		request->data = PG_GETARG_JSONB_P(first + 2);
+	if (!PG_ARGISNULL(first + 3))
+		request->lines = PG_GETARG_JSONB_P(first + 3);
+	request->at_given = !PG_ARGISNULL(at);
+	request->at = request->at_given ? PG_GETARG_TIMESTAMPTZ(at) : GetCurrentTransactionStartTimestamp();
+}
+
+Jsonb *
+request_to_json(const EventRequest *request)
+{
+	JsonbParseState *state = NULL;
+	char		buffer[MAXDATELEN + 1];
+	int			utc = 0;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	json_push_key(&state, "event");
+	json_push_string(&state, WJB_VALUE, request->event, strlen(request->event));
+	if (request->amount != NULL)
+	{
+		json_push_key(&state, "amount");
+		json_push_numeric(&state, WJB_VALUE, request->amount);
+	}
+	if (request->data != NULL)
+	{
+		json_push_key(&state, "data");
+		json_push_jsonb(&state, WJB_VALUE, request->data);
+	}
+	if (request->lines != NULL)
+	{
+		json_push_key(&state, "lines");
+		json_push_jsonb(&state, WJB_VALUE, request->lines);
+	}
+	if (request->at_given)
+	{
+		/* The same text in every session. */
+		JsonEncodeDateTime(buffer, TimestampTzGetDatum(request->at), TIMESTAMPTZOID, &utc);
+		json_push_key(&state, "at");
+		json_push_string(&state, WJB_VALUE, buffer, strlen(buffer));
+	}
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+static JsonbValue *
+request_field(const Jsonb *json, const char *name)
+{
+	JsonbValue	key;
+
+	key.type = jbvString;
+	key.val.string.val = unconstify(char *, name);
+	key.val.string.len = strlen(name);
+	return findJsonbValueFromContainer(unconstify(JsonbContainer *, &json->root), JB_FOBJECT, &key);
+}
+
+void
+request_from_json(const Jsonb *json, EventRequest *request)
+{
+	JsonbValue *event = request_field(json, "event");
+	JsonbValue *amount = request_field(json, "amount");
+	JsonbValue *data = request_field(json, "data");
+	JsonbValue *lines = request_field(json, "lines");
+
+	memset(request, 0, sizeof(*request));
+	if (event == NULL || event->type != jbvString || (amount != NULL && amount->type != jbvNumeric))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"request\" in the context of an entry is malformed")));
+	request->event = pnstrdup(event->val.string.val, event->val.string.len);
+	if (amount != NULL)
+		request->amount = amount->val.numeric;
+	if (data != NULL)
+		request->data = JsonbValueToJsonb(data);
+	if (lines != NULL)
+		request->lines = JsonbValueToJsonb(lines);
+	request->at = DT_NOBEGIN;	/* the ledger has it */
+}
+
+/*
+ * Lines
+ */
+
+static bool
+is_field(const JsonbValue *name, const char *field)
+{
+	return name->val.string.len == strlen(field) && memcmp(name->val.string.val, field, strlen(field)) == 0;
+}
+
+/* Whether a text is a decimal number that numeric reads without complaint. */
+static bool
+is_number(const char *text)
+{
+	const char *digits = text + (*text == '-' || *text == '+');
+	const char *at = digits + strspn(digits, "0123456789");
+	int			ndigits = at - digits;
+
+	if (*at == '.')
+	{
+		int			ndecimals = strspn(at + 1, "0123456789");
+
+		ndigits += ndecimals;
+		at += 1 + ndecimals;
+	}
+	return ndigits > 0 && ndigits <= 1000 && *at == '\0';
+}
+
+/* A number, or a text that is one. */
+static Numeric
+read_number(const LineReader *reader, const char *field, const JsonbValue *value)
+{
+	char	   *text;
+
+	if (value->type == jbvNumeric)
+		return value->val.numeric;
+	text = value->type == jbvString ? pnstrdup(value->val.string.val, value->val.string.len) : NULL;
+	if (text == NULL || !is_number(text))
+		LINE_ERROR("\"%s\" of line %d must be a number", field, reader->number);
+	return DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(text),
+											   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+}
+
+static text *
+read_text(const LineReader *reader, const char *field, const JsonbValue *value)
+{
+	if (value->type != jbvString)
+		LINE_ERROR("\"%s\" of line %d must be a string", field, reader->number);
+	return cstring_to_text_with_len(value->val.string.val, value->val.string.len);
+}
+
+/* A time as ISO 8601 writes it; in the program's zone unless it names another. */
+static TimestampTz
+parse_time(const Program *program, const char *string)
+{
+	int			level = settings_pin();
+	TimestampTz at;
+
+	(void) set_config_option("TimeZone", pg_get_timezone_name(program->zone), PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	at = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(string),
+												 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	settings_unpin(level);
+	return at;
+}
+
+static TimestampTz
+read_time(const LineReader *reader, const char *field, const JsonbValue *value)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	char	   *string = value->type == jbvString ? pnstrdup(value->val.string.val, value->val.string.len) : NULL;
+	TimestampTz at = DT_NOBEGIN;
+
+	/* Words such as "now" would mean another time tomorrow, and there is no end of time. */
+	if (string == NULL || string[0] < '0' || string[0] > '9' ||
+		string[strspn(string, "0123456789-+:.TZtz ")] != '\0')
+		LINE_ERROR("\"%s\" of line %d must be a time as ISO 8601 writes it", field, reader->number);
+	PG_TRY();
+	{
+		at = parse_time(reader->program, string);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		/* What is wrong with the time, said of the line. */
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
+			PG_RE_THROW();
+		FlushErrorState();
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" of line %d is not a time", field, reader->number),
+				 errdetail("Reading it failed: %s.", error->message)));
+	}
+	PG_END_TRY();
+	return at;
+}
+
+static void
+read_field(const LineReader *reader, const JsonbValue *name, JsonbValue *value)
+{
+	PurchaseLine *line = reader->line;
+	const struct
+	{
+		const char *name;
+		Numeric    *number;
+		text	  **text;
+	}			fields[] = {
+		{"amount", &line->amount, NULL}, {"quantity", &line->quantity, NULL},
+		{"item", NULL, &line->item}, {"category", NULL, &line->category},
+		{"channel", NULL, &line->channel}, {"store", NULL, &line->store},
+		{"currency", NULL, &line->currency}, {"at", NULL, NULL}, {"data", NULL, NULL}
+	};
+	int			i;
+
+	for (i = 0; i < lengthof(fields); i++)
+		if (is_field(name, fields[i].name))
+			break;
+	if (i == lengthof(fields))
+		LINE_ERROR("line %d has an unknown field \"%s\"", reader->number,
+				   pnstrdup(name->val.string.val, name->val.string.len));
+	/* As if it were left out. */
+	if (value->type == jbvNull)
+		return;
+	if (fields[i].number != NULL)
+		*fields[i].number = read_number(reader, fields[i].name, value);
+	else if (fields[i].text != NULL)
+		*fields[i].text = read_text(reader, fields[i].name, value);
+	else if (is_field(name, "at"))
+		line->at = read_time(reader, "at", value);
+	else
+		line->data = JsonbValueToJsonb(value);
+}
+
+static void
+read_line(const LineReader *reader, const JsonbValue *value)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	name;
+	JsonbValue	field;
+
+	reader->line->at = DT_NOBEGIN;
+	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
+		LINE_ERROR("line %d must be an object", reader->number);
+	iterator = JsonbIteratorInit(value->val.binary.data);
+	token = JsonbIteratorNext(&iterator, &name, true);
+	while ((token = JsonbIteratorNext(&iterator, &name, true)) == WJB_KEY)
+	{
+		(void) JsonbIteratorNext(&iterator, &field, true);
+		read_field(reader, &name, &field);
+	}
+	if (reader->line->amount == NULL)
+		LINE_ERROR("\"amount\" of line %d is missing", reader->number);
+}
+
+static void
+read_lines(const Program *program, const Jsonb *lines, Purchase *purchase)
+{
+	JsonbContainer *array = unconstify(JsonbContainer *, &lines->root);
+	LineReader	reader = {.program = program};
+	int			count;
+
+	if (!JsonContainerIsArray(array) || JsonContainerIsScalar(array) || JsonContainerSize(array) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("lines must be a JSON array of objects"),
+				 errhint("For instance '[{\"amount\": 12.50, \"item\": \"espresso\"}, {\"amount\": 3}]'.")));
+	count = JsonContainerSize(array);
+	purchase->lines = palloc0(sizeof(PurchaseLine) * count);
+	for (purchase->nlines = 0; purchase->nlines < count; purchase->nlines++)
+	{
+		reader.number = purchase->nlines + 1;
+		reader.line = &purchase->lines[purchase->nlines];
+		read_line(&reader, getIthJsonbValueFromContainer(array, purchase->nlines));
+	}
+}
+
+/* The program's own currency by its name is the same as none. */
+static bool
+same_currency(const Program *program, const text *a, const text *b)
+{
+	const text *own = program->currency == NULL ? NULL : cstring_to_text(program->currency);
+
+	return same_text(a == NULL ? own : a, b == NULL ? own : b);
+}
+
+/* An amount beside lines is what they come to, or somebody has made a mistake. */
+static void
+check_sum(const Program *program, Numeric amount, const Purchase *purchase)
+{
+	Datum		sum = NumericGetDatum(purchase->lines[0].amount);
+	int			i;
+
+	for (i = 1; i < purchase->nlines; i++)
+	{
+		if (!same_currency(program, purchase->lines[i].currency, purchase->lines[0].currency))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("amount cannot be compared with lines in several currencies"),
+					 errhint("Leave out \"amount\".")));
+		sum = DirectFunctionCall2(numeric_add, sum, NumericGetDatum(purchase->lines[i].amount));
+	}
+	if (!DatumGetBool(DirectFunctionCall2(numeric_eq, sum, NumericGetDatum(amount))))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("amount is not the sum of the lines"),
+				 errdetail("The lines come to %s, the amount is %s.",
+						   numeric_normalize(DatumGetNumeric(sum)), numeric_normalize(amount)),
+				 errhint("Leave out \"amount\", or let it be their sum.")));
+}
+
+void
+request_purchase(const Program *program, const EventRequest *request, Purchase *purchase)
+{
+	int			i;
+
+	memset(purchase, 0, sizeof(*purchase));
+	purchase->counts = true;
+	purchase->at = request->at;
+	if (request->lines != NULL)
+	{
+		read_lines(program, request->lines, purchase);
+		if (request->amount != NULL)
+			check_sum(program, request->amount, purchase);
+	}
+	else
+	{
+		purchase->nlines = 1;
+		purchase->lines = palloc0(sizeof(PurchaseLine));
+		purchase->lines[0].at = DT_NOBEGIN;
+		purchase->lines[0].amount = request->amount != NULL ? request->amount
+			: DatumGetNumeric(DirectFunctionCall1(int8_numeric, Int64GetDatum(0)));
+	}
+	for (i = 0; i < purchase->nlines; i++)
+		if (purchase->lines[i].data == NULL)
+			purchase->lines[i].data = request->data;
+}

@@ -1,0 +1,101 @@
+/*
+ * single.c
+ *		One purchase of one member, judged by itself.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+
+#include "earning/draw.h"
+#include "earning/single.h"
+#include "loyalty.h"
+
+/* A member_id that is nobody's: they are never below zero. */
+#define NOBODY INT64CONST(-1)
+
+void
+single_newcomer(const Program *program, text *ref, TimestampTz at, MemberRow *row)
+{
+	memset(row, 0, sizeof(*row));
+	row->member_id = NOBODY;
+	row->program_id = program->program_id;
+	row->ref = ref;
+	row->enrolled_at = at;
+	row->last_activity = DT_NOBEGIN;
+	row->next_expiry = DATEVAL_NOEND;
+	row->status = MEMBER_ACTIVE;
+	purse_init(&row->purse);
+}
+
+void
+single_begin(Single *single, Config *config, Program *program, Store *store,
+			 int32 source_id, int event, const Purchase *purchase, MemberRow *member)
+{
+	memset(single, 0, sizeof(*single));
+	single->settlement.config = config;
+	single->settlement.program = program;
+	single->settlement.source_id = source_id;
+	single->settlement.rules = rule_set(config, program);
+	single->settlement.event = event;
+	single->settlement.store = store;
+	single->settlement.now = GetCurrentTransactionStartTimestamp();
+	single->case_.purchase = *purchase;
+	single->case_.ngrants = -1;
+	single->subject.member = member;
+	single->before = *member;
+}
+
+static void
+judge(Single *single, Snapshot snapshot)
+{
+	store_begin_read(single->settlement.store, snapshot);
+	settle_judge(&single->settlement, &single->case_, &single->subject);
+	store_end_read(single->settlement.store);
+}
+
+/* Judge once more, within what budgets have granted. */
+static void
+judge_again(Single *single, Snapshot snapshot)
+{
+	*single->subject.member = single->before;
+	limits_reset(single->subject.usage);
+	settle_reset(&single->case_);
+	judge(single, snapshot);
+}
+
+void
+single_judge(Single *single, Snapshot snapshot, bool draw)
+{
+	Settlement *settlement = &single->settlement;
+	Case	   *case_ = &single->case_;
+	int			nusages;
+
+	(void) subjects_load(settlement->config, settlement->program, settlement->rules, snapshot,
+						 case_->purchase.at, &single->subject, 1, &nusages);
+	judge(single, snapshot);
+	if (single->subject.usage != NULL)
+	{
+		if (!(draw ? draw_budgets : draw_look) (settlement, case_, 1))
+			judge_again(single, snapshot);
+		if (draw)
+			draw_give_back(settlement, case_, 1);
+	}
+	posting_begin(&single->posting, settlement->program, single->subject.member);
+	if (!case_->settled)
+		settle_post(settlement, &single->posting, &case_, 1);
+}
+
+void
+single_write(Single *single)
+{
+	if (single->subject.usage != NULL)
+		limits_write(single->settlement.config, single->subject.usage, 1);
+	posting_write(&single->posting, single->settlement.store);
+}
+
+bool
+single_is_own(const Single *single, const EntryRow *entry)
+{
+	return entry->source_id == single->settlement.source_id &&
+		same_text(entry->source_key, single->case_.purchase.key);
+}

@@ -1,0 +1,62 @@
+/*
+ * act.h
+ *		What acts through functions have in common: keys, times and answers.
+ *
+ * An act locks its member, looks whether its key has been used (act_find),
+ * brings the member up to date, and posts.
+ */
+#ifndef LOYALTY_ACT_H
+#define LOYALTY_ACT_H
+
+#include "postgres.h"
+#include "fmgr.h"
+
+#include "ledger/balance.h"
+#include "ledger/config.h"
+#include "ledger/storage.h"
+
+/* The entry that an earlier call with the same key made, and the member as he stood after it. */
+typedef struct EarlierAct
+{
+	EntryRow	entry;
+	MemberState state;
+} EarlierAct;
+
+/* The source_key of an act: its kind, a colon and the key; NULL without a key.  22001 when too long. */
+extern text *act_key(const char *kind, const text *key);
+
+/* Whether the key has been used; false without one. */
+extern bool act_find(Store *store, int64 member_id, const text *source_key, EarlierAct *earlier);
+
+/* LY006 for the key of such a call that had other arguments; "detail" says what it did. */
+extern void act_key_reused(const text *key, const char *detail);
+
+/* The argument "at", now by default; 22023 unless finite and not in the future. */
+extern TimestampTz act_time(FunctionCallInfo fcinfo, int argno);
+
+/* LY003 for a member who is closed. */
+extern void act_check_status(const Program *program, const MemberRow *member);
+
+/* {"name": "2026-12-31"} put into what is under way. */
+extern void act_push_date(JsonbParseState **state, const char *name, DateADT day);
+
+/* The same context, which holds what was asked for and the entry does not show. */
+extern bool act_same_context(const Jsonb *a, const Jsonb *b);
+
+/* What is available to a member in this state at a time. */
+extern Points act_available(const Program *program, const MemberState *state,
+							TimestampTz enrolled_at, TimestampTz at);
+
+/*
+ * The last day of points that are given on "day": as asked for, or else (NULL)
+ * as the program's.  22023 when they would lapse before they are given.
+ */
+extern DateADT act_last_day(const Program *program, const MemberRow *member, DateADT day, const DateADT *asked);
+
+/* The answer of an act: of an earlier call, and of this one. */
+extern Datum act_repeated(FunctionCallInfo fcinfo, const Program *program, const MemberRow *member,
+						  const EarlierAct *earlier);
+extern Datum act_posted(FunctionCallInfo fcinfo, const Program *program, const MemberRow *member,
+						const EntryRow *entry);
+
+#endif							/* LOYALTY_ACT_H */
