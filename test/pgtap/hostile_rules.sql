@@ -2,7 +2,7 @@
 -- the sessions do that judge purchases by his rules.
 \set QUIET on
 SET client_min_messages = error;
-SELECT plan(142);
+SELECT plan(146);
 
 CREATE ROLE loyalty_test_manager;
 CREATE ROLE loyalty_test_colleague;
@@ -250,6 +250,22 @@ REVOKE EXECUTE ON FUNCTION loyalty.verify FROM loyalty_test_manager;
 SELECT is(sell(), '42501', 'and needs the right to');
 CREATE OR REPLACE FUNCTION crm.lie(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN true; END';
 
+-- Where the shop lets orders fail, nothing of him stays either.
+CREATE TABLE strict_orders (LIKE orders);
+ALTER TABLE strict_orders ADD PRIMARY KEY (id);
+SELECT loyalty.attach('strict_orders', member => 'c', amount => 't', at => 'at', item => 'item', on_error => 'fail') \g /dev/null
+CREATE OR REPLACE FUNCTION crm.lie(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN PERFORM set_config('loyalty.program', 'x', false); RETURN 1 / length(replace($1, 'beer', '')) >= 0; END $$;
+BEGIN;
+SAVEPOINT s;
+SELECT throws_ok($$INSERT INTO strict_orders VALUES (3000, 'ada', 10, '2200-01-01', 'beer')$$, '22012', NULL, 'an order that fails');
+ROLLBACK TO s;
+SELECT is(current_user || current_setting('transaction_read_only') || coalesce(current_setting('loyalty.program'), ''), session_user || 'off', 'leaves the transaction as it was');
+SELECT lives_ok($$INSERT INTO strict_orders VALUES (3000, 'ada', 10, '2200-01-01', 'tea')$$, 'for the next one');
+COMMIT;
+SELECT is(outcome(3000), '15', 'which earns');
+CREATE OR REPLACE FUNCTION crm.lie(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN true; END';
+
 --
 -- Rights that he does not have, or not any more
 --
@@ -365,7 +381,7 @@ RESET ALL;
 SET client_min_messages = error;
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'under whatever settings');
 
-DROP TABLE orders, old_orders;
+DROP TABLE orders, old_orders, strict_orders;
 DROP SCHEMA crm, hr CASCADE;
 DROP OWNED BY loyalty_test_manager, loyalty_test_clerk;
 DROP ROLE loyalty_test_manager, loyalty_test_clerk;
