@@ -32,10 +32,8 @@ CREATE TABLE loyalty.rule (
 	stop boolean NOT NULL DEFAULT false,
 	active tstzrange NOT NULL DEFAULT '(,)'
 		CONSTRAINT rule_active_check CHECK (NOT pg_catalog.isempty(active)),
-	purchase_cap loyalty.points
-		CONSTRAINT rule_purchase_cap_check CHECK (purchase_cap > '0'::loyalty.points),
-	member_cap loyalty.points
-		CONSTRAINT rule_member_cap_check CHECK (member_cap > '0'::loyalty.points),
+	purchase_cap loyalty.points,
+	member_cap loyalty.points,
 	member_times integer
 		CONSTRAINT rule_member_times_check CHECK (member_times > 0),
 	cap_period text NOT NULL DEFAULT 'ever'
@@ -45,8 +43,7 @@ CREATE TABLE loyalty.rule (
 	once boolean NOT NULL DEFAULT false,
 	cooldown interval
 		CONSTRAINT rule_cooldown_check CHECK (cooldown > '0'),
-	budget loyalty.points
-		CONSTRAINT rule_budget_check CHECK (budget > '0'::loyalty.points),
+	budget loyalty.points,
 	budget_period text NOT NULL DEFAULT 'ever'
 		CONSTRAINT rule_budget_period_check CHECK (budget_period IN ('day', 'week', 'month', 'year', 'ever')),
 	expiry loyalty.expiry,
@@ -60,7 +57,7 @@ SELECT pg_catalog.pg_extension_config_dump('loyalty.rule', '');
 SELECT pg_catalog.pg_extension_config_dump('loyalty.rule_rule_id_seq', '');
 COMMENT ON SEQUENCE loyalty.rule_rule_id_seq IS 'numbers for rule.rule_id';
 
-COMMENT ON TABLE loyalty.rule IS 'earning rules; once committed a rule changes only in its name and the end of its active range';
+COMMENT ON TABLE loyalty.rule IS 'earning rules; once committed a rule changes only in its name, its owner and the end of its active range; revise_rule replaces it';
 COMMENT ON COLUMN loyalty.rule.rule_id IS 'number of the rule; entries name it';
 COMMENT ON COLUMN loyalty.rule.program IS 'name of the program';
 COMMENT ON COLUMN loyalty.rule.name IS 'name of the rule; no two rules of a program have one name at one time';
@@ -131,3 +128,10 @@ COMMENT ON TRIGGER guard_name ON loyalty.rule IS 'keeps rules of a program apart
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON loyalty.rule
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.config_changed();
 COMMENT ON TRIGGER changed ON loyalty.rule IS 'makes every session read rules again';
+
+-- With the rights of whoever calls it, which the table's triggers judge.
+CREATE FUNCTION loyalty.revise_rule(rule text, changes jsonb, at timestamptz DEFAULT NULL,
+									program text DEFAULT NULL) RETURNS integer
+	AS 'MODULE_PATHNAME', 'loyalty_revise_rule' LANGUAGE C VOLATILE
+	SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION loyalty.revise_rule(text, jsonb, timestamptz, text) IS 'ends the rule that is active at a time and opens its successor from then on, with changes such as {"award": "2 per 1", "condition": null}; limits go on; returns the successor''s rule_id';

@@ -7,6 +7,9 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "parser/parse_expr.h"
+#include "parser/parser.h"
+#include "utils/array.h"
 #include "utils/guc.h"
 #include "utils/tuplestore.h"
 
@@ -66,6 +69,12 @@ owner_enter(EngineScope *scope, Oid user_id)
 	enter(scope, user_id, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 }
 
+static void
+pin(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
 int
 settings_pin(void)
 {
@@ -77,8 +86,14 @@ settings_pin(void)
 	int			i;
 
 	for (i = 0; i < lengthof(pins); i++)
-		(void) set_config_option(pins[i][0], pins[i][1], PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
+		pin(pins[i][0], pins[i][1]);
+	/* Hardly ever otherwise. */
+	if (!standard_conforming_strings)
+		pin("standard_conforming_strings", "on");
+	if (Transform_null_equals)
+		pin("transform_null_equals", "off");
+	if (!Array_nulls)
+		pin("array_nulls", "on");
 	return level;
 }
 

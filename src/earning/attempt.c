@@ -11,17 +11,28 @@
 #include "earning/attempt.h"
 #include "errors.h"
 
-/* Data, constraints, names and types, raised exceptions, and our own errors. */
+/*
+ * Mistakes in what the shop wrote: its data and constraints, names that are
+ * gone, functions that do what they may not, whatever they raise.
+ */
 static bool
 is_deferrable(int code)
 {
-	int			category = ERRCODE_TO_CATEGORY(code);
-
-	return category == MAKE_SQLSTATE('2', '2', '0', '0', '0') ||
-		category == MAKE_SQLSTATE('2', '3', '0', '0', '0') ||
-		category == MAKE_SQLSTATE('4', '2', '0', '0', '0') ||
-		category == MAKE_SQLSTATE('P', '0', '0', '0', '0') ||
-		category == MAKE_SQLSTATE('L', 'Y', '0', '0', '0');
+	if (code == ERRCODE_LOCK_NOT_AVAILABLE)
+		return false;
+	switch (ERRCODE_TO_CATEGORY(code))
+	{
+		case MAKE_SQLSTATE('4', '0', '0', '0', '0'):	/* serialization, deadlock */
+		case MAKE_SQLSTATE('5', '3', '0', '0', '0'):	/* resources */
+		case MAKE_SQLSTATE('5', '7', '0', '0', '0'):	/* cancellation, shutdown */
+		case MAKE_SQLSTATE('5', '8', '0', '0', '0'):	/* system */
+		case MAKE_SQLSTATE('7', '2', '0', '0', '0'):	/* snapshot */
+		case MAKE_SQLSTATE('F', '0', '0', '0', '0'):	/* configuration file */
+		case MAKE_SQLSTATE('X', 'X', '0', '0', '0'):	/* internal, corruption */
+			return false;
+		default:
+			return true;
+	}
 }
 
 ErrorData *

@@ -11,8 +11,8 @@
  * Run work(arg) in a subtransaction.  An error that a purchase can be deferred
  * for comes back as its data (allocated in CurrentMemoryContext); NULL is
  * success.  Others are raised: cancellation, deadlock, serialization failure,
- * lack of resources and the like would only happen again, or must be retried
- * as a whole.  The subtransaction is undone in either case.  Work that writes
+ * a lock that cannot be had, lack of resources and the like would only happen
+ * again, or must be retried as a whole.  The subtransaction is undone in either case.  Work that writes
  * nothing costs no transaction id.
  */
 extern ErrorData *attempt(void (*work) (void *arg), void *arg);

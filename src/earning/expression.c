@@ -9,6 +9,8 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -19,10 +21,14 @@
 #include "parser/parse_collate.h"
 #include "parser/parse_expr.h"
 #include "parser/parse_node.h"
+#include "parser/parse_type.h"
+#include "rewrite/rewriteManip.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/formatting.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "earning/attempt.h"
 #include "earning/expression.h"
@@ -30,6 +36,46 @@
 #include "loyalty.h"
 
 static const char *const kind_names[] = {"condition", "award_points"};
+
+/*
+ * Rights
+ */
+
+typedef struct OwnerScope
+{
+	Oid			user_id;
+	int			sec_context;
+	int			guc_level;
+	bool		read_only;
+} OwnerScope;
+
+/*
+ * Take on the owner's rights.  His functions run in other people's sessions:
+ * they change neither settings nor tables there.  An error needs no owner_end:
+ * aborting a (sub)transaction restores all.
+ */
+static void
+owner_begin(OwnerScope *scope, Oid owner)
+{
+	GetUserIdAndSecContext(&scope->user_id, &scope->sec_context);
+	SetUserIdAndSecContext(owner, scope->sec_context |
+						   SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	scope->guc_level = settings_pin();
+	scope->read_only = XactReadOnly;
+	XactReadOnly = true;
+}
+
+static void
+owner_end(OwnerScope *scope)
+{
+	settings_unpin(scope->guc_level);
+	XactReadOnly = scope->read_only;
+	SetUserIdAndSecContext(scope->user_id, scope->sec_context);
+}
+
+/*
+ * Parsing
+ */
 
 /* All facts there are, for a hint. */
 static char *
@@ -78,12 +124,185 @@ read_column(ParseState *pstate, ColumnRef *ref)
 	return (Node *) var;
 }
 
+/* What belongs to a session means something else, or nothing, in the next one. */
+static void
+refuse_temporary(ParseState *pstate, Oid schema, int location)
+{
+	if (OidIsValid(schema) && isAnyTempNamespace(schema))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("temporary objects cannot be used in a rule"),
+				 errdetail("Every session that judges purchases reads it."),
+				 parser_errposition(pstate, location)));
+}
+
+/* Names of functions, operators and collations: only in full can they be temporary. */
+static void
+check_name(ParseState *pstate, List *names, int location)
+{
+	char	   *schema;
+	char	   *name;
+
+	if (names == NIL)
+		return;
+	DeconstructQualifiedName(names, &schema, &name);
+	if (schema != NULL)
+		refuse_temporary(pstate, LookupNamespaceNoError(schema), location);
+}
+
+static void
+check_type(ParseState *pstate, TypeName *name)
+{
+	Type		type = LookupTypeName(pstate, name, NULL, true);
+
+	if (type == NULL)
+		return;
+	refuse_temporary(pstate, ((Form_pg_type) GETSTRUCT(type))->typnamespace, name->location);
+	ReleaseSysCache(type);
+}
+
+/* As it is written: reading a constant of a type may run functions already. */
+static bool
+check_raw(Node *node, void *context)
+{
+	ParseState *pstate = context;
+
+	if (node == NULL)
+		return false;
+	switch (nodeTag(node))
+	{
+		case T_SubLink:
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot use subquery in a rule"),
+					 parser_errposition(pstate, ((SubLink *) node)->location)));
+			break;
+		case T_FuncCall:
+			check_name(pstate, ((FuncCall *) node)->funcname, ((FuncCall *) node)->location);
+			break;
+		case T_A_Expr:
+			check_name(pstate, ((A_Expr *) node)->name, ((A_Expr *) node)->location);
+			break;
+		case T_CollateClause:
+			check_name(pstate, ((CollateClause *) node)->collname, ((CollateClause *) node)->location);
+			break;
+		case T_TypeName:
+			check_type(pstate, (TypeName *) node);
+			break;
+		default:
+			break;
+	}
+	return raw_expression_tree_walker(node, check_raw, context);
+}
+
+static bool
+find_set(Node *node, void *location)
+{
+	if (node == NULL)
+		return false;
+	if ((IsA(node, FuncExpr) && ((FuncExpr *) node)->funcretset) ||
+		(IsA(node, OpExpr) && ((OpExpr *) node)->opretset))
+	{
+		*(int *) location = exprLocation(node);
+		return true;
+	}
+	return expression_tree_walker(node, find_set, location);
+}
+
+/* The parser lets these in where it does not know what the expression is for. */
+static void
+check_calls(ParseState *pstate, Node *expr)
+{
+	int			location;
+
+	if (pstate->p_hasAggs)
+		ereport(ERROR,
+				(errcode(ERRCODE_GROUPING_ERROR),
+				 errmsg("aggregate functions are not allowed in a rule"),
+				 parser_errposition(pstate, locate_agg_of_level(expr, 0))));
+	if (pstate->p_hasWindowFuncs)
+		ereport(ERROR,
+				(errcode(ERRCODE_WINDOWING_ERROR),
+				 errmsg("window functions are not allowed in a rule"),
+				 parser_errposition(pstate, locate_windowfunc(expr))));
+	if (find_set(expr, &location))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("set-returning functions are not allowed in a rule"),
+				 parser_errposition(pstate, location)));
+}
+
+/* A constant, looked for where it was written. */
+typedef struct TimeSearch
+{
+	ParseState *pstate;
+	Node	   *raw;
+	int			location;
+} TimeSearch;
+
+static bool
+is_time(Oid type)
+{
+	Oid			base = getBaseType(type);
+
+	if (OidIsValid(get_element_type(base)))
+		return is_time(get_element_type(base));
+	if (OidIsValid(get_range_subtype(base)))
+		return is_time(get_range_subtype(base));
+	return base == DATEOID || base == TIMEOID || base == TIMETZOID ||
+		base == TIMESTAMPOID || base == TIMESTAMPTZOID;
+}
+
+static bool
+find_clock_word(Node *node, void *context)
+{
+	static const char *const words[] = {"now", "today", "tomorrow", "yesterday"};
+	TimeSearch *search = context;
+	char	   *written;
+	int			i;
+
+	if (node == NULL)
+		return false;
+	if (!IsA(node, A_Const))
+		return raw_expression_tree_walker(node, find_clock_word, context);
+	if (((A_Const *) node)->location != search->location || !IsA(&((A_Const *) node)->val, String))
+		return false;
+	written = asc_tolower(strVal(&((A_Const *) node)->val), strlen(strVal(&((A_Const *) node)->val)));
+	for (i = 0; i < lengthof(words); i++)
+		if (strstr(written, words[i]) != NULL)
+			return true;
+	return false;
+}
+
+/* Words such as "today" are read when the text is: by every session at another time. */
+static bool
+check_times(Node *node, void *context)
+{
+	TimeSearch *search = context;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Const) && is_time(((Const *) node)->consttype))
+	{
+		search->location = ((Const *) node)->location;
+		if (find_clock_word(search->raw, search))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+					 errmsg("times in a rule must not depend on the clock"),
+					 errdetail("The same facts must give the same answer today and when history is proven."),
+					 errhint("\"at\" is the purchase's time in the program's time zone, in place of now()."),
+					 parser_errposition(search->pstate, search->location)));
+	}
+	return expression_tree_walker(node, check_times, context);
+}
+
 /* The expression as a tree, of the type that its kind asks for. */
 static Node *
 parse(ExpressionKind kind, const char *text)
 {
 	List	   *targets = parse_expressions(text);
 	ParseState *pstate = make_parsestate(NULL);
+	TimeSearch	times = {pstate, linitial(targets), -1};
 	Node	   *expr;
 
 	if (list_length(targets) != 1)
@@ -92,8 +311,10 @@ parse(ExpressionKind kind, const char *text)
 				 errmsg("one expression is needed")));
 	pstate->p_sourcetext = text;
 	pstate->p_pre_columnref_hook = read_column;
-	/* Like a CHECK's: neither subqueries nor aggregates nor sets. */
-	expr = transformExpr(pstate, linitial(targets), EXPR_KIND_CHECK_CONSTRAINT);
+	(void) check_raw(linitial(targets), pstate);
+	expr = transformExpr(pstate, linitial(targets), EXPR_KIND_OTHER);
+	check_calls(pstate, expr);
+	(void) check_times(expr, &times);
 	if (kind == EXPRESSION_CONDITION)
 		expr = coerce_to_boolean(pstate, expr, kind_names[kind]);
 	else
@@ -159,16 +380,24 @@ gather_facts(Node *node, FactSet *reads)
 	return expression_tree_walker(node, gather_facts, reads);
 }
 
-/* Make it ready to run; with the owner's rights in force. */
+/* Read the text and make it ready to run. */
 static void
-prepare(Expression *expression, Node *expr, Oid owner)
+prepare(Expression *expression, const char *text, Oid owner)
 {
-	Expr	   *planned = expression_planner((Expr *) expr);
+	OwnerScope	scope;
+	Node	   *expr;
+	Expr	   *planned;
 
+	owner_begin(&scope, owner);
+	expr = parse(expression->kind, text);
+	check_immutable(text, expr);
+	expression->uses_types = uses_other_types(expr);
+	planned = expression_planner((Expr *) expr);
 	(void) gather_facts((Node *) planned, &expression->reads);
 	if (runs_other_functions((Node *) planned))
 		expression->owner = owner;
 	expression->state = ExecInitExpr(planned, NULL);
+	owner_end(&scope);
 }
 
 typedef struct Compilation
@@ -183,18 +412,19 @@ compile(void *arg)
 {
 	Compilation *compilation = arg;
 	Expression *expression = compilation->expression;
-	Oid			owner = get_role_oid(compilation->owner, false);
-	EngineScope scope;
+	Oid			owner = get_role_oid(compilation->owner, true);
 	ParseScope	parsing;
-	Node	   *expr;
 
-	owner_enter(&scope, owner);
+	if (!OidIsValid(owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role \"%s\" does not exist", compilation->owner),
+				 errdetail("It owns rule \"%s\", whose expressions run with its rights.", expression->rule),
+				 errhint("Set loyalty.rule.owner.")));
 	parse_begin(&parsing, compilation->text,
 				psprintf("%s of rule \"%s\"", kind_names[expression->kind], expression->rule));
-	expr = parse(expression->kind, compilation->text);
-	prepare(expression, expr, owner);
+	prepare(expression, compilation->text, owner);
 	parse_end(&parsing);
-	engine_leave(&scope);
 }
 
 Expression *
@@ -206,9 +436,11 @@ expression_compile(ExpressionKind kind, const char *text, const char *rule, cons
 	expression->kind = kind;
 	expression->rule = pstrdup(rule);
 	expression->broken = attempt(compile, &compilation);
-	/* What cannot be read may depend on anything. */
 	if (expression->broken != NULL)
+	{
 		expression->state = NULL;
+		expression->uses_types = true;
+	}
 	return expression;
 }
 
@@ -216,28 +448,33 @@ void
 expression_check(ExpressionKind kind, const char *text, Oid owner)
 {
 	Expression	expression;
-	EngineScope scope;
 	ParseScope	parsing;
-	Node	   *expr;
 
 	memset(&expression, 0, sizeof(expression));
-	owner_enter(&scope, owner);
+	expression.kind = kind;
 	parse_begin(&parsing, text, kind_names[kind]);
-	expr = parse(kind, text);
-	check_immutable(text, expr);
-	prepare(&expression, expr, owner);
+	prepare(&expression, text, owner);
 	parse_end(&parsing);
-	engine_leave(&scope);
 }
 
 void
 machine_begin(Machine *machine)
 {
 	machine->econtext = CreateStandaloneExprContext();
+	machine->running = false;
 	machine->slot = MakeSingleTupleTableSlot(fact_row_type(), &TTSOpsVirtual);
 	memset(machine->slot->tts_isnull, true, NFACTS * sizeof(bool));
 	ExecStoreVirtualTuple(machine->slot);
 	machine->econtext->ecxt_scantuple = machine->slot;
+}
+
+void
+machine_refuse(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_RECURSION),
+			 errmsg("purchases cannot be judged while a rule is being evaluated"),
+			 errdetail("A function that a rule calls has asked for it.")));
 }
 
 /* Say which rule it was. */
@@ -249,36 +486,46 @@ name_rule(void *arg)
 	errcontext("%s of rule \"%s\"", kind_names[expression->kind], expression->rule);
 }
 
+static Datum
+run_as_owner(const Expression *expression, Machine *machine, bool *isnull)
+{
+	OwnerScope	scope;
+	volatile Datum value = (Datum) 0;
+
+	owner_begin(&scope, expression->owner);
+	machine->running = true;
+	PG_TRY();
+	{
+		value = ExecEvalExprSwitchContext(expression->state, machine->econtext, isnull);
+	}
+	PG_FINALLY();
+	{
+		machine->running = false;
+	}
+	PG_END_TRY();
+	owner_end(&scope);
+	return value;
+}
+
 Datum
 expression_run(const Expression *expression, Machine *machine, bool *isnull)
 {
 	ErrorContextCallback callback;
-	Oid			user_id;
-	int			sec_context;
-	int			guc_level = 0;
 	Datum		value;
 
 	if (expression->broken != NULL)
 		ReThrowError(expression->broken);
+	if (machine->running)
+		machine_refuse();
 
 	callback.callback = name_rule;
 	callback.arg = unconstify(Expression *, expression);
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
-	if (OidIsValid(expression->owner))
-	{
-		GetUserIdAndSecContext(&user_id, &sec_context);
-		SetUserIdAndSecContext(expression->owner, sec_context | SECURITY_RESTRICTED_OPERATION);
-		guc_level = settings_pin();
-	}
-	value = ExecEvalExprSwitchContext(expression->state, machine->econtext, isnull);
+	value = OidIsValid(expression->owner) ? run_as_owner(expression, machine, isnull)
+		: ExecEvalExprSwitchContext(expression->state, machine->econtext, isnull);
 	if (!*isnull && expression->kind == EXPRESSION_POINTS)
 		value = datumCopy(value, false, -1);
-	if (OidIsValid(expression->owner))
-	{
-		settings_unpin(guc_level);
-		SetUserIdAndSecContext(user_id, sec_context);
-	}
 	ResetExprContext(machine->econtext);
 	error_context_stack = callback.previous;
 	return value;

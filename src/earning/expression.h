@@ -3,8 +3,9 @@
  *		SQL expressions in rules: conditions, and awards that are worked out.
  *
  * They are over facts (fact.h), immutable, and run with the rights of the
- * rule's owner.  Names in them mean what they mean under search_path
- * pg_catalog, so that nobody can give them another meaning later.
+ * rule's owner, who can write nothing meanwhile.  Names in them mean what they
+ * mean under search_path pg_catalog, so that nobody can give them another
+ * meaning later.
  */
 #ifndef LOYALTY_EXPRESSION_H
 #define LOYALTY_EXPRESSION_H
@@ -27,6 +28,7 @@ typedef struct Expression
 	ExprState  *state;			/* NULL: broken */
 	FactSet		reads;
 	Oid			owner;			/* who must be impersonated; InvalidOid: nobody */
+	bool		uses_types;		/* that are not PostgreSQL's own, or it is broken */
 	ErrorData  *broken;			/* why it cannot be run */
 } Expression;
 
@@ -35,14 +37,20 @@ typedef struct Machine
 {
 	ExprContext *econtext;
 	TupleTableSlot *slot;		/* of fact_row_type() */
+	bool		running;		/* a function of an owner, who may do anything */
 } Machine;
 
 extern void machine_begin(Machine *machine);	/* in CurrentMemoryContext */
+
+/* 42P19: that function asks for the judgement that it is part of. */
+extern void machine_refuse(void) pg_attribute_noreturn();
 
 /* Make a fact known to the machine; "value" must live as long as it is read. */
 static inline void
 machine_set(Machine *machine, Fact fact, Datum value, bool isnull)
 {
+	if (unlikely(machine->running))
+		machine_refuse();
 	machine->slot->tts_values[fact] = value;
 	machine->slot->tts_isnull[fact] = isnull;
 }

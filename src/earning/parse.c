@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/transam.h"
+#include "catalog/pg_type.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
 #include "parser/parser.h"
@@ -85,10 +86,70 @@ parse_expressions(const char *text)
 	return targets;
 }
 
+/* The type that a node makes of what is below it; InvalidOid: none of its own. */
+static Oid
+type_made(Node *node)
+{
+	switch (nodeTag(node))
+	{
+		case T_Const:
+		case T_FuncExpr:
+		case T_OpExpr:
+		case T_FieldSelect:
+		case T_RelabelType:
+		case T_CoerceViaIO:
+		case T_ArrayCoerceExpr:
+		case T_ConvertRowtypeExpr:
+		case T_RowExpr:
+		case T_CoerceToDomain:
+			return exprType(node);
+		default:
+			return InvalidOid;
+	}
+}
+
+static bool
+has_other_types(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (type_made(node) >= FirstNormalObjectId)
+		return true;
+	return expression_tree_walker(node, has_other_types, context);
+}
+
+bool
+uses_other_types(Node *expr)
+{
+	return has_other_types(expr, NULL);
+}
+
 static bool
 is_other_function(Oid function_id, void *context)
 {
 	return function_id >= FirstNormalObjectId;
+}
+
+/* Immutable by their label, these write texts as settings say. */
+static bool
+has_unsettled_text(Oid type)
+{
+	switch (type)
+	{
+		case FLOAT4OID:
+		case FLOAT8OID:
+		case BYTEAOID:
+		case POINTOID:
+		case LSEGOID:
+		case PATHOID:
+		case BOXOID:
+		case POLYGONOID:
+		case LINEOID:
+		case CIRCLEOID:
+			return true;
+		default:
+			return false;
+	}
 }
 
 static bool
@@ -96,7 +157,10 @@ has_other_functions(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
-	if (IsA(node, CoerceToDomain) || check_functions_in_node(node, is_other_function, NULL))
+	if (type_made(node) >= FirstNormalObjectId || type_made(node) == CSTRINGOID ||
+		check_functions_in_node(node, is_other_function, NULL))
+		return true;
+	if (IsA(node, CoerceViaIO) && has_unsettled_text(exprType((Node *) ((CoerceViaIO *) node)->arg)))
 		return true;
 	return expression_tree_walker(node, has_other_functions, context);
 }

@@ -29,8 +29,12 @@ extern List *parse_expressions(const char *text);
 
 /*
  * Whether the expression runs anything that did not come with PostgreSQL: that
- * looks up names as the settings say, and its right to run is somebody's.
+ * looks up names as the settings say, and its right to run is somebody's.  Or
+ * it writes texts as the settings say.
  */
 extern bool runs_other_functions(Node *expr);
+
+/* Whether it is about types that did not come with PostgreSQL, and may change. */
+extern bool uses_other_types(Node *expr);
 
 #endif							/* LOYALTY_PARSE_H */

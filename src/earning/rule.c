@@ -204,6 +204,7 @@ get_expression(const RuleReader *reader, int column, ExpressionKind kind, Rule *
 	expression = expression_compile(kind, source, rule->name, get_text(reader, COL_OWNER));
 	MemoryContextSwitchTo(caller);
 	rule->reads |= expression->reads;
+	reader->config->uses_types |= expression->uses_types;
 	return expression;
 }
 

@@ -5,6 +5,9 @@
  * A rule must make sense on its own and beside the others; and once its
  * transaction has committed, or purchases have been judged by it, nothing of
  * it changes but its name, its owner and the end of its active range.
+ *
+ * NULLs where there may be none are left to the table's own constraints, which
+ * are checked after these triggers.
  */
 #include "postgres.h"
 
@@ -18,6 +21,9 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/numeric.h"
 #include "utils/rangetypes.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -28,6 +34,12 @@
 #include "loyalty.h"
 
 PG_FUNCTION_INFO_V1(loyalty_rule_guard);
+
+/* Decimals of amounts and quantities, which together with 1e15 go into exact arithmetic. */
+#define MAX_MINIMUM_DECIMALS 8
+
+/* No limit looks farther back. */
+#define MAX_COOLDOWN_DAYS 36525
 
 /* A column of the table by its name. */
 static Datum
@@ -65,67 +77,216 @@ name_is_taken(Oid owner, int32 rule_id, Datum program, Datum name, Datum active)
 }
 
 /*
- * The role whose rights the rule's expressions have: nobody may lend himself
- * another one's.  InvalidOid: a restore names a role that is not there, which
- * whoever may write every role's rules may do.
+ * Whether this is a restore by a superuser, as PostgreSQL's own checks of
+ * function bodies understand it: then rights, and maybe functions and roles,
+ * come after the rules.  What is wrong then is said when purchases are judged.
  */
-static Oid
-check_owner(HeapTuple tuple, TupleDesc desc)
+static bool
+is_restore(void)
 {
-	bool		isnull;
-	char	   *name = TextDatumGetCString(column(tuple, desc, "owner", &isnull));
-	Oid			owner = get_role_oid(name, true);
-
-	if (OidIsValid(owner) ? has_privs_of_role(GetUserId(), owner) : superuser())
-		return owner;
-	if (!OidIsValid(owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("role \"%s\" does not exist", name)));
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("must be member of role \"%s\" to write its rules", name),
-			 errdetail("A rule's expressions run with the rights of its owner.")));
-}
-
-/* Limits that an award of its kind cannot have. */
-static void
-check_limits(HeapTuple tuple, TupleDesc desc)
-{
-	bool		isnull;
-	Datum		value = column(tuple, desc, "cooldown", &isnull);
-
-	if (!isnull && (DatumGetIntervalP(value)->month < 0 || DatumGetIntervalP(value)->day < 0 ||
-					DatumGetIntervalP(value)->time < 0))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("cooldown must not have negative parts")));
-	value = column(tuple, desc, "lineage", &isnull);
-	if (!isnull &&
-		DatumGetInt32(value) >= DatumGetInt32(column(tuple, desc, "rule_id", &isnull)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("lineage must be the number of an older rule"),
-				 errhint("loyalty.revise_rule sets it.")));
+	return !check_function_bodies && superuser();
 }
 
 /*
- * The rule's expressions can be run by its owner.  A restore may bring rules
- * before the functions that they call: so superusers are let through where a
- * name has no meaning yet, and purchases find the mistake.
+ * The role whose rights the rule's expressions have, from which nobody may take
+ * or lend them who does not have them.  InvalidOid: there is no such role, and
+ * that may be.
  */
+static Oid
+check_owner(HeapTuple tuple, TupleDesc desc, bool may_be_missing)
+{
+	bool		isnull;
+	Datum		value = column(tuple, desc, "owner", &isnull);
+	char	   *name;
+	Oid			owner;
+
+	if (isnull)
+		return InvalidOid;
+	name = TextDatumGetCString(value);
+	owner = get_role_oid(name, true);
+	if (!OidIsValid(owner) && !may_be_missing)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role \"%s\" does not exist", name)));
+	if (OidIsValid(owner) && !has_privs_of_role(GetUserId(), owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be member of role \"%s\" to write its rules", name),
+				 errdetail("A rule's expressions run with the rights of its owner.")));
+	return owner;
+}
+
+/* Lists of names say something. */
+static void
+check_lists(HeapTuple tuple, TupleDesc desc)
+{
+	static const char *const columns[] = {
+		"include_items", "exclude_items", "include_categories", "exclude_categories",
+		"include_stores", "exclude_stores", "include_channels", "exclude_channels"
+	};
+	int			i;
+
+	for (i = 0; i < lengthof(columns); i++)
+	{
+		bool		isnull;
+		Datum		value = column(tuple, desc, columns[i], &isnull);
+		ArrayType  *list;
+
+		if (isnull)
+			continue;
+		list = DatumGetArrayTypeP(value);
+		if (ARR_NDIM(list) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s must not be empty", columns[i]),
+					 strncmp(columns[i], "in", 2) == 0
+					 ? errdetail("The rule would be about nothing.")
+					 : errdetail("It would exclude nothing."),
+					 errhint("NULL stands for no list.")));
+		if (ARR_NDIM(list) > 1)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s must have one dimension", columns[i])));
+		if (array_contains_nulls(list))
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("%s must not contain nulls", columns[i]),
+					 errdetail("A line without a value is in no list.")));
+	}
+}
+
+/* Least amounts and quantities can be reckoned with. */
+static void
+check_minimums(HeapTuple tuple, TupleDesc desc)
+{
+	static const char *const columns[] = {"min_amount", "min_quantity"};
+	int			i;
+
+	for (i = 0; i < lengthof(columns); i++)
+	{
+		bool		isnull;
+		Datum		value = column(tuple, desc, columns[i], &isnull);
+
+		if (!isnull && !numeric_is_nan(DatumGetNumeric(value)) && !numeric_is_inf(DatumGetNumeric(value)) &&
+			DatumGetInt32(DirectFunctionCall1(numeric_min_scale, value)) > MAX_MINIMUM_DECIMALS)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s must not have more than %d decimals", columns[i], MAX_MINIMUM_DECIMALS)));
+	}
+}
+
+/*
+ * Caps let something through.  These are no constraints of the table, whose
+ * operators whoever writes a rule would need the right to run.
+ */
+static void
+check_caps(HeapTuple tuple, TupleDesc desc)
+{
+	static const char *const columns[] = {"purchase_cap", "member_cap", "budget"};
+	bool		isnull;
+	Datum		value;
+	int			i;
+
+	for (i = 0; i < lengthof(columns); i++)
+	{
+		value = column(tuple, desc, columns[i], &isnull);
+		if (!isnull && DatumGetPoints(value) <= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s must be greater than zero", columns[i])));
+	}
+
+	/* It is applied to awards, before they are multiplied. */
+	(void) column(tuple, desc, "purchase_cap", &isnull);
+	if (isnull)
+		return;
+	value = column(tuple, desc, "award", &isnull);
+	if (!isnull && DatumGetAwardP(value)->kind == AWARD_TIMES)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a multiplier has no purchase_cap"),
+				 errdetail("What a rule gives for a purchase is capped before it is multiplied."),
+				 errhint("member_cap and budget limit what a multiplier adds.")));
+}
+
+static void
+check_cooldown(HeapTuple tuple, TupleDesc desc)
+{
+	bool		isnull;
+	Datum		value = column(tuple, desc, "cooldown", &isnull);
+	Interval   *cooldown;
+
+	if (isnull)
+		return;
+	cooldown = DatumGetIntervalP(value);
+#ifdef INTERVAL_NOT_FINITE
+	if (INTERVAL_NOT_FINITE(cooldown))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("cooldown must be finite"),
+				 errhint("\"once\" rewards a member once in his life.")));
+#endif
+	if (cooldown->month < 0 || cooldown->day < 0 || cooldown->time < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("cooldown must not have negative parts")));
+	if (cooldown->month * (DAYS_PER_YEAR / MONTHS_PER_YEAR) + cooldown->day +
+		(double) cooldown->time / USECS_PER_DAY > MAX_COOLDOWN_DAYS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("cooldown must not be longer than %d days", MAX_COOLDOWN_DAYS),
+				 errhint("\"once\" rewards a member once in his life.")));
+}
+
+/* A successor goes on with the limits of a first version; a restore may bring it before that. */
+static void
+check_lineage(Oid owner, HeapTuple tuple, TupleDesc desc)
+{
+	bool		isnull;
+	Datum		lineage = column(tuple, desc, "lineage", &isnull);
+	Oid			types[2] = {INT4OID, TEXTOID};
+	Datum		values[2];
+	EngineScope scope;
+	bool		wrong;
+
+	if (isnull)
+		return;
+	values[0] = lineage;
+	values[1] = column(tuple, desc, "program", &isnull);
+	engine_enter(&scope, owner);
+	SPI_connect();
+	PushActiveSnapshot(config_snapshot());
+	SPI_execute_with_args("SELECT FROM loyalty.rule WHERE rule_id = $1"
+						  " AND (program <> $2 OR lineage IS NOT NULL)",
+						  2, types, values, NULL, true, 1);
+	PopActiveSnapshot();
+	wrong = SPI_processed > 0;
+	SPI_finish();
+	engine_leave(&scope);
+
+	if (wrong || DatumGetInt32(lineage) <= 0 ||
+		DatumGetInt32(lineage) >= DatumGetInt32(column(tuple, desc, "rule_id", &isnull)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("lineage must be the rule_id of the first version of an older rule of the program"),
+				 errhint("loyalty.revise_rule() sets it.")));
+}
+
+/* The rule's expressions can be run by its owner. */
 static void
 check_expressions(HeapTuple tuple, TupleDesc desc, Oid owner)
 {
 	static const char *const columns[] = {"condition", "award_points"};
 	int			kind;
 
+	if (!OidIsValid(owner) || is_restore())
+		return;
 	for (kind = 0; kind < lengthof(columns); kind++)
 	{
 		bool		isnull;
 		Datum		value = column(tuple, desc, columns[kind], &isnull);
 
-		if (!isnull && OidIsValid(owner))
+		if (!isnull)
 			expression_check((ExpressionKind) kind, TextDatumGetCString(value), owner);
 	}
 }
@@ -140,7 +301,6 @@ check_rule(Relation rel, HeapTuple tuple)
 	Datum		program = column(tuple, desc, "program", &isnull);
 	Datum		value;
 
-	/* NULLs are left to the table's own constraints. */
 	if (isnull)
 		return;
 	/* A restore may load rules before any program. */
@@ -160,8 +320,12 @@ check_rule(Relation rel, HeapTuple tuple)
 	value = column(tuple, desc, "pending", &isnull);
 	if (!isnull)
 		(void) config_whole_days(DatumGetIntervalP(value), "pending");
-	check_limits(tuple, desc);
-	check_expressions(tuple, desc, check_owner(tuple, desc));
+	check_lists(tuple, desc);
+	check_minimums(tuple, desc);
+	check_caps(tuple, desc);
+	check_cooldown(tuple, desc);
+	check_lineage(config->owner, tuple, desc);
+	check_expressions(tuple, desc, check_owner(tuple, desc, is_restore()));
 }
 
 /* No two rules of a program have one name at one time. */
@@ -209,6 +373,7 @@ check_change(Relation rel, HeapTuple old, HeapTuple new)
 				new_lower,
 				new_upper;
 	TimestampTz now = GetCurrentTransactionStartTimestamp();
+	Datum		new_active;
 	bool		empty;
 	bool		isnull;
 	int			attnum;
@@ -241,9 +406,12 @@ check_change(Relation rel, HeapTuple old, HeapTuple new)
 	range_deserialize(range_type,
 					  DatumGetRangeTypeP(column(old, desc, "active", &isnull)),
 					  &old_lower, &old_upper, &empty);
-	range_deserialize(range_type,
-					  DatumGetRangeTypeP(column(new, desc, "active", &isnull)),
-					  &new_lower, &new_upper, &empty);
+	new_active = column(new, desc, "active", &isnull);
+	if (isnull)
+		return;
+	range_deserialize(range_type, DatumGetRangeTypeP(new_active), &new_lower, &new_upper, &empty);
+	if (empty)
+		return;
 	if (range_cmp_bounds(range_type, &old_lower, &new_lower) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_FIXED),
@@ -256,6 +424,33 @@ check_change(Relation rel, HeapTuple old, HeapTuple new)
 				 errmsg("a rule cannot be ended, nor its end moved, in the past"),
 				 errdetail("Purchases have been judged by it."),
 				 errhint("The end may be now() or later.")));
+}
+
+/*
+ * What an update leaves of the rule makes sense.  Whoever may update the table
+ * may rename a rule or move its end, be it broken or its owner gone; that lends
+ * no rights.
+ */
+static void
+check_update(Relation rel, HeapTuple old, HeapTuple new)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	bool		draft = made_by_us(old, desc);
+	bool		old_null;
+	bool		new_null;
+	Datum		old_owner = column(old, desc, "owner", &old_null);
+	Datum		new_owner = column(new, desc, "owner", &new_null);
+	bool		same_owner = old_null == new_null &&
+		(old_null || same_text(DatumGetTextPP(old_owner), DatumGetTextPP(new_owner)));
+
+	if (!draft)
+		check_change(rel, old, new);
+	if (!same_owner)
+		(void) check_owner(old, desc, superuser());
+	if (draft)
+		check_rule(rel, new);
+	else if (!same_owner)
+		check_expressions(new, desc, check_owner(new, desc, is_restore()));
 }
 
 /* Keep the end that an update has moved, for the purchases judged by it. */
@@ -329,18 +524,16 @@ loyalty_rule_guard(PG_FUNCTION_ARGS)
 		return PointerGetDatum(trigdata->tg_trigtuple);
 	}
 
-	if (!made_by_us(trigdata->tg_trigtuple, RelationGetDescr(rel)))
+	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
 	{
-		if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
+		if (!made_by_us(trigdata->tg_trigtuple, RelationGetDescr(rel)))
 			ereport(ERROR,
 					(errcode(ERRCODE_LOYALTY_FIXED),
 					 errmsg("a rule that has been in force cannot be deleted"),
 					 errdetail("Entries name it."),
 					 errhint("End it by the upper bound of its \"active\" range.")));
-		check_change(rel, trigdata->tg_trigtuple, trigdata->tg_newtuple);
-	}
-	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
 		return PointerGetDatum(trigdata->tg_trigtuple);
-	check_rule(rel, trigdata->tg_newtuple);
+	}
+	check_update(rel, trigdata->tg_trigtuple, trigdata->tg_newtuple);
 	return PointerGetDatum(trigdata->tg_newtuple);
 }

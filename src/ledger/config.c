@@ -49,11 +49,23 @@ relation_changed(Datum arg, Oid relid)
 		current->stale = true;
 }
 
-/* A function changed, and source expressions may have it inlined. */
+/*
+ * Something changed that compiled expressions may have been built from, or
+ * waited for: a function (inlined, or its rights), operator, cast, schema, or a
+ * role that they run as.
+ */
 static void
-function_changed(Datum arg, int cacheid, uint32 hashvalue)
+object_changed(Datum arg, int cacheid, uint32 hashvalue)
 {
 	if (current != NULL)
+		current->stale = true;
+}
+
+/* Every temporary table makes a type: only for who uses any. */
+static void
+type_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	if (current != NULL && current->uses_types)
 		current->stale = true;
 }
 
@@ -61,7 +73,12 @@ void
 config_init(void)
 {
 	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
-	CacheRegisterSyscacheCallback(PROCOID, function_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, object_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(OPEROID, object_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(CASTSOURCETARGET, object_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, object_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, object_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(TYPEOID, type_changed, (Datum) 0);
 }
 
 /* One of the extension's relations. */

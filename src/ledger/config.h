@@ -3,8 +3,9 @@
  *		Programs as every backend keeps them, and when it must read them again.
  *
  * One Config holds what was compiled from the tables program, currency_rate,
- * rule and source.  A change to any of them, or to an attached table, marks it
- * stale; the next operation builds a new one.  The old one lives on until the
+ * rule and source.  A change to any of them, to an attached table, or to what
+ * their expressions may name, marks it stale; the next operation builds a new
+ * one.  The old one lives on until the
  * last operation that holds it has ended, so nobody's pointers go bad under
  * him.
  */
@@ -76,6 +77,7 @@ typedef struct Config
 	Program    *programs;
 	HTAB	   *sources;		/* earning/source.c's, by source_id and relation */
 	HTAB	   *watched;		/* attached tables whose change makes it stale */
+	bool		uses_types;		/* rules do, so that a change of any makes it stale */
 } Config;
 
 extern void config_init(void);

@@ -31,6 +31,16 @@ VALUES ('beans', 'spring', '10', '[2024-03-01,2024-06-01)', '90 days', '7 days')
 INSERT INTO loyalty.rule (program, name, award) VALUES ('Stars & "Co"', 'base', '5%');
 INSERT INTO loyalty.rule (program, name, award) VALUES ('club', 'items', '2 each');
 
+-- A rule with a function that its owner may only run by a grant, which a dump brings after the data.
+CREATE ROLE manager;
+CREATE SCHEMA crm;
+CREATE FUNCTION crm.is_big(numeric) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1 >= 200; END';
+REVOKE EXECUTE ON FUNCTION crm.is_big FROM PUBLIC;
+GRANT USAGE ON SCHEMA crm TO manager;
+GRANT EXECUTE ON FUNCTION crm.is_big TO manager;
+INSERT INTO loyalty.rule (program, name, award, condition, exclude_stores, member_cap, cap_period, owner)
+VALUES ('beans', 'big', '3', 'crm.is_big(amount)', '{"south, 2"}', 30, 'month', 'manager');
+
 -- Before loyalty: with history from before it was attached, to two programs.
 CREATE SCHEMA aaa;
 CREATE TABLE aaa.orders (
@@ -123,6 +133,8 @@ RESET client_min_messages;
 UPDATE loyalty.rule SET active = tstzrange(NULL, now() + interval '1 hour') WHERE program = 'club';
 INSERT INTO loyalty.rule (program, name, award, active)
 VALUES ('club', 'items', '3 each', tstzrange(now() + interval '1 hour', NULL));
+SELECT loyalty.revise_rule('big', '{"award": "4", "member_cap": 40}', program => 'beans');
+INSERT INTO aaa.orders (order_id, customer, total) VALUES (1040, 'c1', 250);
 SQL
 
 # Each row of the tables as text, and where the sequences stand.
@@ -193,6 +205,10 @@ sub goes_on
 	$before = $beans->('c1');
 	$node->safe_psql($db, "INSERT INTO aaa.orders (customer, total) VALUES ('c1', 50.90)");
 	is($beans->('c1') - $before, 50, "$name: a new order earns");
+
+	$before = $beans->('c1');
+	$node->safe_psql($db, "INSERT INTO aaa.orders (customer, total) VALUES ('c1', 200)");
+	is($beans->('c1') - $before, 204, "$name: also by a rule with a function");
 
 	$before = $beans->('c5');
 	$node->safe_psql($db, 'UPDATE aaa.orders SET total = total + 10 WHERE order_id = 1004');
