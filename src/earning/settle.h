@@ -53,8 +53,10 @@ extern void settle_reset(Case *case_);
 extern void settle_sort(Case **cases, int ncases);
 
 /*
- * Turn the steps of a member's cases into entries: what adds before what takes,
- * so that nothing is taken from elsewhere that the same statement gives.
+ * Turn the steps of a member's cases into entries, in the order in which they
+ * take effect, so that history gives the same in whatever batches it comes.  Of
+ * one moment what adds comes before what takes, so that nothing is taken from
+ * elsewhere that the same statement gives.
  */
 extern void settle_post(const Settlement *settlement, Posting *posting, Case **cases, int ncases);
 
