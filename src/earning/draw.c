@@ -54,16 +54,18 @@ find_drawing(Drawings *drawings, const Settlement *settlement, const Case *case_
 	return drawing;
 }
 
-/* Budgets in one order in every session. */
+/* Budgets in one order in every session, whichever versions of rules draw on them. */
 static int
 compare_drawings(const void *a, const void *b)
 {
 	const Drawing *x = a;
 	const Drawing *y = b;
 
-	if (x->rule->rule_id != y->rule->rule_id)
-		return x->rule->rule_id < y->rule->rule_id ? -1 : 1;
-	return x->period < y->period ? -1 : x->period > y->period;
+	if (x->rule->lineage != y->rule->lineage)
+		return x->rule->lineage < y->rule->lineage ? -1 : 1;
+	if (x->period != y->period)
+		return x->period < y->period ? -1 : 1;
+	return x->rule->rule_id < y->rule->rule_id ? -1 : x->rule->rule_id > y->rule->rule_id;
 }
 
 /* Divide what was granted among the cases, in their order. */
