@@ -200,7 +200,7 @@ drawn_by(const Case *case_, int32 rule_id)
 {
 	int			i;
 
-	for (i = 0; i < case_->nsteps; i++)
+	for (i = 0; !case_->dropped && i < case_->nsteps; i++)
 		if (case_->steps[i].rule_id == rule_id)
 			return Max(case_->steps[i].drawn, 0);
 	return 0;
@@ -214,7 +214,7 @@ draw_give_back(const Settlement *settlement, Case *cases, int ncases)
 	int			j;
 
 	for (i = 0; i < ncases; i++)
-		for (j = 0; !cases[i].dropped && j < cases[i].ngrants; j++)
+		for (j = 0; j < cases[i].ngrants; j++)
 		{
 			const struct BudgetGrant *grant = &cases[i].grants[j];
 			Points		unused = grant->points - drawn_by(&cases[i], grant->rule_id);
