@@ -265,13 +265,15 @@ take_step(const Settlement *settlement, Posting *posting, Case *case_, Step *ste
 	add_entry(settlement, posting, case_, KIND_CLAWBACK, step->rule_id, &lots, &context);
 }
 
-/* Which of a member's cases comes first: the earlier purchase. */
+/* Which of a member's cases comes first: one that gives back, then the earlier purchase. */
 static int
 compare_cases(const void *a, const void *b)
 {
 	const Case *x = *(Case *const *) a;
 	const Case *y = *(Case *const *) b;
 
+	if (x->purchase.counts != y->purchase.counts)
+		return x->purchase.counts ? 1 : -1;
 	if (x->purchase.at != y->purchase.at)
 		return x->purchase.at < y->purchase.at ? -1 : 1;
 	return x < y ? -1 : 1;

@@ -49,7 +49,11 @@ extern void settle_judge(const Settlement *settlement, Case *case_, const Subjec
 /* Forget what judging has worked out. */
 extern void settle_reset(Case *case_);
 
-/* The cases of a member in the order in which they are judged: the earlier purchase first. */
+/*
+ * The cases of a member in the order in which they are judged: purchases that
+ * do not count any more first, since they give back to limits, else the earlier
+ * ones.
+ */
 extern void settle_sort(Case **cases, int ncases);
 
 /*
