@@ -54,16 +54,18 @@ find_drawing(Drawings *drawings, const Settlement *settlement, const Case *case_
 	return drawing;
 }
 
-/* Budgets in one order in every session. */
+/* Budgets in one order in every session, whichever versions of rules draw on them. */
 static int
 compare_drawings(const void *a, const void *b)
 {
 	const Drawing *x = a;
 	const Drawing *y = b;
 
-	if (x->rule->rule_id != y->rule->rule_id)
-		return x->rule->rule_id < y->rule->rule_id ? -1 : 1;
-	return x->period < y->period ? -1 : x->period > y->period;
+	if (x->rule->lineage != y->rule->lineage)
+		return x->rule->lineage < y->rule->lineage ? -1 : 1;
+	if (x->period != y->period)
+		return x->period < y->period ? -1 : 1;
+	return x->rule->rule_id < y->rule->rule_id ? -1 : x->rule->rule_id > y->rule->rule_id;
 }
 
 /* Divide what was granted among the cases, in their order. */
@@ -198,7 +200,7 @@ drawn_by(const Case *case_, int32 rule_id)
 {
 	int			i;
 
-	for (i = 0; i < case_->nsteps; i++)
+	for (i = 0; !case_->dropped && i < case_->nsteps; i++)
 		if (case_->steps[i].rule_id == rule_id)
 			return Max(case_->steps[i].drawn, 0);
 	return 0;
@@ -212,7 +214,7 @@ draw_give_back(const Settlement *settlement, Case *cases, int ncases)
 	int			j;
 
 	for (i = 0; i < ncases; i++)
-		for (j = 0; !cases[i].dropped && j < cases[i].ngrants; j++)
+		for (j = 0; j < cases[i].ngrants; j++)
 		{
 			const struct BudgetGrant *grant = &cases[i].grants[j];
 			Points		unused = grant->points - drawn_by(&cases[i], grant->rule_id);

@@ -84,6 +84,7 @@ judge_add(PurchaseLedger *ledger, const EntryRow *entry)
 	/* Entries of a rule come in order of their revision: the last one's context stands. */
 	context_read_rule(entry->context, &rule->context);
 	rule->net = points_add(rule->net, entry->points);
+	rule->rewarded |= rule->net > rule->context.shortfall;
 	purse_init(&lots);
 	purse_read(&lots, entry->lots);
 	purse_add(&rule->lots, &lots);
@@ -227,7 +228,7 @@ limited_target(const Program *program, const Rule *rule, const PurchaseLedger *l
 		request.asked_before = before->context.limited;
 		request.wanted_before = before->context.wanted;
 		request.granted_before = stands_for(before);
-		request.rewarded_before = before->given.nlots > 0;
+		request.rewarded_before = before->rewarded;
 	}
 	if (limiter == NULL)
 		return request.asked_before && request.wanted_before == wanted ? request.granted_before : wanted;

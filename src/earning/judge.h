@@ -18,6 +18,7 @@ typedef struct RuleLedger
 	int32		rule_id;
 	Points		net;			/* earned less clawed back */
 	RuleContext context;		/* shortfall: part of net that a clawback could not take */
+	bool		rewarded;		/* it has stood for points, be they taken back since */
 	Points		clawed;			/* taken back in all */
 	Purse		given;			/* earned in all, by life span */
 	Purse		lots;			/* earned less clawed back, by life span */

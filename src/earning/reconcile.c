@@ -405,7 +405,11 @@ load_subjects(WorkGroup *group)
 								  group->subjects, group->nmembers, &group->nusages);
 }
 
-/* Whether a case of the member may draw less than it wanted. */
+/*
+ * Judge the member again if a case of his may draw less than it wanted.  What
+ * another award kept from a purchase may then be looked at for the first time,
+ * and fail.
+ */
 static void
 judge_again_within_grants(WorkGroup *group)
 {
@@ -414,8 +418,8 @@ judge_again_within_grants(WorkGroup *group)
 	for (i = group->from; i < group->to; i++)
 		if (!group->cases[i].dropped && group->cases[i].ngrants > 0)
 		{
-			reset_member(group);
-			judge_one_member(group);
+			if (judge_again(group) != NULL)
+				judge_member_carefully(group);
 			return;
 		}
 }

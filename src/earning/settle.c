@@ -265,27 +265,17 @@ take_step(const Settlement *settlement, Posting *posting, Case *case_, Step *ste
 	add_entry(settlement, posting, case_, KIND_CLAWBACK, step->rule_id, &lots, &context);
 }
 
-/* Which of a member's cases comes first: the earlier purchase. */
+/* Which of a member's cases comes first: one that gives back, then the earlier purchase. */
 static int
 compare_cases(const void *a, const void *b)
 {
 	const Case *x = *(Case *const *) a;
 	const Case *y = *(Case *const *) b;
 
+	if (x->purchase.counts != y->purchase.counts)
+		return x->purchase.counts ? 1 : -1;
 	if (x->purchase.at != y->purchase.at)
 		return x->purchase.at < y->purchase.at ? -1 : 1;
-	return x < y ? -1 : 1;
-}
-
-/* The same of judged cases, by the time that they are judged by. */
-static int
-compare_judged(const void *a, const void *b)
-{
-	const Case *x = *(Case *const *) a;
-	const Case *y = *(Case *const *) b;
-
-	if (x->ledger.at != y->ledger.at)
-		return x->ledger.at < y->ledger.at ? -1 : 1;
 	return x < y ? -1 : 1;
 }
 
@@ -296,8 +286,29 @@ settle_sort(Case **cases, int ncases)
 		qsort(cases, ncases, sizeof(Case *), compare_cases);
 }
 
-void
-settle_post(const Settlement *settlement, Posting *posting, Case **cases, int ncases)
+/* A judged case with the moment at which its posting takes effect. */
+typedef struct Moment
+{
+	TimestampTz at;				/* not later than now: what a future purchase gives is there, pending */
+	Case	   *case_;
+} Moment;
+
+static int
+compare_moments(const void *a, const void *b)
+{
+	const Moment *x = a;
+	const Moment *y = b;
+
+	if (x->at != y->at)
+		return x->at < y->at ? -1 : 1;
+	if (x->case_->ledger.at != y->case_->ledger.at)
+		return x->case_->ledger.at < y->case_->ledger.at ? -1 : 1;
+	return x->case_ < y->case_ ? -1 : 1;
+}
+
+/* Post cases of one moment: what adds before what takes. */
+static void
+post_moment(const Settlement *settlement, Posting *posting, const Moment *moments, int nmoments)
 {
 	static const RuleContext no_context = {0};
 	Purse		nothing;
@@ -305,13 +316,11 @@ settle_post(const Settlement *settlement, Posting *posting, Case **cases, int nc
 	int			i;
 	int			j;
 
-	if (ncases > 1)
-		qsort(cases, ncases, sizeof(Case *), compare_judged);
 	purse_init(&nothing);
 	for (pass = 0; pass < 3; pass++)
-		for (i = 0; i < ncases; i++)
+		for (i = 0; i < nmoments; i++)
 		{
-			Case	   *case_ = cases[i];
+			Case	   *case_ = moments[i].case_;
 
 			for (j = 0; j < case_->nsteps; j++)
 			{
@@ -328,4 +337,28 @@ settle_post(const Settlement *settlement, Posting *posting, Case **cases, int nc
 			if (pass == 2 && !case_->posted)
 				add_entry(settlement, posting, case_, KIND_EARN, 0, &nothing, &no_context);
 		}
+}
+
+void
+settle_post(const Settlement *settlement, Posting *posting, Case **cases, int ncases)
+{
+	Moment	   *moments = palloc(sizeof(Moment) * ncases);
+	int			from;
+	int			to;
+	int			i;
+
+	for (i = 0; i < ncases; i++)
+	{
+		moments[i].at = Min(occurs_at(settlement, cases[i]), settlement->now);
+		moments[i].case_ = cases[i];
+	}
+	if (ncases > 1)
+		qsort(moments, ncases, sizeof(Moment), compare_moments);
+	for (from = 0; from < ncases; from = to)
+	{
+		for (to = from + 1; to < ncases && moments[to].at == moments[from].at; to++)
+			;
+		post_moment(settlement, posting, &moments[from], to - from);
+	}
+	pfree(moments);
 }

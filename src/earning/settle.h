@@ -49,12 +49,18 @@ extern void settle_judge(const Settlement *settlement, Case *case_, const Subjec
 /* Forget what judging has worked out. */
 extern void settle_reset(Case *case_);
 
-/* The cases of a member in the order in which they are judged: the earlier purchase first. */
+/*
+ * The cases of a member in the order in which they are judged: purchases that
+ * do not count any more first, since they give back to limits, else the earlier
+ * ones.
+ */
 extern void settle_sort(Case **cases, int ncases);
 
 /*
- * Turn the steps of a member's cases into entries: what adds before what takes,
- * so that nothing is taken from elsewhere that the same statement gives.
+ * Turn the steps of a member's cases into entries, in the order in which they
+ * take effect, so that history gives the same in whatever batches it comes.  Of
+ * one moment what adds comes before what takes, so that nothing is taken from
+ * elsewhere that the same statement gives.
  */
 extern void settle_post(const Settlement *settlement, Posting *posting, Case **cases, int ncases);
 

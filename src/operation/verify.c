@@ -13,7 +13,8 @@
  *		  the sum of his entries' lots, his lifetime points and last activity
  *		  what his entries say.
  * I2	  his entries count 1..n without gaps, his row says n; an entry's program
- *		  is its member's; no entry is without a member.
+ *		  is its member's; no entry is without a member; his row counts the
+ *		  purchases that have a first posting.
  * I3	  each entry's hash covers it and the hash before it; the row has the
  *		  last.  A wrong hash is reported once: the next one is held against
  *		  what is stored.
@@ -25,7 +26,7 @@
  * member his ref leads to his row, his program exists, his status is known, and
  *		  no points end before next_expiry.
  *
- * Purchases (I4) are in verify_purchases.c.
+ * Purchases (I4) are in verify_purchases.c, limits in verify_limits.c.
  */
 #include "postgres.h"
 
@@ -38,6 +39,7 @@
 #include "utils/timestamp.h"
 
 #include "earning/attempt.h"
+#include "earning/request.h"
 #include "ledger/balance.h"
 #include "ledger/chain.h"
 #include "ledger/member.h"
@@ -160,7 +162,7 @@ cursor_entry(const Cursor *cursor, EntryRow *entry)
 
 /* Columns of the cursor over members. */
 #define MEMBER_COLUMNS \
-	"member_id, seq, lifetime, enrolled_at, last_activity, program_id, next_expiry, ref, status, purse, head"
+	"member_id, seq, lifetime, enrolled_at, last_activity, program_id, next_expiry, ref, status, purse, head, purchases"
 
 /* A member on the way through his entries. */
 typedef struct Walk
@@ -175,6 +177,8 @@ typedef struct Walk
 	Violation	violation;		/* program and member are filled in */
 	int64		nentries;
 	int64		seq;			/* of the last entry */
+	int			purchases;		/* that begin with one of them */
+	int			maybe_purchases;	/* events of which nobody can tell any more */
 	uint8		hash[HASH_LENGTH];	/* its hash, as stored */
 	MemberState state;			/* what the entries add up to */
 	bool		broken;			/* they cannot be added up */
@@ -248,6 +252,7 @@ read_member(Walk *walk, const Cursor *members)
 	purse_init(&row->purse);
 	purse_read(&row->purse, values[9]);
 	walk->head = PG_DETOAST_DATUM_PACKED(values[10]);
+	row->purchases = DatumGetInt32(values[11]);
 }
 
 /* Start with the member; "members" is NULL when there are only entries of his. */
@@ -274,6 +279,63 @@ begin_walk(Walk *walk, Verification *verification, int64 member_id,
 	}
 	if (walk->program != NULL)
 		walk->violation.program = walk->program->name;
+}
+
+static bool
+has_prefix(const text *key, const char *prefix)
+{
+	return VARSIZE_ANY_EXHDR(key) >= strlen(prefix) &&
+		memcmp(VARDATA_ANY(key), prefix, strlen(prefix)) == 0;
+}
+
+/* A field of a JSON object, of the given type; NULL when there is none. */
+static JsonbValue *
+json_field(JsonbContainer *object, const char *name, enum jbvType type)
+{
+	JsonbValue	key;
+	JsonbValue *value;
+
+	if (!JsonContainerIsObject(object))
+		return NULL;
+	key.type = jbvString;
+	key.val.string.val = unconstify(char *, name);
+	key.val.string.len = strlen(name);
+	value = findJsonbValueFromContainer(object, JB_FOBJECT, &key);
+	return value == NULL || value->type != type ? NULL : value;
+}
+
+/* Whether the entry was asked for as a purchase; false in "known" when it does not say. */
+static bool
+asked_for_purchase(const EntryRow *entry, bool *known)
+{
+	JsonbValue *request = entry->context == NULL ? NULL
+		: json_field(&entry->context->root, "request", jbvBinary);
+	JsonbValue *event = request == NULL ? NULL
+		: json_field(request->val.binary.data, "event", jbvString);
+
+	*known = event != NULL;
+	return *known && event->val.string.len == strlen(PURCHASE_EVENT) &&
+		memcmp(event->val.string.val, PURCHASE_EVENT, strlen(PURCHASE_EVENT)) == 0;
+}
+
+/* Count the purchase that begins with the entry. */
+static void
+count_purchase(Walk *walk)
+{
+	const EntryRow *entry = &walk->entry;
+	bool		known = true;
+
+	if (entry->revision != 1 || entry->amount == NULL)
+		return;
+	if (entry->source_id != SOURCE_API || has_prefix(entry->source_key, PURCHASE_EVENT ":"))
+		walk->purchases++;
+	else if (has_prefix(entry->source_key, "#"))
+	{
+		/* An event without a key of its own.  Its context may have been blanked. */
+		walk->purchases += asked_for_purchase(entry, &known);
+		walk->maybe_purchases += !known &&
+			(strcmp(entry->kind, KIND_EARN) == 0 || strcmp(entry->kind, KIND_CLAWBACK) == 0);
+	}
 }
 
 /* Compute the entry's hash, and add it to what the member's entries say. */
@@ -335,6 +397,7 @@ check_entry(Walk *walk)
 			report(walk, "I5", psprintf("%s makes a debt though it is no clawback", name),
 				   points_to_cstring(debt), points_to_cstring(debt_so_far(walk)));
 	}
+	count_purchase(walk);
 	walk->nentries++;
 	walk->seq = entry->seq;
 	memcpy(walk->hash, entry->hash, HASH_LENGTH);
@@ -374,7 +437,7 @@ check_sums(Walk *walk)
 			   time_text(state->last_activity), time_text(row->last_activity));
 }
 
-/* I2 and I3: the row knows the last entry. */
+/* I2 and I3: the row knows the last entry, and how many purchases there are. */
 static void
 check_end(Walk *walk)
 {
@@ -383,6 +446,10 @@ check_end(Walk *walk)
 	if (walk->row.seq != walk->seq)
 		report(walk, "I2", "number of the last entry is not the row's",
 			   int_text(walk->seq), int_text(walk->row.seq));
+	if (walk->row.purchases < walk->purchases ||
+		walk->row.purchases > walk->purchases + walk->maybe_purchases)
+		report(walk, "I2", "number of purchases is not what the entries say",
+			   int_text(walk->purchases), int_text(walk->row.purchases));
 	if (length != (walk->nentries == 0 ? 0 : HASH_LENGTH) ||
 		memcmp(VARDATA_ANY(walk->head), walk->hash, length) != 0)
 		report(walk, "I3", "head is not the hash of the last entry",
@@ -518,6 +585,7 @@ loyalty_verify(PG_FUNCTION_ARGS)
 	SPI_connect();
 	verify_members(&verification);
 	verify_purchases(&verification);
+	verify_limits(&verification);
 	SPI_finish();
 	PG_RETURN_NULL();
 }

@@ -115,6 +115,10 @@ SELECT is_state('i', 57, '{100/0/0 0,100/0/0 0,90/0/0 -10,90/0/0 -10}', 'becomes
 DELETE FROM orders WHERE id = 57;
 SELECT is_state('i', 57, '{100/0/0 0,100/0/0 0,100/0/0 0,100/0/0 0}', 'is undone');
 
+-- history in one statement: each refund takes what there was at its time
+INSERT INTO orders VALUES (58, 'j', 10, current_date - 9), (59, 'j', -50, current_date - 8), (60, 'j', 100, current_date - 7);
+SELECT is_state('j', 59, '{110/0/0 0,110/0/0 0,100/0/0 -10,60/0/0 -50}', 'a refund does not take what was bought after it, but as a debt');
+
 -- two rules: what one gave has lapsed, what the other gave is taken
 INSERT INTO rule (program, name, award, expiry) SELECT name, 'short', '2 per 1', '5 days' FROM program WHERE name <> 'waiting';
 SELECT buy(61, 'h', 10, 7), buy(62, 'h', 10, 1), spend('h', 15);

@@ -7,7 +7,7 @@
 BEGIN;
 SET LOCAL client_min_messages = error;
 SET LOCAL TimeZone = 'UTC';
-SELECT plan(61);
+SELECT plan(62);
 
 -- What verify finds, as lines; hashes are left out.
 CREATE FUNCTION found(program text DEFAULT NULL) RETURNS SETOF text LANGUAGE sql AS $$
@@ -113,6 +113,7 @@ SELECT finds('an entry in the midst is gone',
 	'I1 | beans | bob | lifetime points are not what the entries say | 25 | 65',
 	'I1 | beans | bob | purse is not the sum of the entries'' lots | {25@2027-01-12} | {25@2027-01-12, 40@2027-03-13}',
 	'I2 | beans | bob | entry 2 does not follow the entry before it | 1 | 2',
+	'I2 | beans | bob | number of purchases is not what the entries say | 1 | 2',
 	'I3 | beans | bob | hash of entry 2 does not cover it and the hash before it',
 	'I4 | beans | bob | orders 4 | row counts and was never judged | an entry for 40 | none');
 ROLLBACK TO sound;
@@ -145,9 +146,14 @@ DELETE FROM loyalty.entry WHERE member_id = loyalty.member_id('dan', 'beans');
 SELECT finds('all entries are gone',
 	'I1 | beans | dan | lifetime points are not what the entries say | 0 | -8',
 	'I1 | beans | dan | purse is not the sum of the entries'' lots | {} | {-8@infinity}',
+	'I2 | beans | dan | number of purchases is not what the entries say | 0 | 1',
 	'I2 | beans | dan | number of the last entry is not the row''s | 0 | 1',
 	'I3 | beans | dan | head is not the hash of the last entry',
 	'I4 | beans | dan | orders 8 | row counts and was never judged | an entry for -8 | none');
+ROLLBACK TO sound;
+UPDATE loyalty.member SET purchases = 3 WHERE ref = 'bob';
+SELECT finds('a number of purchases',
+	'I2 | beans | bob | number of purchases is not what the entries say | 2 | 3');
 ROLLBACK TO sound;
 
 -- I3
