@@ -146,11 +146,12 @@ check_partitions(Relation rel, const Program *program)
 	SPI_finish();
 }
 
-/* The text of parsed expressions, everything named in full. */
+/* The text of parsed expressions, everything named in full, and constants as every session reads them. */
 static char *
 deparse(Relation rel, List *exprs)
 {
 	List	   *context = deparse_context_for(RelationGetRelationName(rel), RelationGetRelid(rel));
+	int			level = settings_pin();
 	StringInfoData text;
 	ListCell   *cell;
 
@@ -158,6 +159,7 @@ deparse(Relation rel, List *exprs)
 	foreach(cell, exprs)
 		appendStringInfo(&text, "%s%s", text.len > 0 ? ", " : "",
 						 deparse_expression(lfirst(cell), context, false, false));
+	settings_unpin(level);
 	return text.data;
 }
 

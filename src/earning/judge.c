@@ -211,6 +211,7 @@ limited_target(const Program *program, const Rule *rule, const PurchaseLedger *l
 {
 	const RuleLedger *before = step->ledger;
 	LimitRequest request;
+	Points		granted;
 	int			i;
 
 	/* Nothing was asked for, and nothing is. */
@@ -235,7 +236,9 @@ limited_target(const Program *program, const Rule *rule, const PurchaseLedger *l
 	for (i = 0; i < limiter->ngrants; i++)
 		if (limiter->grants[i].rule_id == rule->rule_id)
 			request.budget_grant = limiter->grants[i].points;
-	return limit_grant(program, rule, limiter->usage, &request, &step->drawn);
+	granted = limit_grant(program, rule, limiter->usage, &request, &step->drawn);
+	step->gives_back = granted < request.granted_before;
+	return granted;
 }
 
 /* The step of one rule to what it gives; false when there is nothing to do. */

@@ -47,6 +47,7 @@ typedef struct Step
 	RuleContext context;		/* what is to be on record; of the shortfall, besides what "take" misses */
 	bool		record;			/* the context changes though no points move */
 	Points		drawn;			/* on the rule's budget; below zero: given back */
+	bool		gives_back;		/* to a limit of the member */
 } Step;
 
 /* Who asks limits. */

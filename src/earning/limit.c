@@ -218,6 +218,21 @@ count(const Program *program, const Rule *rule, MemberUsage *usage,
 	}
 }
 
+/*
+ * What a refund alone takes back: what a purchase of its size would have got by
+ * itself, at most.  Whether the purchase that it is about, which it does not
+ * name, had one of a number of awards nobody can tell: of these it takes none.
+ */
+static Points
+refund_grant(const Rule *rule, Points wanted)
+{
+	const RuleLimits *limits = &rule->limits;
+
+	if (limits->once || limits->cooldown != NULL || limits->member_times > 0)
+		return 0;
+	return limits->member_cap > 0 ? Max(wanted, -limits->member_cap) : wanted;
+}
+
 Points
 limit_grant(const Program *program, const Rule *rule, MemberUsage *usage,
 			const LimitRequest *request, Points *drawn)
@@ -228,7 +243,9 @@ limit_grant(const Program *program, const Rule *rule, MemberUsage *usage,
 	if (request->asked_before && request->wanted == request->wanted_before)
 		return request->granted_before;
 
-	if (request->wanted <= request->granted_before || request->wanted <= 0)
+	if (request->wanted < 0)
+		granted = refund_grant(rule, request->wanted);
+	else if (request->wanted <= request->granted_before)
 		granted = request->wanted;
 	else
 	{

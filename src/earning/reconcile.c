@@ -233,32 +233,62 @@ lock_members(WorkGroup *group)
 	members_lock(group->config, group->store, group->settlement.program, group->members, group->nmembers);
 }
 
+/* Forget what judging has worked out for the member, whether it ended well or not. */
+static void
+reset_member(WorkGroup *group)
+{
+	int			i;
+
+	*group->members[group->member].row = group->before[group->member];
+	if (group->subjects[group->member].usage != NULL)
+		limits_reset(group->subjects[group->member].usage);
+	for (i = group->from; i < group->to; i++)
+		settle_reset(&group->cases[i]);
+}
+
+static void
+judge_cases(WorkGroup *group, Case **cases, int ncases)
+{
+	int			i;
+
+	for (i = 0; i < ncases; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		settle_judge(&group->settlement, cases[i], &group->subjects[group->member]);
+	}
+}
+
 /* Judge all cases of a member and make up his posting. */
 static void
 judge_member(WorkGroup *group)
 {
 	const Subject *subject = &group->subjects[group->member];
 	Posting    *posting = &group->postings[group->member];
-	Case	  **open = palloc(sizeof(Case *) * (group->to - group->from));
+	Case	  **cases = palloc(sizeof(Case *) * (group->to - group->from));
 	int			ncases = 0;
 	int			nopen = 0;
 	int			i;
 
-	posting_begin(posting, group->settlement.program, subject->member);
 	for (i = group->from; i < group->to; i++)
 		if (!group->cases[i].dropped)
-			open[ncases++] = &group->cases[i];
-	settle_sort(open, ncases);
-	for (i = 0; i < ncases; i++)
+			cases[ncases++] = &group->cases[i];
+	(void) settle_sort(cases, ncases);
+	judge_cases(group, cases, ncases);
+
+	/* What one gives back to a limit is there for the others, whichever came first. */
+	if (subject->usage != NULL && !settle_sort(cases, ncases))
 	{
-		CHECK_FOR_INTERRUPTS();
-		settle_judge(&group->settlement, open[i], subject);
-		if (!open[i]->settled)
-			open[nopen++] = open[i];
+		reset_member(group);
+		judge_cases(group, cases, ncases);
 	}
+
+	posting_begin(posting, group->settlement.program, subject->member);
+	for (i = 0; i < ncases; i++)
+		if (!cases[i]->settled)
+			cases[nopen++] = cases[i];
 	if (nopen > 0)
-		settle_post(&group->settlement, posting, open, nopen);
-	pfree(open);
+		settle_post(&group->settlement, posting, cases, nopen);
+	pfree(cases);
 }
 
 /* Call work for each member with his cases. */
@@ -299,19 +329,6 @@ judge_one_member(void *arg)
 	store_begin_read(group->store, group->snapshot);
 	judge_member(group);
 	store_end_read(group->store);
-}
-
-/* Forget what judging has worked out for the member, whether it ended well or not. */
-static void
-reset_member(WorkGroup *group)
-{
-	int			i;
-
-	*group->members[group->member].row = group->before[group->member];
-	if (group->subjects[group->member].usage != NULL)
-		limits_reset(group->subjects[group->member].usage);
-	for (i = group->from; i < group->to; i++)
-		settle_reset(&group->cases[i]);
 }
 
 /* Judge the member from the start; the error, if there is one to be deferred for. */

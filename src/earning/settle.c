@@ -97,6 +97,7 @@ settle_judge(const Settlement *settlement, Case *case_, const Subject *subject)
 	PurchaseLedger *ledger = &case_->ledger;
 	Limiter		limiter = {subject->usage, case_->ngrants, case_->grants};
 	Worth		worth;
+	int			i;
 
 	/* A member without entries has none of this purchase, and nobody has any of an act of its own. */
 	if (subject->member->seq > 0 && purchase->key != NULL)
@@ -120,6 +121,8 @@ settle_judge(const Settlement *settlement, Case *case_, const Subject *subject)
 	case_->nsteps = judge_steps(settlement->program, settlement->rules, settlement->event, ledger,
 								&worth, &limiter, case_->steps);
 	case_->amount_change = amount_change(ledger, worth.amount);
+	for (i = 0; i < case_->nsteps; i++)
+		case_->gives_back |= case_->steps[i].gives_back;
 	case_->settled = case_->nsteps == 0 && case_->amount_change == NULL && !case_->first;
 }
 
@@ -265,25 +268,37 @@ take_step(const Settlement *settlement, Posting *posting, Case *case_, Step *ste
 	add_entry(settlement, posting, case_, KIND_CLAWBACK, step->rule_id, &lots, &context);
 }
 
-/* Which of a member's cases comes first: one that gives back, then the earlier purchase. */
+/*
+ * Which of a member's cases comes first: one that gives back to a limit (what
+ * does not count any more may), then the earlier purchase.
+ */
 static int
 compare_cases(const void *a, const void *b)
 {
 	const Case *x = *(Case *const *) a;
 	const Case *y = *(Case *const *) b;
+	bool		x_gives = x->gives_back || !x->purchase.counts;
+	bool		y_gives = y->gives_back || !y->purchase.counts;
 
-	if (x->purchase.counts != y->purchase.counts)
-		return x->purchase.counts ? 1 : -1;
+	if (x_gives != y_gives)
+		return x_gives ? -1 : 1;
 	if (x->purchase.at != y->purchase.at)
 		return x->purchase.at < y->purchase.at ? -1 : 1;
 	return x < y ? -1 : 1;
 }
 
-void
+bool
 settle_sort(Case **cases, int ncases)
 {
+	bool		in_order = true;
+	int			i;
+
+	/* One that takes and came before one that turned out to give. */
+	for (i = 1; i < ncases; i++)
+		in_order &= !cases[i]->gives_back || cases[i - 1]->gives_back || !cases[i - 1]->purchase.counts;
 	if (ncases > 1)
 		qsort(cases, ncases, sizeof(Case *), compare_cases);
+	return in_order;
 }
 
 /* A judged case with the moment at which its posting takes effect. */

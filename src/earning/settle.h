@@ -33,6 +33,7 @@ typedef struct Case
 	bool		dropped;		/* not this operation's business, or deferred */
 	bool		settled;		/* judged, and nothing is left to do */
 	bool		first;			/* its first posting */
+	bool		gives_back;		/* to a limit, which others may draw on */
 	PurchaseLedger ledger;
 	PurchaseContext fresh;		/* what this posting adds to its context */
 	int			ngrants;		/* what budgets let it draw, as in Limiter */
@@ -50,11 +51,11 @@ extern void settle_judge(const Settlement *settlement, Case *case_, const Subjec
 extern void settle_reset(Case *case_);
 
 /*
- * The cases of a member in the order in which they are judged: purchases that
- * do not count any more first, since they give back to limits, else the earlier
- * ones.
+ * The cases of a member in the order in which they are judged: those that give
+ * back to limits first, else the earlier purchases.  False when they had been
+ * judged in another order as far as that matters.
  */
-extern void settle_sort(Case **cases, int ncases);
+extern bool settle_sort(Case **cases, int ncases);
 
 /*
  * Turn the steps of a member's cases into entries, in the order in which they

@@ -375,4 +375,18 @@ DELETE FROM sales;
 SELECT is_empty('SELECT * FROM wrong()', 'also when nothing is left');
 SELECT is((SELECT loyalty.sum(spent)::numeric FROM budget_usage), 0.0, 'all is given back');
 SELECT is((SELECT sum(times) FROM rule_usage), 0::bigint, 'and no purchase stands rewarded');
+-- what one purchase gives back to a cap is there for another of the statement, whichever is the earlier
+SELECT limited('swap', '1 per 1', $$member_cap => 30, cap_period => 'day'$$), limited('refunds', '100', $$once => true$$);
+CREATE TABLE swaps (LIKE orders INCLUDING ALL);
+SELECT count(attach('swaps', member => 'member', amount => 'amount', at => 'at', program => p)) FROM unnest('{swap,refunds}'::text[]) p;
+INSERT INTO swaps VALUES (1, 'sam', 30, ny('2026-03-02 10:00')), (2, 'sam', 0, ny('2026-03-02 09:00'));
+UPDATE swaps SET amount = 30 - amount;
+SELECT is(stands('swap', 1, 2), '{0,30}', 'the later one gives, the earlier one takes');
+UPDATE swaps SET amount = 30 - amount;
+SELECT is(stands('swap', 1, 2), '{30,0}', 'and back');
+-- a refund alone takes what a purchase of its size would have got by itself, and of a number of awards none
+INSERT INTO swaps VALUES (3, 'tess', 100, ny('2026-03-02 10:00')), (4, 'tess', -100, ny('2026-04-02 10:00')), (5, 'tess', -10, ny('2026-04-02 11:00'));
+SELECT is(stands('swap', 3, 5), '{30,-30,-10}', 'at most the cap');
+SELECT is(stands('refunds', 3, 5), '{100,0,0}', 'nothing of what is given once');
+SELECT is_empty('SELECT * FROM verify()', 'nothing contradicts itself');
 SELECT * FROM finish();
