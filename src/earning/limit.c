@@ -249,7 +249,9 @@ limit_grant(const Program *program, const Rule *rule, MemberUsage *usage,
 		granted = request->wanted;
 	else
 	{
-		Points		had = Max(request->granted_before, request->asked_before ? request->wanted_before : 0);
+		/* What was refused before is not asked for again, unless an award is given whole or not at all. */
+		Points		had = Max(request->granted_before,
+							  request->asked_before && !rule->limits.reject ? request->wanted_before : 0);
 		Points		rise = points_sub(request->wanted, Max(had, 0));
 
 		granted = Max(request->granted_before, 0);

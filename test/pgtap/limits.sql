@@ -264,7 +264,7 @@ SELECT is(stands('reduce', 1, 5), '{20,40,0,0,0}', 'nobody gets it unasked');
 UPDATE sales SET amount = 61 WHERE id = 2;
 UPDATE sales SET amount = 130 WHERE id = 3;
 SELECT is(stands('reduce', 1, 5), '{20,41,39,0,0}', 'a rise draws on what is left');
-SELECT is(stands('rejected', 1, 3), '{20,1,30}', 'and by itself: 1 of 60 to 61, not 100 of 30 to 130');
+SELECT is(stands('rejected', 1, 3), '{20,0,30}', 'what was rejected is asked for as a whole, or not at all: 61, and 100 of 30 to 130');
 CREATE TEMP TABLE drawn AS SELECT (SELECT count(*) FROM entry) AS entries, (SELECT md5(string_agg(u::text, ',' ORDER BY u::text)) FROM rule_budget u) AS budgets;
 UPDATE sales SET amount = amount, note = 'seen';
 UPDATE sales SET amount = amount + 0.00, note = 'twice';
