@@ -11,6 +11,7 @@ CREATE TABLE loyalty.deferred (
 	message text NOT NULL,
 	detail text,
 	hint text,
+	context text,
 	attempts integer NOT NULL DEFAULT 1,
 	deferred_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	tried_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
@@ -26,6 +27,7 @@ COMMENT ON COLUMN loyalty.deferred.error_code IS 'SQLSTATE of the last failure';
 COMMENT ON COLUMN loyalty.deferred.message IS 'its message';
 COMMENT ON COLUMN loyalty.deferred.detail IS 'its detail';
 COMMENT ON COLUMN loyalty.deferred.hint IS 'its hint';
+COMMENT ON COLUMN loyalty.deferred.context IS 'where it came up, for instance in the condition of which rule';
 COMMENT ON COLUMN loyalty.deferred.attempts IS 'how often it was tried';
 COMMENT ON COLUMN loyalty.deferred.deferred_at IS 'when it failed first';
 COMMENT ON COLUMN loyalty.deferred.tried_at IS 'when it failed last';

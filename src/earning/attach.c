@@ -431,6 +431,17 @@ attach_on_error(FunctionCallInfo fcinfo, int argno)
 	return on_error;
 }
 
+void
+attach_check_currency(const Program *program)
+{
+	if (program->currency == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("program \"%s\" has no currency, so that amounts in others cannot be converted",
+						program->name),
+				 errhint("Set loyalty.program.currency, or leave out \"currency\".")));
+}
+
 /* attach(source, member, amount, at, key, ..., on_delete, on_error, program) → source_id */
 Datum
 loyalty_attach(PG_FUNCTION_ARGS)
@@ -457,12 +468,8 @@ loyalty_attach(PG_FUNCTION_ARGS)
 				 errmsg("on_delete must be reverse or keep, not \"%s\"", on_delete)));
 	on_error = attach_on_error(fcinfo, ARG_ON_ERROR);
 
-	if (!PG_ARGISNULL(ARG_MEMBER + FIELD_CURRENCY) && program->currency == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("program \"%s\" has no currency, so that amounts in others cannot be converted",
-						program->name),
-				 errhint("Set loyalty.program.currency, or leave out \"currency\".")));
+	if (!PG_ARGISNULL(ARG_MEMBER + FIELD_CURRENCY))
+		attach_check_currency(program);
 
 	/* As strong as CREATE TRIGGER's, at once: writers in flight end first. */
 	rel = relation_open(PG_GETARG_OID(ARG_SOURCE), ShareRowExclusiveLock);

@@ -350,6 +350,8 @@ loyalty_attach_query(PG_FUNCTION_ARGS)
 	watched = read_watch(PG_GETARG_ARRAYTYPE_P(ARG_WATCH), &watch);
 	query = query_parse(name, text_to_cstring(PG_GETARG_TEXT_PP(ARG_QUERY)), &shape);
 	check_watched(watched, &shape);
+	if (OidIsValid(shape.types[FIELD_CURRENCY]))
+		attach_check_currency(program);
 	kept = deparse(query);
 
 	engine_enter(&scope, config->owner);

@@ -19,19 +19,36 @@
 #include "earning/attempt.h"
 #include "earning/current.h"
 #include "earning/deferred.h"
+#include "earning/expression.h"
 #include "earning/reconcile.h"
 #include "earning/requery.h"
 #include "ledger/member.h"
 #include "loyalty.h"
 
+/* What is told of the cause beside its message: its detail, and which rule it came up in. */
+static char *
+detail_of(const ErrorData *error)
+{
+	const char *rule = error->context == NULL ? NULL : strstr(error->context, EXPRESSION_CONTEXT);
+	const char *line = rule;
+
+	if (rule == NULL)
+		return error->detail;
+	while (line > error->context && line[-1] != '\n')
+		line--;
+	return psprintf("%s%s%.*s", error->detail == NULL ? "" : error->detail, error->detail == NULL ? "" : "\n",
+					(int) strcspn(line, "\n"), line);
+}
+
 void
 deferred_write(Source *source, const text *key, const int64 *member_ids, int nmembers,
 			   const ErrorData *error)
 {
-	Oid			types[8] = {INT4OID, TEXTOID, INT4OID, INT8ARRAYOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
-	Datum		values[8];
-	char		nulls[8];
+	Oid			types[9] = {INT4OID, TEXTOID, INT4OID, INT8ARRAYOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[9];
+	char		nulls[9];
 	Datum	   *ids = palloc(sizeof(Datum) * Max(nmembers, 1));
+	char	   *detail = detail_of(error);
 	EngineScope scope;
 	int			i;
 
@@ -48,18 +65,20 @@ deferred_write(Source *source, const text *key, const int64 *member_ids, int nme
 	nulls[6] = error->detail == NULL ? 'n' : ' ';
 	values[7] = error->hint == NULL ? (Datum) 0 : CStringGetTextDatum(error->hint);
 	nulls[7] = error->hint == NULL ? 'n' : ' ';
+	values[8] = error->context == NULL ? (Datum) 0 : CStringGetTextDatum(error->context);
+	nulls[8] = error->context == NULL ? 'n' : ' ';
 
 	engine_enter(&scope, source->config->owner);
 	SPI_connect();
 	if (SPI_execute_with_args("INSERT INTO loyalty.deferred AS d"
-							  " (source_id, source_key, program_id, member_ids, error_code, message, detail, hint)"
-							  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+							  " (source_id, source_key, program_id, member_ids, error_code, message, detail, hint, context)"
+							  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 							  " ON CONFLICT (source_id, source_key) DO UPDATE SET"
 							  " member_ids = ARRAY(SELECT pg_catalog.unnest(d.member_ids)"
 							  " UNION SELECT pg_catalog.unnest($4) ORDER BY 1),"
-							  " error_code = $5, message = $6, detail = $7, hint = $8,"
+							  " error_code = $5, message = $6, detail = $7, hint = $8, context = $9,"
 							  " attempts = d.attempts + 1, tried_at = pg_catalog.clock_timestamp()",
-							  8, types, values, nulls, false, 0) != SPI_OK_INSERT)
+							  9, types, values, nulls, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not defer a purchase");
 	SPI_finish();
 	engine_leave(&scope);
@@ -68,8 +87,9 @@ deferred_write(Source *source, const text *key, const int64 *member_ids, int nme
 			(errcode(error->sqlerrcode),
 			 errmsg("purchase \"%s\" of source \"%s\" earns nothing yet: %s",
 					text_to_cstring(key), source->name, error->message),
-			 error->detail == NULL ? 0 : errdetail_internal("%s", error->detail),
-			 errhint("It is kept in loyalty.deferred; CALL loyalty.maintain() tries it again.")));
+			 detail == NULL ? 0 : errdetail_internal("%s", detail),
+			 errhint("%s%sIt is kept in loyalty.deferred; CALL loyalty.maintain() tries it again.",
+					 error->hint == NULL ? "" : error->hint, error->hint == NULL ? "" : "\n")));
 }
 
 char *

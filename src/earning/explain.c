@@ -589,7 +589,8 @@ loyalty_explain(PG_FUNCTION_ARGS)
 				 errmsg("%s must not be null", PG_ARGISNULL(0) ? "source" : "key")));
 	why.config = config_get();
 	why.name = PG_GETARG_TEXT_PP(0);
-	why.asked_key = PG_GETARG_TEXT_PP(1);
+	why.asked_key = get_fn_expr_argtype(fcinfo->flinfo, 1) == INT8OID
+		? cstring_to_text(psprintf(INT64_FORMAT, PG_GETARG_INT64(1))) : PG_GETARG_TEXT_PP(1);
 	why.key = why.asked_key;
 	why.asked_member = PG_ARGISNULL(2) ? NULL : member_argument(fcinfo, 2);
 	find_source(&why, PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3));

@@ -15,6 +15,9 @@
 
 #include "earning/fact.h"
 
+/* Errors that come up in them say in their context "condition of rule "x"". */
+#define EXPRESSION_CONTEXT " of rule \""
+
 typedef enum ExpressionKind
 {
 	EXPRESSION_CONDITION,		/* boolean */

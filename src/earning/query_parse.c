@@ -256,6 +256,20 @@ check_node(Node *node, void *arg)
 	return expression_tree_walker(node, check_node, context);
 }
 
+/* Further in it may well be about the rows of one key. */
+static void
+check_limit(const ParseContext *context, const Query *query)
+{
+	Node	   *limit = query->limitCount != NULL ? query->limitCount : query->limitOffset;
+
+	if (limit != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the query of a source cannot have LIMIT or OFFSET"),
+				 errdetail("A row that is written would change which other purchases there are."),
+				 position_of(context, exprLocation(limit))));
+}
+
 /*
  * What it gives
  */
@@ -424,6 +438,7 @@ query_parse(const char *source_name, const char *text, QueryShape *shape)
 
 	query = parse_analyze_fixedparams(parse_select(&context), text, NULL, 0, NULL);
 	(void) check_node((Node *) query, &context);
+	check_limit(&context, query);
 	check_columns(&context, query, shape);
 
 	/* The same within the views that it reads. */

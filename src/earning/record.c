@@ -127,6 +127,10 @@ loyalty_record(PG_FUNCTION_ARGS)
 	purchase.key = act_key(strcmp(request.event, PURCHASE_EVENT) == 0 ? PURCHASE_EVENT : RECORD_KIND,
 						   PG_ARGISNULL(ARG_KEY) ? NULL : PG_GETARG_TEXT_PP(ARG_KEY));
 
+	if (rule_event(rule_set(config, program), request.event) == EVENT_UNKNOWN)
+		ereport(NOTICE,
+				(errmsg("no rule of program \"%s\" is about the event \"%s\"", program->name, request.event)));
+
 	store = store_open(config, true);
 	member_lock(config, store, program, ref, program->auto_enroll, request.at, &member);
 	if (member.row == NULL)

@@ -40,7 +40,7 @@ INSERT INTO explain_orders VALUES (1, 'ann', 40, 'coffee', NULL, 'paid', '2024-0
 	(3, 'ann', 10, NULL, NULL, 'paid', '2024-06-02 10:00Z'), (4, 'ann', 10, NULL, NULL, 'new', '2024-06-03 10:00Z'), (5, NULL, 10, NULL, NULL, 'paid', '2024-06-03 10:00Z');
 INSERT INTO loyalty.rule (name, program, award) VALUES ('newer', 'explain', '1');
 SELECT * FROM loyalty.explain('explain_orders', '1');
-SELECT * FROM loyalty.explain('explain_orders', '2');
+SELECT * FROM loyalty.explain('explain_orders', 2);
 SELECT rule, points, why FROM loyalty.explain('explain_orders', '3', 'ann', 'explain') WHERE why <> 'applies';
 SELECT n, (SELECT sum(e.points) FROM loyalty.explain('explain_orders', n::text) e) = (SELECT sum(points) FROM loyalty.entry WHERE member_id = loyalty.find_member('ann') AND source_key = n::text) AS all_points
 FROM generate_series(1, 3) n;

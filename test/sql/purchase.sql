@@ -37,6 +37,8 @@ SELECT try('SELECT id AS key, member, $1 AS amount FROM head');
 -- queries that do more than read
 SELECT try('WITH gone AS (DELETE FROM head RETURNING *) SELECT id AS key, member, 1 AS amount FROM gone');
 SELECT try('SELECT id AS key, member, 1 AS amount FROM head FOR UPDATE');
+SELECT try('SELECT id AS key, member, 1 AS amount FROM head ORDER BY id LIMIT 10');
+SELECT try('SELECT id AS key, member, 1 AS amount FROM head OFFSET 10');
 SELECT try('SELECT * FROM (SELECT id AS key, member, 1 AS amount FROM head FOR SHARE) h');
 SELECT try('SELECT id AS key, member, 1 AS amount FROM taken');
 -- queries that read differently tomorrow
