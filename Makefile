@@ -10,7 +10,7 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" loyalty.co
 
 # The install script is these parts, in this order; `make lint` says when one is missing.
 SQL_ORDER := $(patsubst %,sql/%.sql, prelude \
-	points purse award expiry \
+	points purse award expiry qualification tally \
 	program rate rule budget limit member entry purchase \
 	act balance \
 	source backfill deferred record quote explain \
@@ -24,7 +24,8 @@ DATA_built = loyalty--$(EXTVERSION).sql
 OBJS := $(patsubst %.c,%.o, $(wildcard \
 	src/loyalty.c \
 	$(patsubst %,src/types/%.c, points points_agg rational \
-		purse purse_pack purse_readings purse_io purse_ops purse_sum award expiry calendar scan)) \
+		purse purse_pack purse_readings purse_io purse_ops purse_sum award expiry qualification \
+		tally tally_pack tally_io tally_ops tally_sum calendar scan)) \
 	$(sort $(wildcard src/ledger/*.c)) \
 	$(sort $(wildcard src/earning/*.c)) \
 	$(sort $(wildcard src/operation/*.c)))

@@ -284,14 +284,15 @@ calendar_local(TimestampTz at, pg_tz *zone)
 	return local;
 }
 
+static const char *const period_names[] = {"day", "week", "month", "year", "ever"};
+
 CalendarPeriod
 calendar_period(const char *name)
 {
-	static const char *const names[] = {"day", "week", "month", "year", "ever"};
 	int			i;
 
-	for (i = 0; i < lengthof(names); i++)
-		if (strcmp(name, names[i]) == 0)
+	for (i = 0; i < lengthof(period_names); i++)
+		if (strcmp(name, period_names[i]) == 0)
 			return (CalendarPeriod) i;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -299,6 +300,13 @@ calendar_period(const char *name)
 			 errhint("A period is day, week, month, year or ever.")));
 }
 
+const char *
+calendar_period_name(CalendarPeriod period)
+{
+	return period_names[period];
+}
+
+/* 22008 when the period begins before the range of dates. */
 DateADT
 calendar_start_of_period(DateADT day, CalendarPeriod period)
 {
@@ -312,7 +320,13 @@ calendar_start_of_period(DateADT day, CalendarPeriod period)
 		return DATEVAL_NOBEGIN;
 	/* j2day says 1 for Monday and 0 for Sunday. */
 	if (period == PERIOD_WEEK)
-		return day - (j2day(day + POSTGRES_EPOCH_JDATE) + 6) % 7;
-	j2date(day + POSTGRES_EPOCH_JDATE, &year, &month, &month_day);
-	return date2j(year, period == PERIOD_YEAR ? 1 : month, 1) - POSTGRES_EPOCH_JDATE;
+		day -= (j2day(day + POSTGRES_EPOCH_JDATE) + 6) % 7;
+	else
+	{
+		j2date(day + POSTGRES_EPOCH_JDATE, &year, &month, &month_day);
+		day = date2j(year, period == PERIOD_YEAR ? 1 : month, 1) - POSTGRES_EPOCH_JDATE;
+	}
+	if (!IS_VALID_DATE(day))
+		date_out_of_range();
+	return day;
 }

@@ -44,6 +44,7 @@ typedef enum CalendarPeriod
 
 /* day, week, month, year or ever; 22023 for anything else. */
 extern CalendarPeriod calendar_period(const char *name);
+extern const char *calendar_period_name(CalendarPeriod period);
 
 /* First day of the period in which the day falls; DATEVAL_NOBEGIN of PERIOD_EVER. */
 extern DateADT calendar_start_of_period(DateADT day, CalendarPeriod period);
