@@ -12,9 +12,9 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" loyalty.co
 SQL_ORDER := $(patsubst %,sql/%.sql, prelude \
 	points purse award expiry \
 	program rate rule budget limit member entry \
-	act balance \
+	act extend balance \
 	source backfill deferred \
-	maintain verify liability \
+	maintain expiring verify liability \
 	security)
 SQL_PARTS := $(foreach part,$(SQL_ORDER),$(wildcard $(part)))
 
