@@ -14,7 +14,7 @@ SQL_ORDER := $(patsubst %,sql/%.sql, prelude \
 	program rate rule budget limit member entry \
 	act extend balance \
 	source backfill deferred \
-	maintain expiring verify liability \
+	maintain schedule expiring verify liability \
 	security)
 SQL_PARTS := $(foreach part,$(SQL_ORDER),$(wildcard $(part)))
 
