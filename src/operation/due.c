@@ -463,8 +463,8 @@ next_batch(Run *run)
 	return count > 0;
 }
 
-/* List, and work through the list; false when there may be no further batch. */
-static bool
+/* List, and work through the list; inside a transaction only through its first batch. */
+static void
 work_list(Batches *batches, Run *run)
 {
 	Config	   *config = config_get();
@@ -475,23 +475,21 @@ work_list(Batches *batches, Run *run)
 		record_start(config, run);
 	while (next_batch(run))
 		if (!batches_next(batches))
-			return run->done + run->skipped + run->failed == run->members;
+			break;
 	if (run->recorded)
 	{
 		config = config_get();
 		strike_off(config, existing_program(config, run->program_id));
 		record_progress(config, run, true);
 	}
-	return true;
 }
 
-bool
+void
 due_write(Batches *batches, int32 program_id, TimestampTz at, int batch_size)
 {
 	TupleDesc	desc = CreateTemplateTupleDesc(1);
 	Run			run = {.program_id = program_id, .at = at, .batch_size = batch_size,
 		.started_at = GetCurrentTimestamp()};
-	volatile bool finished = false;
 
 	TupleDescInitEntry(desc, 1, "member_id", INT8OID, -1, 0);
 #if PG_VERSION_NUM >= 190000
@@ -504,7 +502,7 @@ due_write(Batches *batches, int32 program_id, TimestampTz at, int batch_size)
 	/* The list outlives transactions, so nobody else removes its file. */
 	PG_TRY();
 	{
-		finished = work_list(batches, &run);
+		work_list(batches, &run);
 	}
 	PG_FINALLY();
 	{
@@ -512,5 +510,4 @@ due_write(Batches *batches, int32 program_id, TimestampTz at, int batch_size)
 	}
 	PG_END_TRY();
 	ExecDropSingleTupleTableSlot(run.slot);
-	return finished;
 }

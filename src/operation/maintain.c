@@ -89,9 +89,9 @@ loyalty_maintain(PG_FUNCTION_ARGS)
 	retry_deferred(&batches, program_name, now, batch_size);
 	foreach(cell, programs)
 	{
-		if (!due_write(&batches, lfirst_int(cell), at, batch_size) ||
-			(lnext(programs, cell) != NULL && !batches_next(&batches)))
-			break;
+		due_write(&batches, lfirst_int(cell), at, batch_size);
+		if (lnext(programs, cell) != NULL)
+			(void) batches_next(&batches);
 	}
 	batches_end(&batches);
 	PG_RETURN_VOID();
