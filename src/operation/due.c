@@ -253,6 +253,7 @@ attempt_damaged(void (*work) (void *arg), void *arg)
 typedef struct Listing
 {
 	const Program *program;
+	DateADT		day;
 	Tuplesortstate *sort;
 	MemoryContext row_context;
 	Store	   *store;
@@ -267,15 +268,16 @@ put_member(Store *store, int64 member_id, void *arg)
 	tuplesort_putdatum(listing->sort, Int64GetDatum(member_id), false);
 }
 
-/* Put the member at hand, unless his next_expiry is what it should be. */
+/* Put the member at hand, unless nothing is due and his next_expiry is what it should be. */
 static void
-put_if_wrong(void *arg)
+put_unless_right(void *arg)
 {
 	Listing    *listing = arg;
 	MemberRow	row;
 
 	store_visited_member(listing->store, &row);
-	if (row.next_expiry !=
+	if (row.next_expiry < listing->day ||
+		row.next_expiry !=
 		holdings_quiet_until(&row.purse,
 							 holdings_inactive_end(listing->program, row.last_activity, row.enrolled_at)))
 		put_member(listing->store, row.member_id, listing);
@@ -289,7 +291,7 @@ put_if_needed(Store *store, int64 member_id, void *arg)
 	MemoryContext caller = MemoryContextSwitchTo(listing->row_context);
 
 	listing->store = store;
-	if (attempt_damaged(put_if_wrong, listing) != NULL)
+	if (attempt_damaged(put_unless_right, listing) != NULL)
 		put_member(store, member_id, listing);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(listing->row_context);
@@ -308,7 +310,7 @@ make_list(Config *config, Run *run)
 												 false
 #endif
 		);
-	Listing		listing = {.program = program, .sort = sort};
+	Listing		listing = {.program = program, .day = day, .sort = sort};
 	Store	   *store = store_open(config, false);
 	Snapshot	snapshot = store_snapshot();
 	Datum		value;
