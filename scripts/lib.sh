@@ -27,7 +27,8 @@ die() {
 # packages
 
 readonly build_packages=(build-essential "postgresql-$pg_version" "postgresql-server-dev-$pg_version")
-readonly test_packages=("postgresql-$pg_version-pgtap" libtap-parser-sourcehandler-pgtap-perl libipc-run-perl)
+readonly test_packages=("postgresql-$pg_version-pgtap" libtap-parser-sourcehandler-pgtap-perl libipc-run-perl
+	"postgresql-$pg_version-cron")
 
 is_installed() {
 	[[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]

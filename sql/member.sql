@@ -31,12 +31,17 @@ COMMENT ON COLUMN loyalty.member.lifetime IS 'points ever earned or imported, le
 COMMENT ON COLUMN loyalty.member.enrolled_at IS 'when the member joined';
 COMMENT ON COLUMN loyalty.member.last_activity IS 'when the member last earned';
 COMMENT ON COLUMN loyalty.member.program_id IS 'the program';
-COMMENT ON COLUMN loyalty.member.next_expiry IS 'no lot ends before this day; a lower bound that postings only lower';
+COMMENT ON COLUMN loyalty.member.next_expiry IS 'nothing falls due for maintenance up to this day: no lot ends before it; a lower bound that postings only lower and maintenance raises';
 COMMENT ON COLUMN loyalty.member.purchases IS 'purchases that have ever counted: the purchase_no of the last one';
 COMMENT ON COLUMN loyalty.member.ref IS 'the shop''s own customer id';
 COMMENT ON COLUMN loyalty.member.status IS 'active; suspended or closed: new purchases earn nothing';
 COMMENT ON COLUMN loyalty.member.purse IS 'the points by life span: the sum of the member''s entries';
 COMMENT ON COLUMN loyalty.member.head IS 'hash of the last entry, which covers all before it';
+
+-- Where maintenance finds what is due.  Postings hardly ever change next_expiry,
+-- so they stay HOT; equal keys in the order of the table are kept as one.
+CREATE INDEX member_next_expiry_idx ON loyalty.member (program_id, next_expiry) WHERE next_expiry IS NOT NULL;
+COMMENT ON INDEX loyalty.member_next_expiry_idx IS 'members for whom something falls due, by day';
 
 -- Where a member does not live at the place that his ref computes.
 CREATE TABLE loyalty.member_alias (

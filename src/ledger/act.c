@@ -114,19 +114,47 @@ act_check_status(const Program *program, const MemberRow *member)
 						text_to_cstring(member->ref), program->name)));
 }
 
+static void
+push_string(JsonbParseState **state, JsonbIteratorToken token, const char *string)
+{
+	JsonbValue	value;
+
+	value.type = jbvString;
+	value.val.string.val = pstrdup(string);
+	value.val.string.len = strlen(string);
+	pushJsonbValue(state, token, &value);
+}
+
+void
+act_push_key(JsonbParseState **state, const char *name)
+{
+	push_string(state, WJB_KEY, name);
+}
+
+void
+act_push_text(JsonbParseState **state, const char *name, const char *value)
+{
+	act_push_key(state, name);
+	push_string(state, WJB_VALUE, value);
+}
+
 void
 act_push_date(JsonbParseState **state, const char *name, DateADT day)
 {
-	JsonbValue	value;
-	char		text[MAXDATELEN + 1];
+	char		string[MAXDATELEN + 1];
 
-	JsonEncodeDateTime(text, DateADTGetDatum(day), DATEOID, NULL);
-	value.type = jbvString;
-	value.val.string.val = unconstify(char *, name);
-	value.val.string.len = strlen(name);
-	pushJsonbValue(state, WJB_KEY, &value);
-	value.val.string.val = pstrdup(text);
-	value.val.string.len = strlen(text);
+	JsonEncodeDateTime(string, DateADTGetDatum(day), DATEOID, NULL);
+	act_push_text(state, name, string);
+}
+
+void
+act_push_points(JsonbParseState **state, const char *name, Points points)
+{
+	JsonbValue	value;
+
+	act_push_key(state, name);
+	value.type = jbvNumeric;
+	value.val.numeric = points_to_numeric(points);
 	pushJsonbValue(state, WJB_VALUE, &value);
 }
 

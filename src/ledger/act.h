@@ -37,8 +37,11 @@ extern TimestampTz act_time(FunctionCallInfo fcinfo, int argno);
 /* LY003 for a member who is closed. */
 extern void act_check_status(const Program *program, const MemberRow *member);
 
-/* {"name": "2026-12-31"} put into what is under way. */
+/* Put a key, or a key with its value, into the JSON object under way: 42, "2026-12-31", "text". */
+extern void act_push_key(JsonbParseState **state, const char *name);
+extern void act_push_points(JsonbParseState **state, const char *name, Points points);
 extern void act_push_date(JsonbParseState **state, const char *name, DateADT day);
+extern void act_push_text(JsonbParseState **state, const char *name, const char *value);
 
 /* The same context, which holds what was asked for and the entry does not show. */
 extern bool act_same_context(const Jsonb *a, const Jsonb *b);

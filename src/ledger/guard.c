@@ -125,6 +125,26 @@ check_change(HeapTuple old, HeapTuple new, TupleDesc desc)
 					 errdetail("Purchases have been judged by it.")));
 }
 
+/* What maintenance knows of the members' inactivity was worked out with the old expiry. */
+static void
+forget_inactivity(HeapTuple old, TupleDesc desc)
+{
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1];
+	bool		isnull;
+	EngineScope scope;
+
+	values[0] = heap_getattr(old, SPI_fnumber(desc, "name"), desc, &isnull);
+	engine_enter(&scope, config_get()->owner);
+	SPI_connect();
+	if (SPI_execute_with_args("UPDATE loyalty.maintenance SET inactivity_known = false"
+							  " WHERE program = $1 AND inactivity_known",
+							  1, types, values, NULL, false, 0) != SPI_OK_UPDATE)
+		elog(ERROR, "could not reset maintenance");
+	SPI_finish();
+	engine_leave(&scope);
+}
+
 /* Trigger on program: before INSERT, UPDATE, DELETE (rows) and TRUNCATE. */
 Datum
 loyalty_program_guard(PG_FUNCTION_ARGS)
@@ -159,6 +179,8 @@ loyalty_program_guard(PG_FUNCTION_ARGS)
 	{
 		check_change(trigdata->tg_trigtuple, trigdata->tg_newtuple, desc);
 		check_values(trigdata->tg_newtuple, desc);
+		if (differs(trigdata->tg_trigtuple, trigdata->tg_newtuple, desc, "expiry"))
+			forget_inactivity(trigdata->tg_trigtuple, desc);
 		return PointerGetDatum(trigdata->tg_newtuple);
 	}
 	check_values(trigdata->tg_trigtuple, desc);

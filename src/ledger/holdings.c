@@ -47,6 +47,53 @@ holdings_settle(const Purse *purse, DateADT inactive_end, DateADT day, Purse *se
 	purse_add(settled, &moves);
 }
 
+DateADT
+holdings_quiet_until(const Purse *purse, DateADT inactive_end)
+{
+	bool		in_debt = purse_lot(purse, DATEVAL_NOBEGIN, DATEVAL_NOEND) < 0;
+	DateADT		quiet = DATEVAL_NOEND;
+	int			i;
+
+	for (i = 0; i < purse->nlots; i++)
+	{
+		const Lot  *lot = &purse->lots[i];
+
+		if (lot->points <= 0)
+			continue;
+		quiet = Min(quiet, DATE_IS_NOEND(lot->ends) ? inactive_end : lot->ends);
+		if (in_debt)
+			quiet = Min(quiet, DATE_IS_NOBEGIN(lot->starts) ? lot->starts : lot->starts - 1);
+	}
+	return quiet;
+}
+
+bool
+holdings_due(const Purse *purse, DateADT inactive_end, DateADT day, Due *due)
+{
+	DateADT		quiet = holdings_quiet_until(purse, inactive_end);
+	Purse		settled;
+	int			i;
+
+	if (quiet >= day)
+		return false;
+	due->day = DATE_IS_NOBEGIN(quiet) ? day : quiet + 1;
+	purse_netting(purse, due->day, &due->netting);
+	purse_init(&settled);
+	purse_copy(&settled, purse);
+	purse_add(&settled, &due->netting);
+
+	purse_clear(&due->lapsed);
+	for (i = 0; i < settled.nlots; i++)
+	{
+		const Lot  *lot = &settled.lots[i];
+
+		if (lot->points > 0 && (DATE_IS_NOEND(lot->ends) ? inactive_end : lot->ends) < due->day)
+			purse_add_lot(&due->lapsed, lot->starts, lot->ends, -lot->points);
+	}
+	Assert(due->netting.nlots > 0 || due->lapsed.nlots > 0);
+	return true;
+}
+
 void
 holdings_read(const Purse *purse, DateADT inactive_end, DateADT day, Holdings *holdings)
 {

@@ -33,6 +33,28 @@ extern DateADT holdings_inactive_end(const Program *program, TimestampTz last_ac
  */
 extern void holdings_settle(const Purse *purse, DateADT inactive_end, DateADT day, Purse *settled);
 
+/*
+ * What time writes into a ledger: the first day up to and including "day" on
+ * which something falls due, and what does.  A debt takes lots on the day on
+ * which they open; lots lapse on the day after their last one.
+ */
+typedef struct Due
+{
+	DateADT		day;
+	Purse		netting;		/* moves of total zero, before anything lapses */
+	Purse		lapsed;			/* negative lots */
+} Due;
+
+/*
+ * The day before the first on which something will fall due, at the latest
+ * DATEVAL_NOEND: nothing ever will.  As far as a purse goes this is what
+ * member.next_expiry is a lower bound of.
+ */
+extern DateADT holdings_quiet_until(const Purse *purse, DateADT inactive_end);
+
+/* False when nothing falls due up to and including "day".  The purses of "due" have been initialized. */
+extern bool holdings_due(const Purse *purse, DateADT inactive_end, DateADT day, Due *due);
+
 extern void holdings_read(const Purse *purse, DateADT inactive_end, DateADT day, Holdings *holdings);
 
 #endif							/* LOYALTY_HOLDINGS_H */

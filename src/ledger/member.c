@@ -22,8 +22,10 @@
 #include "utils/timestamp.h"
 
 #include "ledger/chain.h"
+#include "ledger/holdings.h"
 #include "ledger/member.h"
 #include "loyalty.h"
+#include "types/calendar.h"
 
 PG_FUNCTION_INFO_V1(loyalty_member_id);
 PG_FUNCTION_INFO_V1(loyalty_enroll);
@@ -114,6 +116,20 @@ member_is(Config *config, const Program *program, const MemberRow *row, const te
 		(find_alias(config, program, ref, &aliased) && aliased == row->member_id);
 }
 
+/*
+ * What next_expiry is going to be once a new member earns.  Lower bound as it
+ * is, it may stand in his row from the start: then neither his first posting
+ * nor those after it change what is indexed.
+ */
+static DateADT
+expected_expiry(const Program *program, TimestampTz enrolled_at)
+{
+	DateADT		day = calendar_day(enrolled_at, program->zone);
+
+	return Min(expiry_last_day(program->expiry, calendar_add_days(day, program->pending_days)),
+			   holdings_inactive_end(program, DT_NOBEGIN, enrolled_at));
+}
+
 /* Insert rows for new members, in the order given; existing ones are left alone. */
 static void
 insert_members(Config *config, const Program *program, MemberRequest **requests, int nrequests)
@@ -121,8 +137,9 @@ insert_members(Config *config, const Program *program, MemberRequest **requests,
 	Datum	   *ids = palloc(sizeof(Datum) * nrequests);
 	Datum	   *refs = palloc(sizeof(Datum) * nrequests);
 	Datum	   *times = palloc(sizeof(Datum) * nrequests);
-	Oid			types[4] = {INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, INT4OID};
-	Datum		values[4];
+	Datum	   *days = palloc(sizeof(Datum) * nrequests);
+	Oid			types[5] = {INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, DATEARRAYOID, INT4OID};
+	Datum		values[5];
 	EngineScope scope;
 	int			i;
 
@@ -131,26 +148,30 @@ insert_members(Config *config, const Program *program, MemberRequest **requests,
 		ids[i] = Int64GetDatum(requests[i]->member_id);
 		refs[i] = PointerGetDatum(requests[i]->ref);
 		times[i] = TimestampTzGetDatum(requests[i]->enrolled_at);
+		days[i] = DateADTGetDatum(expected_expiry(program, requests[i]->enrolled_at));
 	}
 	values[0] = PointerGetDatum(construct_array(ids, nrequests, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	values[1] = PointerGetDatum(construct_array(refs, nrequests, TEXTOID, -1, false, TYPALIGN_INT));
 	values[2] = PointerGetDatum(construct_array(times, nrequests, TIMESTAMPTZOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[3] = Int32GetDatum(program->program_id);
+	values[3] = PointerGetDatum(construct_array(days, nrequests, DATEOID, sizeof(DateADT), true, TYPALIGN_INT));
+	values[4] = Int32GetDatum(program->program_id);
 
 	engine_enter(&scope, config->owner);
 	SPI_connect();
-	if (SPI_execute_with_args("INSERT INTO loyalty.member (member_id, ref, enrolled_at, program_id)"
-							  " SELECT m.member_id, m.ref, m.enrolled_at, $4"
-							  " FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
-							  " AS m (member_id, ref, enrolled_at)"
+	if (SPI_execute_with_args("INSERT INTO loyalty.member (member_id, ref, enrolled_at, next_expiry, program_id)"
+							  " SELECT m.member_id, m.ref, m.enrolled_at, nullif(m.next_expiry, 'infinity'), $5"
+							  " FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
+							  " pg_catalog.unnest($3), pg_catalog.unnest($4))"
+							  " AS m (member_id, ref, enrolled_at, next_expiry)"
 							  " ON CONFLICT (member_id) DO NOTHING",
-							  4, types, values, NULL, false, 0) != SPI_OK_INSERT)
+							  5, types, values, NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not enroll members");
 	SPI_finish();
 	engine_leave(&scope);
 	pfree(ids);
 	pfree(refs);
 	pfree(times);
+	pfree(days);
 }
 
 /* Somebody else lives where this ref computes: find it another place. */

@@ -52,6 +52,14 @@ posting_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activit
 		*last_activity = Max(*last_activity, effective_time(entry->occurred_at, entry->posted_at));
 }
 
+/* Last day of the member's points without one of their own. */
+static DateADT
+inactive_end(const Posting *posting)
+{
+	return holdings_inactive_end(posting->program, posting->member->last_activity,
+								 posting->member->enrolled_at);
+}
+
 EntryRow *
 posting_add(Posting *posting, const EntryRow *template, const Purse *lots)
 {
@@ -62,7 +70,6 @@ posting_add(Posting *posting, const EntryRow *template, const Purse *lots)
 	Purse		moved;
 	Purse		netting;
 	Purse		after;
-	int			i;
 
 	/* The member's purse as it will be, debt netted on the way. */
 	purse_init(&moved);
@@ -102,25 +109,27 @@ posting_add(Posting *posting, const EntryRow *template, const Purse *lots)
 	member->purse = after;
 	memcpy(member->head, entry->hash, HASH_LENGTH);
 	member->has_head = true;
-	for (i = 0; i < moved.nlots; i++)
-		if (moved.lots[i].points > 0)
-			member->next_expiry = Min(member->next_expiry, moved.lots[i].ends);
+	/* Only lowered, so that an index over it leaves most updates HOT. */
+	member->next_expiry = Min(member->next_expiry,
+							  holdings_quiet_until(&member->purse, inactive_end(posting)));
 
 	posting->nentries++;
 	return entry;
 }
 
-/* Write down that the lots have lapsed after their last day "ends". */
+/* An entry of what time has done, dated on the day on which it fell due. */
 static void
-add_expiry(Posting *posting, DateADT ends, Purse *lapsed)
+add_due(Posting *posting, const char *kind, DateADT day, const Purse *lots)
 {
 	EntryRow	entry;
 
+	if (lots->nlots == 0)
+		return;
 	memset(&entry, 0, sizeof(entry));
-	entry.kind = KIND_EXPIRE;
+	entry.kind = kind;
 	entry.source_id = SOURCE_API;
-	entry.occurred_at = calendar_start_of_day(ends + 1, posting->program->zone);
-	posting_add(posting, &entry, lapsed);
+	entry.occurred_at = calendar_start_of_day(day, posting->program->zone);
+	posting_add(posting, &entry, lots);
 }
 
 void
@@ -128,63 +137,33 @@ posting_bring_current(Posting *posting, TimestampTz at)
 {
 	MemberRow  *member = posting->member;
 	const Program *program = posting->program;
-	TimestampTz effective = effective_time(at, posting->posted_at);
-	DateADT		day = calendar_day(effective, program->zone);
-	DateADT		inactive_end;
-	Purse		netting;
-	Purse		lapsed;
-	Purse		due;
-	int			i;
+	DateADT		day = calendar_day(effective_time(at, posting->posted_at), program->zone);
+	Due			due;
 
-	if (member->purse.nlots == 0)
+	/* Of inactivity next_expiry knows nothing when the program's expiry has been changed since. */
+	if (member->purse.nlots == 0 ||
+		(member->next_expiry >= day && !expiry_is_inactivity(program->expiry)))
 		return;
 
-	/* A debt was repaid by lots that have opened since. */
-	purse_init(&netting);
-	purse_netting(&member->purse, day, &netting);
-	if (netting.nlots > 0)
+	purse_init(&due.netting);
+	purse_init(&due.lapsed);
+	while (holdings_due(&member->purse, inactive_end(posting), day, &due))
 	{
-		EntryRow	entry;
-
-		memset(&entry, 0, sizeof(entry));
-		entry.kind = KIND_RELEASE;
-		entry.source_id = SOURCE_API;
-		entry.occurred_at = effective;
-		posting_add(posting, &entry, &netting);
+		add_due(posting, KIND_RELEASE, due.day, &due.netting);
+		add_due(posting, KIND_EXPIRE, due.day, &due.lapsed);
 	}
+}
 
-	/* Lots whose last day is over, one entry a day on which they fell due. */
-	if (member->next_expiry < day)
-	{
-		purse_init(&lapsed);
-		purse_lapsed(&member->purse, day, &lapsed);
-		purse_init(&due);
-		for (i = 0; i < lapsed.nlots; i++)
-		{
-			purse_add_lot(&due, lapsed.lots[i].starts, lapsed.lots[i].ends, -lapsed.lots[i].points);
-			if (i + 1 == lapsed.nlots || lapsed.lots[i + 1].ends != lapsed.lots[i].ends)
-			{
-				add_expiry(posting, lapsed.lots[i].ends, &due);
-				purse_clear(&due);
-			}
-		}
-	}
+bool
+posting_settle(Posting *posting, TimestampTz at)
+{
+	MemberRow  *member = posting->member;
+	DateADT		next_expiry = member->next_expiry;
 
-	/* Points without a last day, of a member who was inactive too long. */
-	inactive_end = holdings_inactive_end(program, member->last_activity, member->enrolled_at);
-	if (inactive_end < day)
-	{
-		purse_init(&due);
-		for (i = 0; i < member->purse.nlots; i++)
-		{
-			const Lot  *lot = &member->purse.lots[i];
-
-			if (DATE_IS_NOEND(lot->ends) && lot->points > 0)
-				purse_add_lot(&due, lot->starts, lot->ends, -lot->points);
-		}
-		if (due.nlots > 0)
-			add_expiry(posting, inactive_end, &due);
-	}
+	posting_bring_current(posting, at);
+	member->next_expiry = holdings_quiet_until(&member->purse, inactive_end(posting));
+	posting->settled = posting->nentries > 0 || member->next_expiry != next_expiry;
+	return posting->settled;
 }
 
 /* Take up to "wanted" from one life span of the purse; returns what was there. */
@@ -290,7 +269,7 @@ posting_write(Posting *posting, Store *store)
 {
 	int			i;
 
-	if (posting->nentries == 0)
+	if (posting->nentries == 0 && !posting->settled)
 		return;
 	for (i = 0; i < posting->nentries; i++)
 		store_append_entry(store, &posting->entries[i]);

@@ -30,6 +30,7 @@ typedef struct Posting
 	const Program *program;
 	MemberRow  *member;
 	TimestampTz posted_at;
+	bool		settled;		/* the row has changed, with or without entries */
 	int			nentries;
 	int			capacity;
 	EntryRow   *entries;
@@ -38,11 +39,17 @@ typedef struct Posting
 extern void posting_begin(Posting *posting, const Program *program, MemberRow *member);
 
 /*
- * Write down what time has done to the member up to the day of "at": lots that
- * have lapsed expire, each on the day it fell due; a debt is netted against
- * lots that have opened.  To be called before anything else is posted.
+ * Write down what time has done to the member up to the day of "at", each
+ * thing on the day it fell due: a debt is netted against lots that have opened,
+ * lots that have lapsed expire.  To be called before anything else is posted.
  */
 extern void posting_bring_current(Posting *posting, TimestampTz at);
+
+/*
+ * The same, and next_expiry, which postings only lower, is raised to what it
+ * is.  False when nothing is left to be written.
+ */
+extern bool posting_settle(Posting *posting, TimestampTz at);
 
 /*
  * Add an entry.  The caller fills kind, rule_id, source_id, source_key (NULL:

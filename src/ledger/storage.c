@@ -74,6 +74,9 @@ enum
 	Natts_entry = Anum_entry_hash
 };
 
+/* Where members are found for whom something falls due. */
+#define DUE_INDEX "member_next_expiry_idx"
+
 /* Entries gathered before they are written together. */
 #define MAX_BUFFERED_ENTRIES 500
 
@@ -96,6 +99,7 @@ struct Store
 	TupleTableSlot *member_slot;
 	TupleTableSlot *entry_slot;
 	TupleTableSlot *update_slot;
+	TupleTableSlot *visit_slot;	/* the member being visited */
 	Snapshot	snapshot;
 	IndexScanDesc member_scan;
 	IndexScanDesc entry_scan;
@@ -278,11 +282,10 @@ store_status_from_text(const text *value)
 			 errhint("It is active, suspended or closed.")));
 }
 
-/* Unpack member_slot; what the row points to is allocated here and now. */
+/* Unpack a row of member; what it points to is allocated here and now. */
 static void
-unpack_member(Store *store, MemberRow *row)
+unpack_member(TupleTableSlot *slot, MemberRow *row)
 {
-	TupleTableSlot *slot = store->member_slot;
 	Datum	   *values;
 	bool	   *nulls;
 	struct varlena *head;
@@ -328,12 +331,12 @@ store_find_member(Store *store, int64 member_id, MemberRow *row)
 {
 	if (!fetch_member(store, member_id))
 		return false;
-	unpack_member(store, row);
+	unpack_member(store->member_slot, row);
 	return true;
 }
 
-bool
-store_lock_member(Store *store, int64 member_id, MemberRow *row)
+static StoreLock
+lock_member(Store *store, int64 member_id, LockWaitPolicy wait, MemberRow *row)
 {
 	TM_FailureData failure;
 	TM_Result	result;
@@ -342,42 +345,132 @@ store_lock_member(Store *store, int64 member_id, MemberRow *row)
 	bool		isnull;
 
 	if (!fetch_member(store, member_id))
-		return false;
+		return STORE_GONE;
 
 	/* A row that this transaction wrote is locked already. */
 	xmin = slot_getsysattr(store->member_slot, MinTransactionIdAttributeNumber, &isnull);
 	if (!isnull && TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin)))
 	{
-		unpack_member(store, row);
-		return true;
+		unpack_member(store->member_slot, row);
+		return STORE_LOCKED;
 	}
 
 	tid = store->member_slot->tts_tid;
 	result = table_tuple_lock(store->member.rel, &tid,
 							  store->snapshot, store->member_slot,
 							  GetCurrentCommandId(true),
-							  LockTupleNoKeyExclusive, LockWaitBlock,
+							  LockTupleNoKeyExclusive, wait,
 							  IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION,
 							  &failure);
 	switch (result)
 	{
 		case TM_Ok:
 			break;
+		case TM_WouldBlock:
+			return STORE_BUSY;
 		case TM_Updated:
 		case TM_Deleted:
+			if (IsolationUsesXactSnapshot() && wait == LockWaitSkip)
+				return STORE_BUSY;
 			if (IsolationUsesXactSnapshot())
 				ereport(ERROR,
 						(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 						 errmsg("could not serialize access due to concurrent update"),
 						 errhint("The transaction might succeed if retried.")));
-			return false;
+			return STORE_GONE;
 		default:
 			ereport(ERROR,
 					(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
 					 errmsg("member " INT64_FORMAT " is being changed by the current command", member_id)));
 	}
-	unpack_member(store, row);
-	return true;
+	unpack_member(store->member_slot, row);
+	return STORE_LOCKED;
+}
+
+bool
+store_lock_member(Store *store, int64 member_id, MemberRow *row)
+{
+	return lock_member(store, member_id, LockWaitBlock, row) == STORE_LOCKED;
+}
+
+StoreLock
+store_try_lock_member(Store *store, int64 member_id, MemberRow *row)
+{
+	return lock_member(store, member_id, LockWaitSkip, row);
+}
+
+/* The index over member (program_id, next_expiry). */
+static Relation
+open_due_index(Store *store)
+{
+	List	   *indexes = RelationGetIndexList(store->member.rel);
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		if (strcmp(RelationGetRelationName(index), DUE_INDEX) == 0)
+			return index;
+		index_close(index, AccessShareLock);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table \"%s.%s\" has no index \"%s\"",
+					LOYALTY_SCHEMA, RelationGetRelationName(store->member.rel), DUE_INDEX),
+			 errhint("It came with the extension; restore it before going on.")));
+}
+
+/* Visit the member in visit_slot, if he is the program's. */
+static void
+visit_member(Store *store, int32 program_id, MemberVisitor visit, void *arg)
+{
+	bool		isnull;
+
+	CHECK_FOR_INTERRUPTS();
+	if (DatumGetInt32(slot_getattr(store->visit_slot, Anum_member_program_id, &isnull)) == program_id)
+		visit(store, DatumGetInt64(slot_getattr(store->visit_slot, Anum_member_member_id, &isnull)), arg);
+}
+
+void
+store_visit_members(Store *store, int32 program_id, DateADT before, MemberVisitor visit, void *arg)
+{
+	store->visit_slot = table_slot_create(store->member.rel, NULL);
+	if (DATE_IS_NOEND(before))
+	{
+		TableScanDesc scan = table_beginscan(store->member.rel, store->snapshot, 0, NULL);
+
+		while (table_scan_getnextslot(scan, ForwardScanDirection, store->visit_slot))
+			visit_member(store, program_id, visit, arg);
+		table_endscan(scan);
+	}
+	else
+	{
+		Relation	index = open_due_index(store);
+		ScanKeyData keys[2];
+		IndexScanDesc scan;
+
+		ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(program_id));
+		ScanKeyInit(&keys[1], 2, BTLessStrategyNumber, F_DATE_LT, DateADTGetDatum(before));
+		scan = index_beginscan(store->member.rel, index, store->snapshot,
+#if PG_VERSION_NUM >= 180000
+							   NULL,
+#endif
+							   lengthof(keys), 0);
+		index_rescan(scan, keys, lengthof(keys), NULL, 0);
+		while (index_getnext_slot(scan, ForwardScanDirection, store->visit_slot))
+			visit_member(store, program_id, visit, arg);
+		index_endscan(scan);
+		index_close(index, NoLock);
+	}
+	ExecDropSingleTupleTableSlot(store->visit_slot);
+	store->visit_slot = NULL;
+}
+
+void
+store_visited_member(Store *store, MemberRow *row)
+{
+	unpack_member(store->visit_slot, row);
 }
 
 /* Unpack entry_slot; by-reference values stay in the slot. */

@@ -103,6 +103,28 @@ extern bool store_member_exists(Store *store, int64 member_id);
  */
 extern bool store_lock_member(Store *store, int64 member_id, MemberRow *row);
 
+/*
+ * The same without waiting: STORE_BUSY when somebody else holds the member, or
+ * when he changed since the snapshot and that is one of the transaction's.
+ */
+typedef enum StoreLock
+{
+	STORE_LOCKED,
+	STORE_GONE,
+	STORE_BUSY
+} StoreLock;
+extern StoreLock store_try_lock_member(Store *store, int64 member_id, MemberRow *row);
+
+/*
+ * Call visit for the program's members whose next_expiry is before a day, in
+ * that order; with DATEVAL_NOEND for all of them.  Within the visit
+ * store_visited_member unpacks the row.
+ */
+typedef void (*MemberVisitor) (Store *store, int64 member_id, void *arg);
+extern void store_visit_members(Store *store, int32 program_id, DateADT before,
+								MemberVisitor visit, void *arg);
+extern void store_visited_member(Store *store, MemberRow *row);
+
 #define ANY_SOURCE (-1)
 
 /*

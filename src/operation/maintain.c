@@ -13,31 +13,18 @@
 #include "earning/deferred.h"
 #include "loyalty.h"
 #include "operation/batch.h"
+#include "operation/due.h"
 
 PG_FUNCTION_INFO_V1(loyalty_maintain);
 
-/* maintain(at, program, batch_size) */
-Datum
-loyalty_maintain(PG_FUNCTION_ARGS)
+/* Try deferred purchases again, each once: those tried since the run began are left. */
+static void
+retry_deferred(Batches *batches, const text *program_name, TimestampTz now, int batch_size)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz at = PG_ARGISNULL(0) ? now : PG_GETARG_TIMESTAMPTZ(0);
-	int			batch_size = batch_size_argument(fcinfo, 2, 1000);
-	text	   *program_name = PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1);
+	MemoryContext batch_context = AllocSetContextCreate(batches->context, "loyalty batch", ALLOCSET_DEFAULT_SIZES);
 	int64		succeeded = 0;
 	int64		tried = 0;
-	Batches		batches;
-	MemoryContext batch_context;
 
-	if (TIMESTAMP_NOT_FINITE(at) || at > now)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"at\" must not be in the future")));
-
-	batches_begin(fcinfo, &batches);
-	if (program_name != NULL)
-		program_name = (text *) PG_DETOAST_DATUM_COPY(PointerGetDatum(program_name));
-	batch_context = AllocSetContextCreate(batches.context, "loyalty batch", ALLOCSET_DEFAULT_SIZES);
 	for (;;)
 	{
 		Config	   *config;
@@ -47,21 +34,65 @@ loyalty_maintain(PG_FUNCTION_ARGS)
 		MemoryContextSwitchTo(batch_context);
 		config = config_get();
 		give_way();
-
-		/* Each purchase is tried once a run: those tried since it began are left. */
 		batch = deferred_retry(config,
 							   program_name == NULL ? NULL : config_program(config, program_name),
 							   now, batch_size, &succeeded);
 		tried += batch;
-		MemoryContextSwitchTo(batches.context);
+		MemoryContextSwitchTo(batches->context);
 		MemoryContextReset(batch_context);
-		if (batch == 0 || !batches_next(&batches))
+		if (batch == 0 || !batches_next(batches))
 			break;
 	}
-	batches_end(&batches);
+	MemoryContextDelete(batch_context);
 	if (tried > 0)
 		ereport(NOTICE,
 				(errmsg("tried %lld deferred purchases again, %lld succeeded",
 						(long long) tried, (long long) succeeded)));
+}
+
+/* The numbers of the programs that are meant: one, or all. */
+static List *
+wanted_programs(const text *program_name)
+{
+	Config	   *config = config_get();
+	List	   *programs = NIL;
+	int			i;
+
+	if (program_name != NULL)
+		return list_make1_int(config_program(config, program_name)->program_id);
+	for (i = 0; i < config->nprograms; i++)
+		programs = lappend_int(programs, config->programs[i].program_id);
+	return programs;
+}
+
+/* maintain(at, program, batch_size) */
+Datum
+loyalty_maintain(PG_FUNCTION_ARGS)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz at = PG_ARGISNULL(0) ? now : PG_GETARG_TIMESTAMPTZ(0);
+	int			batch_size = batch_size_argument(fcinfo, 2, 1000);
+	text	   *program_name = PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1);
+	List	   *programs;
+	Batches		batches;
+	ListCell   *cell;
+
+	if (TIMESTAMP_NOT_FINITE(at) || at > now)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"at\" must not be in the future")));
+
+	batches_begin(fcinfo, &batches);
+	if (program_name != NULL)
+		program_name = (text *) PG_DETOAST_DATUM_COPY(PointerGetDatum(program_name));
+	programs = wanted_programs(program_name);
+	retry_deferred(&batches, program_name, now, batch_size);
+	foreach(cell, programs)
+	{
+		due_write(&batches, lfirst_int(cell), at, batch_size);
+		if (lnext(programs, cell) != NULL)
+			(void) batches_next(&batches);
+	}
+	batches_end(&batches);
 	PG_RETURN_VOID();
 }

@@ -1,4 +1,4 @@
--- maintain: deferred purchases are tried again, in batches.
+-- maintain: deferred purchases are tried again, and what fell due is written down, in batches.
 CREATE SCHEMA maintain;
 SET search_path = maintain, loyalty, public;
 INSERT INTO program (name) VALUES ('maintain'), ('maintain two');
@@ -83,5 +83,73 @@ SELECT detach('orders', program => 'maintain'), detach('orders', program => 'mai
 CALL maintain(program => 'maintain');
 SELECT available('m'), count(*) AS aside FROM aside;
 
+-- what lapsed is written down, dated on the day after its last one, for members whom nobody touched
+SET timezone = 'UTC';
+SET datestyle = iso;
+INSERT INTO program (name, expiry) VALUES ('maintain due', '1 month');
+SET loyalty.program = 'maintain due';
+CREATE VIEW written AS SELECT m.ref, e.seq, e.kind, e.lots, e.occurred_at
+	FROM loyalty.entry e JOIN loyalty.member m USING (member_id) JOIN loyalty.program p ON p.program_id = m.program_id
+	WHERE p.name = 'maintain due' AND e.kind <> 'adjust' ORDER BY 1, 2;
+CREATE VIEW bounds AS SELECT ref, purse, next_expiry FROM loyalty.member JOIN loyalty.program USING (program_id)
+	WHERE name = 'maintain due' ORDER BY 1;
+CREATE VIEW run AS SELECT at, finished_at > started_at AS finished, members, done, entries, skipped, failed FROM loyalty.maintenance WHERE program = 'maintain due';
+SELECT count(adjust(m, 1, at => t)) FROM unnest('{a,b,c,d,e}'::text[]) m, unnest('{2024-01-31,2024-02-29 23:59:59}'::timestamptz[]) t;
+-- of whom nothing has lapsed, though his next_expiry would allow it
+SELECT count(adjust('f', 1, at => '2024-01-31', expires => '2990-01-01'));
+SELECT * FROM bounds;
+CALL maintain('2024-03-01', 'maintain due', 3);
+SELECT * FROM written;
+SELECT * FROM bounds;
+SELECT * FROM run;
+-- twice: nothing
+CALL maintain('2024-03-01', 'maintain due');
+SELECT * FROM run;
+
+-- one who fails does not stop the others; he is kept, and tried again
+UPDATE loyalty.member SET head = '\x00' WHERE ref = 'c' AND member_id = loyalty.member_id('c', 'maintain due');
+CALL maintain('2024-04-01', 'maintain due');
+SELECT * FROM written WHERE occurred_at > '2024-03-15';
+SELECT * FROM bounds;
+SELECT * FROM run;
+CALL maintain('2024-04-02', 'maintain due', 1);
+SELECT m.ref, f.due, f.error_code, f.message, f.detail, f.attempts, f.tried_at > f.failed_at AS again
+FROM loyalty.maintenance_failure f JOIN loyalty.member m USING (member_id);
+UPDATE loyalty.member SET head = (SELECT hash FROM loyalty.entry e WHERE e.member_id = loyalty.member_id('c', 'maintain due') ORDER BY seq DESC LIMIT 1)
+WHERE member_id = loyalty.member_id('c', 'maintain due');
+CALL maintain(program => 'maintain due');
+SELECT count(*) AS failures FROM loyalty.maintenance_failure;
+SELECT count(*) AS written, count(DISTINCT ref) AS members FROM written;
+SELECT finished, members, done, entries, skipped, failed FROM run;
+
+-- in a transaction block: one batch, and no record of it
+SELECT count(adjust(m, 1, at => '2024-05-31')) FROM unnest('{a,b,c,d,e}'::text[]) m;
+BEGIN;
+CALL maintain(program => 'maintain due', batch_size => 3);
+SELECT count(*) FROM bounds WHERE next_expiry < now();
+CALL maintain(program => 'maintain due', batch_size => 3);
+COMMIT;
+SELECT count(*) FROM bounds WHERE next_expiry < now();
+SELECT finished, members, done, entries, skipped, failed FROM run;
+
+-- a changed expiry by inactivity is not known to next_expiry: everybody is looked at, once
+SELECT count(adjust(m, 10)) FROM unnest('{a,b}'::text[]) m;
+SELECT count(adjust('g', 10, expires => 'infinity', at => '2024-06-01'));
+UPDATE program SET expiry = 'inactive 3 months' WHERE name = 'maintain due';
+BEGIN;
+CALL maintain(program => 'maintain due', batch_size => 1);
+COMMIT;
+CALL maintain(program => 'maintain due', batch_size => 1);
+SELECT * FROM written WHERE ref = 'g';
+CALL maintain(program => 'maintain due');
+SELECT inactivity_known FROM loyalty.maintenance WHERE program = 'maintain due';
+-- all programs
+SELECT count(adjust('h', 1, at => '2024-01-31', expires => '2024-02-01', program => p)) FROM unnest('{maintain,maintain due}'::text[]) p;
+BEGIN;
+SET LOCAL client_min_messages = warning;
+CALL maintain();
+SELECT ref, name, purse FROM loyalty.member JOIN loyalty.program USING (program_id) WHERE ref = 'h' AND name LIKE 'maintain%' ORDER BY 2;
+ROLLBACK;
+
 -- every purse is the sum of its entries, and nothing contradicts itself
-SELECT unsound('maintain'), unsound('maintain two');
+SELECT unsound('maintain'), unsound('maintain two'), unsound('maintain due');

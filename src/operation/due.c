@@ -1,0 +1,515 @@
+/*
+ * due.c
+ *		Writing down what time has done to members whom nobody touched.
+ *
+ * member.next_expiry is a lower bound: nothing falls due for the member up to
+ * that day.  Postings only lower it; here it is raised, so an index over it
+ * leads to the members for whom something may have fallen due, and to few
+ * others.  What fell due, when, and what is written of it is the business of
+ * ledger/posting.c.
+ *
+ * A run first lists the members, by number and on disk if they are many, then
+ * takes them batch by batch, each in a transaction.  Whoever is locked is being
+ * posted to, or written by another run: he is skipped, so that nobody waits for
+ * maintenance and it waits for nobody, and neither can deadlock.  Once locked
+ * he is judged by his row as it is then.  So the state of a run is in the
+ * members themselves: one that was stopped is simply started again.
+ *
+ * When a program's expiry becomes one by inactivity, or another such, the
+ * members' next_expiry does not know of it (maintenance.inactivity_known, which
+ * the program's guard resets): then the run looks at all of them.
+ *
+ * A pass inside a transaction leaves no record of itself: the row would stay
+ * locked, and other runs would wait for it.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/tuplesort.h"
+#include "utils/tuplestore.h"
+
+#include "earning/attempt.h"
+#include "ledger/holdings.h"
+#include "ledger/posting.h"
+#include "loyalty.h"
+#include "operation/due.h"
+#include "types/calendar.h"
+
+/* A run over one program; outlives the commits. */
+typedef struct Run
+{
+	int32		program_id;
+	char	   *name;
+	TimestampTz at;
+	TimestampTz started_at;
+	int			batch_size;
+	bool		recorded;		/* in loyalty.maintenance */
+	bool		all;			/* members are looked at whatever their next_expiry */
+	Expiry		expiry;			/* the program's when the members were listed */
+	Tuplestorestate *list;		/* their numbers, in order */
+	TupleTableSlot *slot;
+	int64		members;
+	int64		done;
+	int64		entries;
+	int64		skipped;
+	int64		failed;
+} Run;
+
+/* One batch, or a part of it. */
+typedef struct Batch
+{
+	Config	   *config;
+	const Program *program;
+	TimestampTz at;
+	int			first;
+	int			count;
+	const int64 *member_ids;
+	/* out */
+	int64		entries;
+	int64		skipped;
+} Batch;
+
+/* The program, which may be gone since the last commit. */
+static Program *
+existing_program(Config *config, int32 program_id)
+{
+	Program    *program = config_program_by_id(config, program_id);
+
+	if (program == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
+				 errmsg("loyalty program %d does not exist any more", program_id)));
+	return program;
+}
+
+bool
+due_is_known(Config *config, const Program *program)
+{
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1] = {CStringGetTextDatum(program->name)};
+	EngineScope scope;
+	bool		known;
+
+	if (!expiry_is_inactivity(program->expiry))
+		return true;
+	engine_enter(&scope, config->owner);
+	SPI_connect();
+	SPI_execute_with_args("SELECT FROM loyalty.maintenance WHERE program = $1 AND inactivity_known",
+						  1, types, values, NULL, true, 1);
+	known = SPI_processed > 0;
+	SPI_finish();
+	engine_leave(&scope);
+	return known;
+}
+
+/*
+ * The record of the run, for everybody to see
+ */
+
+static void
+record_start(Config *config, Run *run)
+{
+	Oid			types[4] = {TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID};
+	Datum		values[4] = {CStringGetTextDatum(run->name), TimestampTzGetDatum(run->at),
+		TimestampTzGetDatum(run->started_at), Int64GetDatum(run->members)};
+	EngineScope scope;
+
+	engine_enter(&scope, config->owner);
+	SPI_connect();
+	if (SPI_execute_with_args("INSERT INTO loyalty.maintenance AS m (program, at, started_at, members)"
+							  " VALUES ($1, $2, $3, $4)"
+							  " ON CONFLICT (program) DO UPDATE SET at = $2, started_at = $3, finished_at = NULL,"
+							  " members = $4, done = 0, entries = 0, skipped = 0, failed = 0",
+							  4, types, values, NULL, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not record the start of maintenance");
+	SPI_finish();
+	engine_leave(&scope);
+}
+
+/* How far it has come; a run that began later has the record to itself. */
+static void
+record_progress(Config *config, Run *run, bool finished)
+{
+	Oid			types[8] = {TEXTOID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID, BOOLOID, BOOLOID};
+	const Program *program = existing_program(config, run->program_id);
+	Datum		values[8] = {CStringGetTextDatum(run->name), TimestampTzGetDatum(run->started_at),
+		Int64GetDatum(run->done), Int64GetDatum(run->entries), Int64GetDatum(run->skipped),
+		Int64GetDatum(run->failed), BoolGetDatum(finished),
+		BoolGetDatum(finished && run->all && run->skipped + run->failed == 0 &&
+					 program->expiry == run->expiry)};
+	EngineScope scope;
+
+	engine_enter(&scope, config->owner);
+	SPI_connect();
+	SPI_execute_with_args("UPDATE loyalty.maintenance"
+						  " SET done = $3, entries = $4, skipped = $5, failed = $6,"
+						  " finished_at = CASE WHEN $7 THEN pg_catalog.clock_timestamp() END,"
+						  " inactivity_known = inactivity_known OR $8"
+						  " WHERE program = $1 AND started_at = $2",
+						  8, types, values, NULL, false, 0);
+	SPI_finish();
+	engine_leave(&scope);
+}
+
+/* Keep why a member failed, and say so. */
+static void
+record_failure(Config *config, const Program *program, int64 member_id, const ErrorData *error)
+{
+	Oid			types[4] = {INT8OID, TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[4] = {Int64GetDatum(member_id), CStringGetTextDatum(unpack_sql_state(error->sqlerrcode)),
+		CStringGetTextDatum(error->message),
+		error->detail == NULL ? (Datum) 0 : CStringGetTextDatum(error->detail)};
+	char		nulls[4] = {' ', ' ', ' ', error->detail == NULL ? 'n' : ' '};
+	MemoryContext caller = CurrentMemoryContext;
+	EngineScope scope;
+	char	   *ref = NULL;
+
+	engine_enter(&scope, config->owner);
+	SPI_connect();
+	SPI_execute_with_args("INSERT INTO loyalty.maintenance_failure AS f"
+						  " (member_id, program_id, due, error_code, message, detail)"
+						  " SELECT m.member_id, m.program_id, m.next_expiry, $2, $3, $4"
+						  " FROM loyalty.member m WHERE m.member_id = $1"
+						  " ON CONFLICT (member_id) DO UPDATE SET"
+						  " due = excluded.due, error_code = $2, message = $3, detail = $4,"
+						  " attempts = f.attempts + 1, tried_at = pg_catalog.clock_timestamp()"
+						  " RETURNING (SELECT m.ref FROM loyalty.member m WHERE m.member_id = f.member_id)",
+						  4, types, values, nulls, false, 0);
+	if (SPI_processed > 0)
+	{
+		char	   *value = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+
+		ref = value == NULL ? NULL : MemoryContextStrdup(caller, value);
+	}
+	SPI_finish();
+	engine_leave(&scope);
+	if (ref == NULL)
+		return;					/* he is gone */
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("what fell due for member \"%s\" of program \"%s\" is not written down yet: %s",
+					ref, program->name, error->message),
+			 error->detail == NULL ? 0 : errdetail_internal("%s", error->detail),
+			 errhint("It is kept in loyalty.maintenance_failure; the next CALL loyalty.maintain() tries it again.")));
+}
+
+/* Strike off whose next_expiry has been raised since he failed. */
+static void
+strike_off(Config *config, const Program *program)
+{
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(program->program_id)};
+	EngineScope scope;
+
+	engine_enter(&scope, config->owner);
+	SPI_connect();
+	SPI_execute_with_args("DELETE FROM loyalty.maintenance_failure f WHERE program_id = $1"
+						  " AND NOT EXISTS (SELECT FROM loyalty.member m WHERE m.member_id = f.member_id"
+						  " AND m.next_expiry IS NOT DISTINCT FROM f.due)",
+						  1, types, values, NULL, false, 0);
+	SPI_finish();
+	engine_leave(&scope);
+}
+
+/*
+ * Run work(arg) in a subtransaction.  What is wrong with one member comes back
+ * as the error's data, damaged rows too; what others would meet as well is
+ * raised.
+ */
+static ErrorData *
+attempt_damaged(void (*work) (void *arg), void *arg)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ErrorData  *volatile error = NULL;
+
+	PG_TRY();
+	{
+		error = attempt(work, arg);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (error->sqlerrcode != ERRCODE_DATA_CORRUPTED)
+			PG_RE_THROW();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	return error;
+}
+
+/*
+ * Listing
+ */
+
+typedef struct Listing
+{
+	const Program *program;
+	DateADT		day;
+	Tuplesortstate *sort;
+	MemoryContext row_context;
+	Store	   *store;
+	int64		member_id;
+} Listing;
+
+static void
+put_member(Store *store, int64 member_id, void *arg)
+{
+	Listing    *listing = arg;
+
+	tuplesort_putdatum(listing->sort, Int64GetDatum(member_id), false);
+}
+
+/* Put the member at hand, unless nothing is due and his next_expiry is what it should be. */
+static void
+put_unless_right(void *arg)
+{
+	Listing    *listing = arg;
+	MemberRow	row;
+
+	store_visited_member(listing->store, &row);
+	if (row.next_expiry < listing->day ||
+		row.next_expiry !=
+		holdings_quiet_until(&row.purse,
+							 holdings_inactive_end(listing->program, row.last_activity, row.enrolled_at)))
+		put_member(listing->store, row.member_id, listing);
+}
+
+/* The same for a row that may be damaged: then the batch is to say so. */
+static void
+put_if_needed(Store *store, int64 member_id, void *arg)
+{
+	Listing    *listing = arg;
+	MemoryContext caller = MemoryContextSwitchTo(listing->row_context);
+
+	listing->store = store;
+	if (attempt_damaged(put_unless_right, listing) != NULL)
+		put_member(store, member_id, listing);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(listing->row_context);
+}
+
+/* List the members of the run in the order of their numbers. */
+static void
+make_list(Config *config, Run *run)
+{
+	const Program *program = existing_program(config, run->program_id);
+	DateADT		day = calendar_day(run->at, program->zone);
+	Tuplesortstate *sort = tuplesort_begin_datum(INT8OID, Int8LessOperator, InvalidOid, false, work_mem, NULL,
+#if PG_VERSION_NUM >= 150000
+												 TUPLESORT_NONE
+#else
+												 false
+#endif
+		);
+	Listing		listing = {.program = program, .day = day, .sort = sort};
+	Store	   *store = store_open(config, false);
+	Snapshot	snapshot = store_snapshot();
+	Datum		value;
+	bool		isnull;
+
+	listing.row_context = AllocSetContextCreate(CurrentMemoryContext, "loyalty row", ALLOCSET_SMALL_SIZES);
+	run->expiry = program->expiry;
+	run->all = !due_is_known(config, program);
+	store_begin_read(store, snapshot);
+	if (run->all)
+		store_visit_members(store, run->program_id, DATEVAL_NOEND, put_if_needed, &listing);
+	else
+		store_visit_members(store, run->program_id, day, put_member, &listing);
+	store_end_read(store);
+	UnregisterSnapshot(snapshot);
+	store_close(store);
+	MemoryContextDelete(listing.row_context);
+
+	tuplesort_performsort(sort);
+	while (tuplesort_getdatum(sort, true, &value, &isnull, NULL))
+	{
+		CHECK_FOR_INTERRUPTS();
+		tuplestore_putvalues(run->list, run->slot->tts_tupleDescriptor, &value, &isnull);
+		run->members++;
+	}
+	tuplesort_end(sort);
+}
+
+/*
+ * Batches
+ */
+
+/* The numbers of the next batch; returns how many. */
+static int
+next_members(Run *run, int64 *member_ids)
+{
+	int			count = 0;
+
+	while (count < run->batch_size && tuplestore_gettupleslot(run->list, true, false, run->slot))
+	{
+		bool		isnull;
+
+		member_ids[count++] = DatumGetInt64(slot_getattr(run->slot, 1, &isnull));
+	}
+	/* What came from disk lies in this batch's memory, and must not be freed after it. */
+	ExecClearTuple(run->slot);
+	return count;
+}
+
+/* Lock the members, and write what has fallen due for them. */
+static void
+write_members(void *arg)
+{
+	Batch	   *batch = arg;
+	Store	   *store = store_open(batch->config, true);
+	Snapshot	snapshot = store_snapshot();
+	MemberRow  *rows = palloc(sizeof(MemberRow) * batch->count);
+	int			nrows = 0;
+	int			i;
+
+	batch->entries = 0;
+	batch->skipped = 0;
+	store_begin_read(store, snapshot);
+	for (i = batch->first; i < batch->first + batch->count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		switch (store_try_lock_member(store, batch->member_ids[i], &rows[nrows]))
+		{
+			case STORE_LOCKED:
+				nrows++;
+				break;
+			case STORE_BUSY:
+				batch->skipped++;
+				break;
+			case STORE_GONE:
+				break;
+		}
+	}
+	store_end_read(store);
+	UnregisterSnapshot(snapshot);
+
+	for (i = 0; i < nrows; i++)
+	{
+		Posting		posting;
+
+		CHECK_FOR_INTERRUPTS();
+		posting_begin(&posting, batch->program, &rows[i]);
+		if (posting_settle(&posting, batch->at))
+			posting_write(&posting, store);
+		batch->entries += posting.nentries;
+	}
+	store_close(store);
+}
+
+/* Write what can be written: what fails is halved until the member is found. */
+static void
+work_members(Run *run, Batch *batch)
+{
+	ErrorData  *error = attempt_damaged(write_members, batch);
+	Batch		half = *batch;
+
+	if (error == NULL)
+	{
+		run->done += batch->count - batch->skipped;
+		run->entries += batch->entries;
+		run->skipped += batch->skipped;
+		return;
+	}
+	if (batch->count == 1)
+	{
+		run->failed++;
+		record_failure(batch->config, batch->program, batch->member_ids[batch->first], error);
+		return;
+	}
+	half.count = batch->count / 2;
+	work_members(run, &half);
+	half.first = batch->first + half.count;
+	half.count = batch->count - half.count;
+	work_members(run, &half);
+}
+
+/* One batch; false when the list is at its end. */
+static bool
+next_batch(Run *run)
+{
+	MemoryContext batch_context = AllocSetContextCreate(CurrentMemoryContext, "loyalty batch",
+														ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(batch_context);
+	int64	   *member_ids = palloc(sizeof(int64) * run->batch_size);
+	int			count = next_members(run, member_ids);
+
+	if (count > 0)
+	{
+		Config	   *config = config_get();
+		Batch		batch = {config, existing_program(config, run->program_id), run->at, 0, count, member_ids, 0, 0};
+
+		give_way();
+		work_members(run, &batch);
+		/* Last, so that nobody waits for this row but at the end of a batch. */
+		if (run->recorded)
+			record_progress(config, run, false);
+		ereport(NOTICE,
+				(errmsg("maintenance of program \"%s\": %lld of %lld members", run->name,
+						(long long) (run->done + run->skipped + run->failed), (long long) run->members),
+				 run->skipped == 0 ? 0
+				 : errdetail_plural("%lld member is busy and left to the next run.",
+									"%lld members are busy and left to the next run.",
+									run->skipped, (long long) run->skipped)));
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(batch_context);
+	return count > 0;
+}
+
+/* List, and work through the list; inside a transaction only through its first batch. */
+static void
+work_list(Batches *batches, Run *run)
+{
+	Config	   *config = config_get();
+
+	run->recorded = !batches->atomic;
+	make_list(config, run);
+	if (run->recorded)
+		record_start(config, run);
+	while (next_batch(run))
+		if (!batches_next(batches))
+			break;
+	if (run->recorded)
+	{
+		config = config_get();
+		strike_off(config, existing_program(config, run->program_id));
+		record_progress(config, run, true);
+	}
+}
+
+void
+due_write(Batches *batches, int32 program_id, TimestampTz at, int batch_size)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(1);
+	Run			run = {.program_id = program_id, .at = at, .batch_size = batch_size,
+		.started_at = GetCurrentTimestamp()};
+
+	TupleDescInitEntry(desc, 1, "member_id", INT8OID, -1, 0);
+#if PG_VERSION_NUM >= 190000
+	TupleDescFinalize(desc);
+#endif
+	run.name = pstrdup(existing_program(config_get(), program_id)->name);
+	run.slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
+	run.list = tuplestore_begin_heap(false, true, work_mem);
+
+	/* The list outlives transactions, so nobody else removes its file. */
+	PG_TRY();
+	{
+		work_list(batches, &run);
+	}
+	PG_FINALLY();
+	{
+		tuplestore_end(run.list);
+	}
+	PG_END_TRY();
+	ExecDropSingleTupleTableSlot(run.slot);
+}

@@ -1,0 +1,17 @@
+/*
+ * due.h
+ *		Writing down what time has done to members whom nobody touched.
+ */
+#ifndef LOYALTY_DUE_H
+#define LOYALTY_DUE_H
+
+#include "ledger/config.h"
+#include "operation/batch.h"
+
+/* Write what fell due up to "at" for the members of a program, batch by batch; inside a transaction one batch. */
+extern void due_write(Batches *batches, int32 program_id, TimestampTz at, int batch_size);
+
+/* Whether next_expiry of all members tells when something falls due. */
+extern bool due_is_known(Config *config, const Program *program);
+
+#endif							/* LOYALTY_DUE_H */
