@@ -193,6 +193,33 @@ CALL maintain();
 SELECT sound('payments and refunds');
 SELECT results_eq($$SELECT source COLLATE "default", purchase COLLATE "default", points::numeric FROM statement('y')$$, $$VALUES ('payments', 'A', 11.0)$$, 'a statement names the source');
 
+-- a purchase took place when the earliest of its lines that count did, in whatever order they come
+CREATE TABLE leg (ref text, amount numeric, at timestamptz, data jsonb);
+SELECT attach_query('legs', $$SELECT ref AS key, 'z' AS member, amount, at, data FROM leg$$, '{leg.ref}', program => 'shop') > 0;
+INSERT INTO leg VALUES
+	('refunded', -20, '2024-03-01'), ('refunded', 90, '2024-01-01'),
+	('untimed', 20, NULL), ('untimed', 90, '2024-01-01'),
+	('future', 10, '2999-01-01'), ('future', 20, NULL);
+INSERT INTO leg SELECT ref || ' with data', amount, at, '{}' FROM leg;
+SELECT results_eq($$SELECT purchase COLLATE "default", least(occurred_at, current_date)::date FROM statement('z') ORDER BY 1$$, $$VALUES
+	('future', current_date), ('future with data', current_date),
+	('refunded', date '2024-01-01'), ('refunded with data', '2024-01-01'),
+	('untimed', '2024-01-01'), ('untimed with data', '2024-01-01')$$, 'the earliest line says when');
+SELECT is(count(*), 0::bigint, 'not in the future') FROM statement('z') WHERE occurred_at > now();
+
+-- what it reads beside its watched tables may change its type
+CREATE TABLE closing (ref text, at date);
+INSERT INTO closing VALUES ('late', '2024-01-01');
+SELECT attach_query('closings', $$SELECT ref AS key, 'late' AS member, amount, c.at FROM leg JOIN closing c USING (ref)$$,
+	'{leg.ref}', program => 'shop') > 0;
+ALTER TABLE closing ALTER at TYPE int USING 5000;
+INSERT INTO leg VALUES ('late', 30);
+SELECT results_eq($$SELECT DISTINCT error_code FROM deferred WHERE source_key = 'late'$$, $$VALUES ('42804')$$, 'a number is no time');
+ALTER TABLE closing ALTER at TYPE timestamptz USING '2024-02-01';
+CALL maintain();
+SELECT results_eq($$SELECT points::numeric, occurred_at FROM statement('late')$$, $$VALUES (10.0, timestamptz '2024-02-01')$$, 'another kind of time is one');
+SELECT sound('times');
+
 -- partitions: those that are there, those that come, and those that go
 CREATE TABLE sale (day date, ref int, customer int, amount numeric) PARTITION BY RANGE (day);
 CREATE TABLE sale_1 PARTITION OF sale FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
