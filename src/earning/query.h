@@ -71,6 +71,9 @@ extern text *query_key_text(Source *source, Datum value);
  */
 extern void query_read(Source *source, QueryPurchase *purchases, int npurchases, bool live, TimestampTz now);
 
+/* Whether functions that a query calls are running now: what they write, it would read for ever. */
+extern bool query_is_being_read(void);
+
 /* All purchases in order of their keys, as the active snapshot has them; to be used between SPI_connect and SPI_finish. */
 typedef struct QueryScan QueryScan;
 extern QueryScan *query_scan_begin(Source *source, TimestampTz now);

@@ -220,6 +220,17 @@ CALL maintain();
 SELECT results_eq($$SELECT points::numeric, occurred_at FROM statement('late')$$, $$VALUES (10.0, timestamptz '2024-02-01')$$, 'another kind of time is one');
 SELECT sound('times');
 
+-- a function that says it only reads, and writes: the order stands, and nothing goes round in circles
+CREATE TABLE circle (id int, amount numeric);
+CREATE FUNCTION again() RETURNS text LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.circle VALUES (9, 9); RETURN 'round'; END $$;
+CREATE FUNCTION reads() RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN public.again(); END $$;
+SELECT attach_query('circles', 'SELECT id AS key, reads() AS member, amount FROM circle', '{circle.id}', program => 'shop') > 0;
+INSERT INTO circle VALUES (1, 1);
+SELECT results_eq('SELECT id FROM circle', 'VALUES (1)', 'what it wrote is gone, the row stands');
+SELECT results_eq('SELECT source_key COLLATE "default", error_code FROM deferred', $$VALUES ('1', '0A000')$$, 'and is deferred');
+SELECT detach('circles');
+DELETE FROM deferred;
+
 -- partitions: those that are there, those that come, and those that go
 CREATE TABLE sale (day date, ref int, customer int, amount numeric) PARTITION BY RANGE (day);
 CREATE TABLE sale_1 PARTITION OF sale FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
