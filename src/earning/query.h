@@ -20,6 +20,7 @@ typedef struct QueryShape
 {
 	Oid			types[NFIELDS]; /* without domains; InvalidOid: there is no such column */
 	int32		key_typmod;		/* -1: any */
+	List	   *own;			/* functions that it calls, also by operators, and that are not PostgreSQL's */
 } QueryShape;
 
 /*

@@ -231,6 +231,21 @@ SELECT results_eq('SELECT source_key COLLATE "default", error_code FROM deferred
 SELECT detach('circles');
 DELETE FROM deferred;
 
+-- what would not mean the same to everybody
+CREATE EXTENSION citext SCHEMA public;
+CREATE TABLE coupon (code citext, owner text);
+CREATE TABLE used (code citext, amount numeric);
+SELECT throws_ok($$SELECT attach_query('coupons', 'SELECT code::text COLLATE "C" AS key, owner AS member, amount FROM coupon JOIN used USING (code)',
+	'{coupon.code, used.code}', program => 'shop')$$, 'LY007', NULL, 'an operator that has no place for its schema');
+SELECT attach_query('coupons', 'SELECT lower(c.code::text) COLLATE "C" AS key, owner AS member, amount FROM coupon c JOIN used u ON c.code = u.code',
+	'{coupon.code, used.code}', program => 'shop') > 0;
+INSERT INTO used VALUES ('abc', 30);
+INSERT INTO coupon VALUES ('ABC', 'keen');
+UPDATE coupon SET code = 'abc';
+SELECT is(sum(points)::numeric, 10.0, 'one that has') FROM statement('keen');
+SELECT throws_ok($$SELECT attach_query('dear', 'SELECT id AS key, id AS member, amount, ''EUR''::text AS currency FROM circle',
+	'{circle.id}', program => 'shop')$$, 'LY007', NULL, 'a currency, where the program has none');
+
 -- partitions: those that are there, those that come, and those that go
 CREATE TABLE sale (day date, ref int, customer int, amount numeric) PARTITION BY RANGE (day);
 CREATE TABLE sale_1 PARTITION OF sale FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
