@@ -34,6 +34,7 @@
 #include "utils/snapmgr.h"
 
 #include "earning/attach.h"
+#include "earning/parse.h"
 #include "earning/partitions.h"
 #include "earning/source.h"
 #include "loyalty.h"
@@ -161,6 +162,20 @@ deparse(Relation rel, List *exprs)
 						 deparse_expression(lfirst(cell), context, false, false));
 	settings_unpin(level);
 	return text.data;
+}
+
+/*
+ * Some operators have no place for a schema: those behind NULLIF and CASE x
+ * WHEN, for instance.  Where another one is found under the search_path that
+ * the text is read under, it would mean something else.
+ */
+static void
+check_same_meaning(Relation rel, SourceField field, const char *text, List *exprs)
+{
+	if (!equal(other_functions((Node *) source_parse(rel, field, text)), other_functions((Node *) exprs)))
+		attach_refuse(rel, psprintf("The expression for \"%s\" compares by an operator that cannot be named with its schema, for instance in CASE x WHEN.",
+									source_field_names[field]),
+					  "Write the comparison with an operator, or cast both sides.");
 }
 
 /* The columns of the primary key as a key expression; LY007 without one. */
@@ -488,7 +503,11 @@ loyalty_attach(PG_FUNCTION_ARGS)
 
 	engine_enter(&scope, config->owner);
 	for (field = 0; field < NFIELDS; field++)
+	{
 		texts[field] = exprs[field] == NIL ? NULL : deparse(rel, exprs[field]);
+		if (exprs[field] != NIL)
+			check_same_meaning(rel, field, texts[field], exprs[field]);
+	}
 	engine_leave(&scope);
 
 	owner_enter(&scope, rel->rd_rel->relowner);

@@ -303,9 +303,25 @@ try_query(int32 source_id)
 	query_leave(&scope);
 }
 
+/*
+ * Some operators have no place for a schema: those behind JOIN USING, IN and
+ * NULLIF, for instance.  Where another one is found under the settings that the
+ * text is read under, it would mean something else.
+ */
+static void
+check_same_meaning(const char *name, const char *text, const QueryShape *shape)
+{
+	QueryShape	kept;
+
+	(void) query_parse(name, text, &kept);
+	if (!equal(kept.own, shape->own))
+		refuse_query(name, "It compares by an operator that cannot be named with its schema, for instance in JOIN USING.",
+					 "Write the comparison with an operator, a.code = b.code, or cast both sides.");
+}
+
 /* Deparse under the settings that the text will be read under. */
 static char *
-deparse(Query *query)
+deparse(const char *name, Query *query, const QueryShape *shape)
 {
 	EngineScope scope;
 	char	   *text;
@@ -315,6 +331,7 @@ deparse(Query *query)
 	(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 	text = query_deparse(query);
+	check_same_meaning(name, text, shape);
 	engine_leave(&scope);
 	return text;
 }
@@ -352,7 +369,7 @@ loyalty_attach_query(PG_FUNCTION_ARGS)
 	check_watched(watched, &shape);
 	if (OidIsValid(shape.types[FIELD_CURRENCY]))
 		attach_check_currency(program);
-	kept = deparse(query);
+	kept = deparse(name, query, &shape);
 
 	engine_enter(&scope, config->owner);
 	source_id = write_query(name, program, kept, watch, watched, query_key_type_name(&shape), owner, on_error,

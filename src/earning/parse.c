@@ -170,3 +170,30 @@ runs_other_functions(Node *expr)
 {
 	return has_other_functions(expr, NULL);
 }
+
+static bool
+gather_function(Oid function_id, void *functions)
+{
+	if (function_id >= FirstNormalObjectId)
+		*(List **) functions = lappend_oid(*(List **) functions, function_id);
+	return false;
+}
+
+static bool
+gather_functions(Node *node, void *functions)
+{
+	if (node == NULL)
+		return false;
+	(void) check_functions_in_node(node, gather_function, functions);
+	return expression_tree_walker(node, gather_functions, functions);
+}
+
+List *
+other_functions(Node *expr)
+{
+	List	   *functions = NIL;
+
+	(void) gather_functions(expr, &functions);
+	list_sort(functions, list_oid_cmp);
+	return functions;
+}

@@ -34,6 +34,9 @@ extern List *parse_expressions(const char *text);
  */
 extern bool runs_other_functions(Node *expr);
 
+/* The functions that it calls, also by operators, which did not come with PostgreSQL: sorted Oids. */
+extern List *other_functions(Node *expr);
+
 /* Whether it is about types that did not come with PostgreSQL, and may change. */
 extern bool uses_other_types(Node *expr);
 

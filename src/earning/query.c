@@ -265,9 +265,9 @@ check_nothing_missed(QueryReader *reader, Datum *keys)
 		HeapTuple	a = seen->vals[i];
 		HeapTuple	b = SPI_tuptable->vals[i];
 
+		/* From where it is said which columns are null: the values of others look the same. */
 		missed = a->t_len != b->t_len ||
-			memcmp((char *) a->t_data + a->t_data->t_hoff, (char *) b->t_data + b->t_data->t_hoff,
-				   a->t_len - a->t_data->t_hoff) != 0;
+			memcmp(a->t_data->t_bits, b->t_data->t_bits, a->t_len - SizeofHeapTupleHeader) != 0;
 	}
 	if (missed)
 		ereport(ERROR,
@@ -277,6 +277,15 @@ check_nothing_missed(QueryReader *reader, Datum *keys)
 	SPI_freetuptable(SPI_tuptable);
 	SPI_tuptable = seen;
 	SPI_processed = nseen;
+}
+
+/* Queries that are being read by their keys, one within the other. */
+static int	being_read = 0;
+
+bool
+query_is_being_read(void)
+{
+	return being_read > 0;
 }
 
 /* Read a range of purchases in one go. */
@@ -295,10 +304,19 @@ read_range(void *arg)
 	query_enter(source, &scope);
 	SPI_connect();
 	keys = key_array(reading);
-	if (SPI_execute_plan(source->reader->by_keys, &keys, NULL, !reading->live, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read source \"%s\"", source->name);
-	if (reading->live && IsolationUsesXactSnapshot())
-		check_nothing_missed(source->reader, &keys);
+	being_read++;
+	PG_TRY();
+	{
+		if (SPI_execute_plan(source->reader->by_keys, &keys, NULL, !reading->live, 0) != SPI_OK_SELECT)
+			elog(ERROR, "could not read source \"%s\"", source->name);
+		if (reading->live && IsolationUsesXactSnapshot())
+			check_nothing_missed(source->reader, &keys);
+	}
+	PG_FINALLY();
+	{
+		being_read--;
+	}
+	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
 	for (i = reading->from; i < reading->to; i++)
 	{

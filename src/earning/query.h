@@ -20,6 +20,7 @@ typedef struct QueryShape
 {
 	Oid			types[NFIELDS]; /* without domains; InvalidOid: there is no such column */
 	int32		key_typmod;		/* -1: any */
+	List	   *own;			/* functions that it calls, also by operators, and that are not PostgreSQL's */
 } QueryShape;
 
 /*
@@ -70,6 +71,9 @@ extern text *query_key_text(Source *source, Datum value);
  * it is raised where the source says so.
  */
 extern void query_read(Source *source, QueryPurchase *purchases, int npurchases, bool live, TimestampTz now);
+
+/* Whether functions that a query calls are running now: what they write, it would read for ever. */
+extern bool query_is_being_read(void);
 
 /* All purchases in order of their keys, as the active snapshot has them; to be used between SPI_connect and SPI_finish. */
 typedef struct QueryScan QueryScan;

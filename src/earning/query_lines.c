@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -40,6 +41,25 @@ line_member(HeapTuple row, TupleDesc desc)
 	text	   *ref = line_text(row, desc, FIELD_MEMBER);
 
 	return ref == NULL || VARSIZE_ANY_EXHDR(ref) == 0 ? NULL : ref;
+}
+
+/*
+ * When the line took place; DT_NOBEGIN where it does not say.  The type is that
+ * of this very reading: tables that are not watched may have changed since the
+ * query was checked.
+ */
+static TimestampTz
+line_at(const Source *source, HeapTuple row, TupleDesc desc)
+{
+	Oid			type = getBaseType(TupleDescAttr(desc, FIELD_AT)->atttypid);
+	bool		isnull;
+	Datum		value = SPI_getbinval(row, desc, FIELD_AT + 1, &isnull);
+
+	if (type != TIMESTAMPTZOID && type != TIMESTAMPOID && type != DATEOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("\"at\" must be a date or a time, not %s", format_type_be(type))));
+	return isnull ? DT_NOBEGIN : source_instant(source, value, type);
 }
 
 /* Room for one more line, zeroed. */
@@ -83,6 +103,7 @@ take_line(const Source *source, QueryPurchase *purchase, HeapTuple row, TupleDes
 	bool		counts = DatumGetBool(SPI_getbinval(row, desc, FIELD_COUNTS + 1, &isnull)) && !isnull;
 	Numeric		amount = counts ? line_number(row, desc, FIELD_AMOUNT) : NULL;
 	PurchaseLine *line;
+	TimestampTz at;
 	Datum		value;
 
 	purchase->found = true;
@@ -91,9 +112,8 @@ take_line(const Source *source, QueryPurchase *purchase, HeapTuple row, TupleDes
 	take_member(source, purchase, line_member(row, desc));
 	line = new_line(purchase);
 	line->amount = amount;
-	value = SPI_getbinval(row, desc, FIELD_AT + 1, &isnull);
-	line->at = isnull ? DT_NOBEGIN
-		: source_instant(source, value, getBaseType(TupleDescAttr(desc, FIELD_AT)->atttypid));
+	line->at = line_at(source, row, desc);
+	at = TIMESTAMP_IS_NOBEGIN(line->at) ? now : line->at;
 	line->quantity = line_number(row, desc, FIELD_QUANTITY);
 	line->item = line_text(row, desc, FIELD_ITEM);
 	line->category = line_text(row, desc, FIELD_CATEGORY);
@@ -103,8 +123,8 @@ take_line(const Source *source, QueryPurchase *purchase, HeapTuple row, TupleDes
 	value = SPI_getbinval(row, desc, FIELD_DATA + 1, &isnull);
 	if (!isnull)
 		line->data = (Jsonb *) PG_DETOAST_DATUM_COPY(value);
-	if (purchase->nlines == 1 || (isnull ? now : line->at) < purchase->at)
-		purchase->at = TIMESTAMP_IS_NOBEGIN(line->at) ? now : line->at;
+	if (purchase->nlines == 1 || at < purchase->at)
+		purchase->at = at;
 }
 
 /* A purchase none of whose lines counts is its first line's member's. */

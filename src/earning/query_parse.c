@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
@@ -31,6 +32,7 @@ typedef struct ParseContext
 	const char *name;
 	ParseState *pstate;
 	bool		within_views;	/* positions are not the query's */
+	List	   *own;			/* QueryShape.own */
 } ParseContext;
 
 /* Show positions within the query, not within the statement around it. */
@@ -147,6 +149,7 @@ reads_money(Oid function_id)
 /* What a node calls that it may not. */
 typedef struct Call
 {
+	ParseContext *context;
 	Oid			function_id;
 	bool		is_volatile;
 } Call;
@@ -156,6 +159,8 @@ is_forbidden(Oid function_id, void *arg)
 {
 	Call	   *call = arg;
 
+	if (function_id >= FirstNormalObjectId && !call->context->within_views)
+		call->context->own = lappend_oid(call->context->own, function_id);
 	call->function_id = function_id;
 	call->is_volatile = func_volatile(function_id) == PROVOLATILE_VOLATILE;
 	return call->is_volatile || reads_session(function_id) || reads_money(function_id);
@@ -173,9 +178,9 @@ refuse_call(const ParseContext *context, Node *node, const char *what)
 }
 
 static void
-check_calls(const ParseContext *context, Node *node)
+check_calls(ParseContext *context, Node *node)
 {
-	Call		call;
+	Call		call = {.context = context};
 
 	if (IsA(node, SQLValueFunction))
 		refuse_call(context, node, "the current time, user or schema");
@@ -425,7 +430,7 @@ query_parse(const char *source_name, const char *text, QueryShape *shape)
 {
 #if PG_VERSION_NUM >= 150000
 	ParseState *pstate = make_parsestate(NULL);
-	ParseContext context = {source_name, pstate, false};
+	ParseContext context = {source_name, pstate, false, NIL};
 	ErrorContextCallback callback;
 	Query	   *query;
 	ListCell   *cell;
@@ -440,6 +445,8 @@ query_parse(const char *source_name, const char *text, QueryShape *shape)
 	(void) check_node((Node *) query, &context);
 	check_limit(&context, query);
 	check_columns(&context, query, shape);
+	shape->own = context.own;
+	list_sort(shape->own, list_oid_cmp);
 
 	/* The same within the views that it reads. */
 	context.within_views = true;

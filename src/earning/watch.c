@@ -423,6 +423,12 @@ loyalty_earn_watched(PG_FUNCTION_ARGS)
 				 errmsg("cannot truncate \"%s\", whose rows have earned points",
 						RelationGetRelationName(trigdata->tg_relation)),
 				 errhint("DELETE takes the points back; loyalty.detach lets them stay.")));
+	if (source != NULL && query_is_being_read())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("\"%s\", which a query watches, cannot change while a query is read",
+						RelationGetRelationName(trigdata->tg_relation)),
+				 errhint("Functions that the query of a source calls must only read.")));
 	if (source != NULL)
 		fire(trigdata, source);
 	MemoryContextSwitchTo(caller);

@@ -193,6 +193,62 @@ CALL maintain();
 SELECT sound('payments and refunds');
 SELECT results_eq($$SELECT source COLLATE "default", purchase COLLATE "default", points::numeric FROM statement('y')$$, $$VALUES ('payments', 'A', 11.0)$$, 'a statement names the source');
 
+-- a purchase took place when the earliest of its lines that count did, in whatever order they come
+CREATE TABLE leg (ref text, amount numeric, at timestamptz, data jsonb);
+SELECT attach_query('legs', $$SELECT ref AS key, 'z' AS member, amount, at, data FROM leg$$, '{leg.ref}', program => 'shop') > 0;
+INSERT INTO leg VALUES
+	('refunded', -20, '2024-03-01'), ('refunded', 90, '2024-01-01'),
+	('untimed', 20, NULL), ('untimed', 90, '2024-01-01'),
+	('future', 10, '2999-01-01'), ('future', 20, NULL);
+INSERT INTO leg SELECT ref || ' with data', amount, at, '{}' FROM leg;
+SELECT results_eq($$SELECT purchase COLLATE "default", least(occurred_at, current_date)::date FROM statement('z') ORDER BY 1$$, $$VALUES
+	('future', current_date), ('future with data', current_date),
+	('refunded', date '2024-01-01'), ('refunded with data', '2024-01-01'),
+	('untimed', '2024-01-01'), ('untimed with data', '2024-01-01')$$, 'the earliest line says when');
+SELECT is(count(*), 0::bigint, 'not in the future') FROM statement('z') WHERE occurred_at > now();
+
+-- what it reads beside its watched tables may change its type
+CREATE TABLE closing (ref text, at date);
+INSERT INTO closing VALUES ('late', '2024-01-01');
+SELECT attach_query('closings', $$SELECT ref AS key, 'late' AS member, amount, c.at FROM leg JOIN closing c USING (ref)$$,
+	'{leg.ref}', program => 'shop') > 0;
+ALTER TABLE closing ALTER at TYPE int USING 5000;
+INSERT INTO leg VALUES ('late', 30);
+SELECT results_eq($$SELECT DISTINCT error_code FROM deferred WHERE source_key = 'late'$$, $$VALUES ('42804')$$, 'a number is no time');
+ALTER TABLE closing ALTER at TYPE timestamptz USING '2024-02-01';
+CALL maintain();
+SELECT results_eq($$SELECT points::numeric, occurred_at FROM statement('late')$$, $$VALUES (10.0, timestamptz '2024-02-01')$$, 'another kind of time is one');
+SELECT sound('times');
+
+-- a function that says it only reads, and writes: the order stands, and nothing goes round in circles
+CREATE TABLE circle (id int, amount numeric);
+CREATE FUNCTION again() RETURNS text LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.circle VALUES (9, 9); RETURN 'round'; END $$;
+CREATE FUNCTION reads() RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN public.again(); END $$;
+SELECT attach_query('circles', 'SELECT id AS key, reads() AS member, amount FROM circle', '{circle.id}', program => 'shop') > 0;
+INSERT INTO circle VALUES (1, 1);
+SELECT results_eq('SELECT id FROM circle', 'VALUES (1)', 'what it wrote is gone, the row stands');
+SELECT results_eq('SELECT source_key COLLATE "default", error_code FROM deferred', $$VALUES ('1', '0A000')$$, 'and is deferred');
+SELECT detach('circles');
+DELETE FROM deferred;
+
+-- what would not mean the same to everybody
+CREATE EXTENSION citext SCHEMA public;
+CREATE TABLE coupon (code citext, owner text);
+CREATE TABLE used (code citext, amount numeric);
+SELECT throws_ok($$SELECT attach_query('coupons', 'SELECT code::text COLLATE "C" AS key, owner AS member, amount FROM coupon JOIN used USING (code)',
+	'{coupon.code, used.code}', program => 'shop')$$, 'LY007', NULL, 'an operator that has no place for its schema');
+SELECT attach_query('coupons', 'SELECT lower(c.code::text) COLLATE "C" AS key, owner AS member, amount FROM coupon c JOIN used u ON c.code = u.code',
+	'{coupon.code, used.code}', program => 'shop') > 0;
+INSERT INTO used VALUES ('abc', 30);
+INSERT INTO coupon VALUES ('ABC', 'keen');
+UPDATE coupon SET code = 'abc';
+SELECT is(sum(points)::numeric, 10.0, 'one that has') FROM statement('keen');
+CREATE TABLE loud (id int PRIMARY KEY, member text, amount numeric, state citext);
+SELECT throws_ok($$SELECT attach('loud', member => 'member', amount => 'amount', counts => 'CASE state WHEN ''paid'' THEN true END', program => 'shop')$$,
+	'LY007', NULL, 'and an expression over a row: its CASE would compare as text does');
+SELECT throws_ok($$SELECT attach_query('dear', 'SELECT id AS key, id AS member, amount, ''EUR''::text AS currency FROM circle',
+	'{circle.id}', program => 'shop')$$, '22023', NULL, 'a currency, where the program has none');
+
 -- partitions: those that are there, those that come, and those that go
 CREATE TABLE sale (day date, ref int, customer int, amount numeric) PARTITION BY RANGE (day);
 CREATE TABLE sale_1 PARTITION OF sale FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
