@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
 
 #include "earning/evaluate.h"
@@ -701,6 +702,8 @@ evaluate_purchase(const Program *program, RuleSet *rules,
 				  const PurchaseFacts *facts, AwardGiven *given, RuleVerdict *verdicts)
 {
 	Evaluation	eval = {.program = program, .rules = rules, .facts = facts, .line = -1};
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext sums = NULL;
 	int			ngiven;
 	int			i;
 
@@ -714,6 +717,13 @@ evaluate_purchase(const Program *program, RuleSet *rules,
 	for (i = 0; i < eval.ncandidates; i++)
 		if (!eval.candidates[i].multiplies)
 			work_out(&eval, &eval.candidates[i]);
+
+	/* Sums over shares of many lines may be wide, hundreds of them, and the caller has many purchases. */
+	if (eval.nmultipliers > 0 && facts->nlines > 1)
+	{
+		sums = AllocSetContextCreate(caller, "loyalty sums", ALLOCSET_SMALL_SIZES);
+		MemoryContextSwitchTo(sums);
+	}
 	if (has_groups(&eval))
 	{
 		choose_best(&eval, false, false);
@@ -722,11 +732,17 @@ evaluate_purchase(const Program *program, RuleSet *rules,
 	}
 	if (eval.nmultipliers > 0)
 		multiply(&eval);
-	if (verdicts != NULL)
-		report_bases(&eval);
 	ngiven = round_sum(&eval, given);
+	if (sums != NULL)
+	{
+		MemoryContextSwitchTo(caller);
+		MemoryContextDelete(sums);
+	}
 	if (verdicts != NULL)
+	{
+		report_bases(&eval);
 		report_points(&eval, given, ngiven, verdicts);
+	}
 
 	for (i = 0; i < eval.ncandidates; i++)
 	{

@@ -108,8 +108,13 @@ get_rational(const RuleReader *reader, int column)
 {
 	bool		isnull;
 	Datum		value = get(reader, column, &isnull);
+	Rational	result = RATIONAL_ZERO;
+	MemoryContext caller = MemoryContextSwitchTo(reader->config->context);
 
-	return isnull ? RATIONAL_ZERO : rational_from_numeric(DatumGetNumeric(value));
+	if (!isnull)
+		result = rational_from_numeric(DatumGetNumeric(value));
+	MemoryContextSwitchTo(caller);
+	return result;
 }
 
 static Points

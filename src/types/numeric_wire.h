@@ -7,7 +7,7 @@
  * 10000 is also the unit of points, so that a digit is a whole step of ours and
  * neither direction has to go through decimal text.
  *
- * Private to points*.c and rational.c.
+ * Private to points*.c and rational*.c.
  */
 #ifndef LOYALTY_NUMERIC_WIRE_H
 #define LOYALTY_NUMERIC_WIRE_H
@@ -71,11 +71,11 @@ numeric_wire_read(Numeric value)
 }
 
 /*
- * A count of ten-thousandths as a numeric, with only as many decimals as it
- * needs: 37, not 37.0000.
+ * A count of units as a numeric, which are whole, or ten-thousandths when
+ * "fraction" is 1; with only as many decimals as it needs: 37, not 37.0000.
  */
 static inline Numeric
-numeric_wire_make(int128 units)
+numeric_wire_make_of(int128 units, int fraction)
 {
 	uint128		rest = units < 0 ? -(uint128) units : (uint128) units;
 	uint16		digits[10];		/* 2^127 has 39 decimal digits */
@@ -93,7 +93,7 @@ numeric_wire_make(int128 units)
 	for (uint64 low = (uint64) rest; low > 0; low /= NUMERIC_WIRE_BASE)
 		digits[n++] = (uint16) (low % NUMERIC_WIRE_BASE);
 
-	if (n > 0 && digits[0] != 0)
+	if (fraction > 0 && n > 0 && digits[0] != 0)
 	{
 		decimals = 4;
 		for (int last = digits[0]; last % 10 == 0; last /= 10)
@@ -101,7 +101,7 @@ numeric_wire_make(int128 units)
 	}
 
 	fields[0] = pg_hton16((uint16) n);
-	fields[1] = pg_hton16((uint16) (n - 2));
+	fields[1] = pg_hton16((uint16) (n - 1 - fraction));
 	fields[2] = pg_hton16(units < 0 ? NUMERIC_WIRE_NEGATIVE : 0);
 	fields[3] = pg_hton16((uint16) decimals);
 	for (int i = 0; i < n; i++)
@@ -115,6 +115,20 @@ numeric_wire_make(int128 units)
 											   PointerGetDatum(&message),
 											   ObjectIdGetDatum(InvalidOid),
 											   Int32GetDatum(-1)));
+}
+
+/* A count of ten-thousandths, as points are. */
+static inline Numeric
+numeric_wire_make(int128 units)
+{
+	return numeric_wire_make_of(units, 1);
+}
+
+/* A whole number. */
+static inline Numeric
+numeric_wire_make_whole(int128 value)
+{
+	return numeric_wire_make_of(value, 0);
 }
 
 #endif							/* LOYALTY_NUMERIC_WIRE_H */

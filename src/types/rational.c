@@ -1,50 +1,39 @@
 /*
  * rational.c
- *		Exact fractions of 128-bit integers, and the one place that rounds.
+ *		Exact fractions, and the one place that rounds.
  *
  * Evaluation adds and multiplies fractions for every purchase, and nearly all
  * of them are small and share a denominator.  So each operation first looks for
  * the cheap case, then does the plain operation, and only when that overflows
- * reduces by greatest common divisors and tries again.  A result that does not
- * fit even then is an error (22003), never a wrong figure.
+ * reduces by greatest common divisors and tries again.  What does not fit even
+ * then is left to rational_wide.c.
  *
- * Invariants: den > 0, and num is never the smallest int128, so that every
- * fraction has a negative.  No operation allocates, except in reading a
- * numeric.
+ * Invariants of what fits: den > 0, and num is never the smallest int128, so
+ * that every fraction has a negative.  No operation on it allocates, except in
+ * reading a numeric.
  */
 #include "postgres.h"
 
 #include "types/numeric_wire.h"
 #include "types/rational.h"
-
-#define INT128_MAXIMUM ((int128) (~(uint128) 0 >> 1))
+#include "types/rational_wide.h"
 
 /* Decimals of a fraction that becomes a numeric; more than any amount has. */
 #define TO_NUMERIC_DECIMALS 30
 
-/* Decimal digits, before and after the point together, that a numeric may have. */
-#define MAX_NUMERIC_DIGITS 24
+/* Decimal digits, before and after the point together, that fit for sure. */
+#define MAX_NARROW_DIGITS 24
 
-/* 22003: not even the reduced result fits. */
-static void
-raise_overflow(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-			 errmsg("intermediate result out of range"),
-			 errdetail("An exact fraction would need more than 128 bits.")));
-}
+/*
+ * And those that a numeric may have at all: more than any amount has, and few
+ * enough for a basket of such to take no longer than a few seconds.
+ */
+#define MAX_NUMERIC_DIGITS 200
 
 static inline bool
 fits_int64(int128 value)
 {
 	return value == (int64) value;
-}
-
-static inline uint128
-magnitude(int128 value)
-{
-	return value < 0 ? -(uint128) value : (uint128) value;
 }
 
 /* a + b; true when it does not fit. */
@@ -70,16 +59,15 @@ mul_overflow(int128 a, int128 b, int128 *result)
 		*result = (int128) (int64) a * (int64) b;
 		return false;
 	}
-	factor = magnitude(b);
-	if (factor != 0 && magnitude(a) > (uint128) INT128_MAXIMUM / factor)
+	factor = rational_magnitude(b);
+	if (factor != 0 && rational_magnitude(a) > (uint128) INT128_MAXIMUM / factor)
 		return true;
 	*result = a * b;
 	return false;
 }
 
-/* Greatest common divisor; gcd(0, b) = b. */
-static uint128
-gcd(uint128 a, uint128 b)
+uint128
+rational_gcd(uint128 a, uint128 b)
 {
 	uint64		x;
 	uint64		y;
@@ -111,7 +99,7 @@ gcd(uint128 a, uint128 b)
 static void
 cancel(int128 *a, int128 *b)
 {
-	int128		common = (int128) gcd(magnitude(*a), (uint128) *b);
+	int128		common = (int128) rational_gcd(rational_magnitude(*a), (uint128) *b);
 
 	if (common > 1)
 	{
@@ -137,7 +125,7 @@ rational_from_int64(int64 num, int64 den)
  * The fraction whose denominator is the smallest power of ten that will do:
  * 37.90 is 379/10.
  *
- * 22003 for NaN, infinity and more than 24 digits.
+ * 22003 for NaN, infinity and more than 200 digits.
  */
 Rational
 rational_from_numeric(Numeric value)
@@ -171,13 +159,18 @@ rational_from_numeric(Numeric value)
 				decimals--;
 		}
 	}
-	if (wire.special || whole + decimals > MAX_NUMERIC_DIGITS)
+	if (unlikely(wire.special || whole + decimals > MAX_NUMERIC_DIGITS))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("number is out of range for exact arithmetic"),
 				 wire.special ? errdetail("NaN and infinity are not amounts.") :
 				 errdetail("It has %d digits, at most %d are supported.",
 						   whole + decimals, MAX_NUMERIC_DIGITS)));
+	if (unlikely(whole + decimals > MAX_NARROW_DIGITS))
+	{
+		pfree(wire.message);
+		return rational_wide_read(value, decimals);
+	}
 
 	/*
 	 * Up to the last digit, or the zeros after it up to the point.  The last
@@ -207,11 +200,14 @@ rational_from_numeric(Numeric value)
 Numeric
 rational_to_numeric(Rational a)
 {
-	/* Both are made as ten-thousandths, which cancel out; the quotient has the decimals of what is divided. */
-	Datum		num = DirectFunctionCall2(numeric_round, NumericGetDatum(numeric_wire_make(a.num)),
-										  Int32GetDatum(TO_NUMERIC_DECIMALS));
-	Datum		quotient = DirectFunctionCall2(numeric_div, num, NumericGetDatum(numeric_wire_make(a.den)));
+	Numeric		num;
+	Numeric		den;
+	Datum		quotient;
 
+	rational_wide_parts(a, &num, &den);
+	/* The quotient has the decimals of what is divided. */
+	quotient = DirectFunctionCall2(numeric_round, NumericGetDatum(num), Int32GetDatum(TO_NUMERIC_DECIMALS));
+	quotient = DirectFunctionCall2(numeric_div, quotient, NumericGetDatum(den));
 	return DatumGetNumeric(DirectFunctionCall1(numeric_trim_scale, quotient));
 }
 
@@ -259,43 +255,43 @@ add_plain(Rational a, Rational b, Rational *result)
 /*
  * a + b in lowest terms (Knuth, 4.5.1): what the new numerator can have in
  * common with the new denominator divides the common part of the old ones.
+ * True when a step does not fit.
  */
-static Rational
-add_reduced(Rational a, Rational b)
+static bool
+add_reduced(Rational a, Rational b, Rational *result)
 {
-	Rational	result;
 	int128		common;
 	int128		x;
 	int128		y;
 
 	cancel(&a.num, &a.den);
 	cancel(&b.num, &b.den);
-	common = (int128) gcd((uint128) a.den, (uint128) b.den);
+	common = (int128) rational_gcd((uint128) a.den, (uint128) b.den);
 	a.den /= common;
 	if (mul_overflow(a.num, b.den / common, &x) ||
 		mul_overflow(b.num, a.den, &y) ||
-		add_overflow(x, y, &result.num))
-		raise_overflow();
+		add_overflow(x, y, &result->num))
+		return true;
 
-	common = (int128) gcd(magnitude(result.num), (uint128) common);
-	result.num /= common;
-	if (mul_overflow(a.den, b.den / common, &result.den))
-		raise_overflow();
-	return result;
+	common = (int128) rational_gcd(rational_magnitude(result->num), (uint128) common);
+	result->num /= common;
+	return mul_overflow(a.den, b.den / common, &result->den);
 }
 
-/* a + b; 22003 when not even the reduced result fits. */
+/* a + b */
 Rational
 rational_add(Rational a, Rational b)
 {
 	Rational	result;
 
-	if (likely(!add_plain(a, b, &result)))
+	if (unlikely(rational_is_wide(a) || rational_is_wide(b)))
+		return rational_wide_add(a, b);
+	if (likely(!add_plain(a, b, &result)) || !add_reduced(a, b, &result))
 		return result;
-	return add_reduced(a, b);
+	return rational_wide_add(a, b);
 }
 
-/* a - b; 22003 as for addition. */
+/* a - b */
 Rational
 rational_sub(Rational a, Rational b)
 {
@@ -306,16 +302,20 @@ rational_sub(Rational a, Rational b)
 Rational
 rational_neg(Rational a)
 {
+	if (unlikely(rational_is_wide(a)))
+		return rational_wide_neg(a);
 	a.num = -a.num;
 	return a;
 }
 
-/* a * b; 22003 when not even the reduced result fits. */
+/* a * b */
 Rational
 rational_mul(Rational a, Rational b)
 {
 	Rational	result;
 
+	if (unlikely(rational_is_wide(a) || rational_is_wide(b)))
+		return rational_wide_mul(a, b);
 	if (likely(!mul_overflow(a.num, b.num, &result.num) &&
 			   !mul_overflow(a.den, b.den, &result.den)))
 		return result;
@@ -327,11 +327,11 @@ rational_mul(Rational a, Rational b)
 	cancel(&b.num, &a.den);
 	if (mul_overflow(a.num, b.num, &result.num) ||
 		mul_overflow(a.den, b.den, &result.den))
-		raise_overflow();
+		return rational_wide_mul(a, b);
 	return result;
 }
 
-/* a / b; 22012 when b is zero, 22003 as for multiplication. */
+/* a / b; 22012 when b is zero. */
 Rational
 rational_div(Rational a, Rational b)
 {
@@ -339,6 +339,8 @@ rational_div(Rational a, Rational b)
 		ereport(ERROR,
 				(errcode(ERRCODE_DIVISION_BY_ZERO),
 				 errmsg("division by zero")));
+	if (unlikely(rational_is_wide(b)))
+		return rational_mul(a, rational_wide_inverse(b));
 	if (b.num < 0)
 		return rational_mul(a, (Rational) {-b.den, -b.num});
 	return rational_mul(a, (Rational) {b.den, b.num});
@@ -348,6 +350,8 @@ rational_div(Rational a, Rational b)
 int
 rational_sign(Rational a)
 {
+	if (unlikely(rational_is_wide(a)))
+		return rational_wide_sign(a);
 	return (a.num > 0) - (a.num < 0);
 }
 
@@ -368,10 +372,10 @@ floor_div(int128 num, int128 den)
 
 /*
  * Compare by what is left after the whole parts, turned upside down, over and
- * over (continued fractions): needs no wider integers and cannot fail.
+ * over (continued fractions): needs no wider integers.
  */
 static int
-cmp_wide(Rational a, Rational b)
+cmp_stepwise(Rational a, Rational b)
 {
 	int			direction = 1;
 
@@ -398,17 +402,19 @@ cmp_wide(Rational a, Rational b)
 	}
 }
 
-/* -1, 0 or 1 as a is less than, equal to or greater than b; never fails. */
+/* -1, 0 or 1 as a is less than, equal to or greater than b. */
 int
 rational_cmp(Rational a, Rational b)
 {
 	int128		x;
 	int128		y;
 
+	if (unlikely(rational_is_wide(a) || rational_is_wide(b)))
+		return rational_wide_cmp(a, b);
 	if (likely(a.den == b.den))
 		return (a.num > b.num) - (a.num < b.num);
 	if (mul_overflow(a.num, b.den, &x) || mul_overflow(b.num, a.den, &y))
-		return cmp_wide(a, b);
+		return cmp_stepwise(a, b);
 	return (x > y) - (x < y);
 }
 
@@ -416,6 +422,8 @@ rational_cmp(Rational a, Rational b)
 Rational
 rational_floor(Rational a)
 {
+	if (unlikely(rational_is_wide(a)))
+		return rational_wide_floor(a);
 	return (Rational) {floor_div(a.num, a.den), 1};
 }
 
@@ -463,7 +471,8 @@ Points
 rational_round(Rational a, int scale, Rounding mode)
 {
 	static const uint64 powers[] = {1, 10, 100, 1000, 10000};
-	uint128		num = magnitude(a.num);
+	bool		negative = a.num < 0;
+	uint128		num = rational_magnitude(a.num);
 	uint128		den = (uint128) a.den;
 	uint64		factor;
 	uint128		steps;			/* of 10^-scale */
@@ -471,10 +480,15 @@ rational_round(Rational a, int scale, Rounding mode)
 	bool		away = false;	/* one step away from zero */
 
 	Assert(scale >= 0 && scale <= POINTS_DECIMALS);
-	Assert(a.den > 0);
 	factor = powers[scale];
 
-	if (likely(num <= PG_UINT64_MAX / POINTS_UNIT && den <= PG_UINT64_MAX))
+	if (unlikely(rational_is_wide(a)))
+	{
+		negative = rational_wide_sign(a) < 0;
+		steps = rational_wide_steps(a, factor, &rest);
+		den = RATIONAL_WIDE_QUARTERS;
+	}
+	else if (likely(num <= PG_UINT64_MAX / POINTS_UNIT && den <= PG_UINT64_MAX))
 	{
 		uint64		scaled = (uint64) num * factor;
 
@@ -512,5 +526,5 @@ rational_round(Rational a, int scale, Rounding mode)
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("points out of range")));
 	steps *= POINTS_UNIT / factor;
-	return a.num < 0 ? -(Points) steps : (Points) steps;
+	return negative ? -(Points) steps : (Points) steps;
 }

@@ -1,11 +1,15 @@
 /*
  * rational.h
- *		Exact fractions of 128-bit integers, and the one place that rounds.
+ *		Exact fractions, and the one place that rounds.
  *
  * What a purchase earns is a sum of products and quotients (1 per 3, 2.3 per
- * unit, 5 %); it is kept as a fraction and rounded once, at the end.  A
- * fraction is reduced only when a step would overflow; what does not fit even
- * then is an error (22003), never a wrong figure.
+ * unit, 5 %); it is kept as a fraction and rounded once, at the end.  Nearly
+ * always it is one of 128-bit integers, reduced only when a step would
+ * overflow.  What does not fit even then goes on as two numerics, in the
+ * CurrentMemoryContext of the operation: the shares of lines in ten awards may
+ * have ten denominators, which multiply.
+ *
+ * Only 22003 of numeric itself is left, for fractions of 131072 digits.
  */
 #ifndef LOYALTY_RATIONAL_H
 #define LOYALTY_RATIONAL_H
@@ -13,10 +17,11 @@
 #include "postgres.h"
 #include "types/points.h"
 
+/* Nobody but rational*.c looks inside. */
 typedef struct Rational
 {
 	int128		num;
-	int128		den;			/* always > 0 */
+	int128		den;			/* > 0; or 0: does not fit, see rational_wide.h */
 } Rational;
 
 /* program.rounding */
@@ -31,7 +36,7 @@ typedef enum Rounding
 #define RATIONAL_ZERO ((Rational) {0, 1})
 
 extern Rational rational_from_int64(int64 num, int64 den);
-extern Rational rational_from_numeric(Numeric value);	/* 22003 for NaN, infinity, over 24 digits */
+extern Rational rational_from_numeric(Numeric value);	/* 22003 for NaN, infinity, over 200 digits */
 extern Numeric rational_to_numeric(Rational a); /* exact as far as 30 decimals go; without trailing zeros */
 extern Rational rational_add(Rational a, Rational b);
 extern Rational rational_sub(Rational a, Rational b);

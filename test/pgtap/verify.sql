@@ -266,7 +266,7 @@ SELECT finds('rows that cannot be read',
 ROLLBACK TO behind;
 UPDATE orders SET total = 1e30 WHERE id = 4;
 SELECT finds('a row that cannot be judged',
-	'I4 | beans | bob | orders 4 | purchase cannot be judged: number is out of range for exact arithmetic');
+	'I4 | beans | bob | orders 4 | purchase cannot be judged: points out of range');
 INSERT INTO loyalty.deferred (source_id, source_key, program_id, member_ids, error_code, message)
 	SELECT orders, '4', 1, '{}', '22003', '' FROM source;
 SELECT sound('deferred purchases are excepted');

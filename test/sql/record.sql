@@ -101,7 +101,7 @@ SELECT points, repeated FROM loyalty.record('lea', 'purchase', 1, key => 'g');
 -- What is refused, and leaves no trace
 SELECT arguments, pg_temp.try(format('SELECT loyalty.record(%s)', arguments)) FROM unnest(ARRAY[
 	$$'new', NULL$$, $$'new', ''$$, $$NULL::text, 'review'$$, $$NULL::bigint, 'review'$$, $$'', 'review'$$,
-	$$'new', 'purchase', 'NaN'$$, $$'new', 'purchase', '-Infinity'$$, $$'new', 'purchase', 1e30$$,
+	$$'new', 'purchase', 'NaN'$$, $$'new', 'purchase', '-Infinity'$$, $$'new', 'purchase', 1e30$$, $$'new', 'purchase', 1e200$$,
 	$$'new', 'review', at => now() + interval '1 hour'$$, $$'new', 'review', at => '-infinity'$$,
 	$$'new', 'review', program => 'record_nowhere'$$, $$'new', 'review', program => 'record_closed_shop'$$,
 	$$'new', 'review', key => repeat('x', 2000)$$]) AS arguments;
