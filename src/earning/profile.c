@@ -57,8 +57,11 @@ profiles_load(Config *config, const int64 *member_ids, int nmembers)
 			if (isnull)
 				continue;
 			spi = MemoryContextSwitchTo(caller);
-			profiles[at].facts.values[columns[i]] = columns[i] == FACT_BIRTHDAY ? value
-				: PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+			if (columns[i] == FACT_SEGMENTS)
+				value = PointerGetDatum(fact_texts(DatumGetArrayTypeP(value)));
+			else if (columns[i] == FACT_MEMBER_DATA)
+				value = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+			profiles[at].facts.values[columns[i]] = value;
 			profiles[at].facts.nulls[columns[i]] = false;
 			MemoryContextSwitchTo(spi);
 		}
