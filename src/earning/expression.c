@@ -463,6 +463,8 @@ expression_compile(ExpressionKind kind, const char *text, const char *rule, cons
 	{
 		expression->state = NULL;
 		expression->uses_types = true;
+		/* Whatever it may turn out to read, purchases that count meanwhile keep. */
+		expression->reads = KEPT_FACTS;
 	}
 	return expression;
 }
