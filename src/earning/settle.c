@@ -57,7 +57,7 @@ begin_ledger(const Settlement *settlement, Case *case_, const Subject *subject)
 			const Rule *rule = &rules->rules[i];
 
 			if (rule->event != settlement->event ||
-				!rule_was_active(rules, rule, ledger->rule_horizon, ledger->at))
+				!rule_was_active(rule, ledger->rule_horizon, ledger->at))
 				continue;
 			kept->read |= rule->reads & KEPT_FACTS;
 			if (rule->limits.any && limit_bars(settlement->program, rule, subject->usage, ledger->at))
