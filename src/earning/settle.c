@@ -23,7 +23,7 @@ keep_facts(const Settlement *settlement, PurchaseContext *kept, const Subject *s
 
 	facts = palloc(sizeof(FactValues));
 	if (subject->profile != NULL)
-		*facts = subject->profile->facts;
+		*facts = *subject->profile;
 	else
 		memset(facts->nulls, true, sizeof(facts->nulls));
 	facts->values[FACT_PURCHASE_NO] = Int64GetDatum(subject->member->purchases);
