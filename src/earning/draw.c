@@ -68,16 +68,35 @@ compare_drawings(const void *a, const void *b)
 	return x->rule->rule_id < y->rule->rule_id ? -1 : x->rule->rule_id > y->rule->rule_id;
 }
 
-/* Divide what was granted among the cases, in their order. */
+static int
+compare_times(const void *a, const void *b)
+{
+	const Case *x = *(Case *const *) a;
+	const Case *y = *(Case *const *) b;
+
+	if (x->ledger.at != y->ledger.at)
+		return x->ledger.at < y->ledger.at ? -1 : 1;
+	return x < y ? -1 : 1;
+}
+
+/*
+ * Divide what was granted among the cases, the earlier purchase first: they
+ * stand in the order of where members live and of their keys, which is nobody's
+ * merit.
+ */
 static void
 grant_cases(const Settlement *settlement, Drawings *drawings, Case *cases, int ncases)
 {
+	Case	  **order = palloc(sizeof(Case *) * ncases);
 	int			i;
 	int			j;
 
 	for (i = 0; i < ncases; i++)
+		order[i] = &cases[i];
+	qsort(order, ncases, sizeof(Case *), compare_times);
+	for (i = 0; i < ncases; i++)
 	{
-		Case	   *case_ = &cases[i];
+		Case	   *case_ = order[i];
 
 		case_->ngrants = 0;
 		case_->grants = palloc(sizeof(struct BudgetGrant) * Max(case_->nsteps, 1));
@@ -98,6 +117,7 @@ grant_cases(const Settlement *settlement, Drawings *drawings, Case *cases, int n
 			drawing->granted -= grant->points;
 		}
 	}
+	pfree(order);
 }
 
 static bool

@@ -298,7 +298,7 @@ judge_rule(Evaluation *eval, Candidate *candidate, const Rule *stopped_by)
 		return VERDICT_OTHER_EVENT;
 	if (!rule_existed(rule, facts->rule_horizon))
 		return VERDICT_TOO_NEW;
-	if (!rule_was_active(eval->rules, rule, facts->rule_horizon, facts->at))
+	if (!rule_was_active(rule, facts->rule_horizon, facts->at))
 		return VERDICT_NOT_ACTIVE;
 	if (stopped_by != NULL)
 		return VERDICT_STOPPED;

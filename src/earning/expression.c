@@ -29,6 +29,7 @@
 #include "utils/formatting.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 
 #include "earning/attempt.h"
 #include "earning/expression.h"
@@ -240,6 +241,22 @@ typedef struct TimeSearch
 	int			location;
 } TimeSearch;
 
+static bool is_time(Oid type);
+
+/* Whether a column of the row type is a time, or holds one. */
+static bool
+has_time(Oid row_type)
+{
+	TupleDesc	desc = lookup_rowtype_tupdesc(row_type, -1);
+	bool		found = false;
+	int			i;
+
+	for (i = 0; i < desc->natts && !found; i++)
+		found = !TupleDescAttr(desc, i)->attisdropped && is_time(TupleDescAttr(desc, i)->atttypid);
+	ReleaseTupleDesc(desc);
+	return found;
+}
+
 static bool
 is_time(Oid type)
 {
@@ -249,6 +266,12 @@ is_time(Oid type)
 		return is_time(get_element_type(base));
 	if (OidIsValid(get_range_subtype(base)))
 		return is_time(get_range_subtype(base));
+#if PG_VERSION_NUM >= 140000
+	if (OidIsValid(get_multirange_range(base)))
+		return is_time(get_multirange_range(base));
+#endif
+	if (get_typtype(base) == TYPTYPE_COMPOSITE)
+		return has_time(base);
 	return base == DATEOID || base == TIMEOID || base == TIMETZOID ||
 		base == TIMESTAMPOID || base == TIMESTAMPTZOID;
 }
@@ -440,6 +463,8 @@ expression_compile(ExpressionKind kind, const char *text, const char *rule, cons
 	{
 		expression->state = NULL;
 		expression->uses_types = true;
+		/* Whatever it may turn out to read, purchases that count meanwhile keep. */
+		expression->reads = KEPT_FACTS;
 	}
 	return expression;
 }

@@ -91,6 +91,22 @@ fact_row_type(void)
 	return desc;
 }
 
+ArrayType *
+fact_texts(ArrayType *array)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			all;
+	int			count = 0;
+	int			i;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &all);
+	for (i = 0; i < all; i++)
+		if (!nulls[i])
+			elements[count++] = elements[i];
+	return construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT);
+}
+
 /*
  * As JSON, in which the facts of a member are kept with his purchases: numbers
  * as numbers, dates and times as ISO strings, the rest as what it is.

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 #include "access/tupdesc.h"
+#include "utils/array.h"
 #include "utils/jsonb.h"
 
 typedef enum Fact
@@ -57,6 +58,12 @@ extern Fact fact_by_name(const char *qualifier, const char *name);
 
 /* Facts as a row, for expressions to read. */
 extern TupleDesc fact_row_type(void);
+
+/*
+ * A list of texts as it is read back once it was kept: one dimension from 1 on,
+ * without nulls.  Else a purchase would be judged differently the second time.
+ */
+extern ArrayType *fact_texts(ArrayType *array);
 
 /*
  * Push the facts of the set as fields of the JSON object being built; and read

@@ -9,15 +9,28 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
-#include "utils/snapmgr.h"
 
 #include "earning/limit.h"
+#include "earning/probe.h"
 #include "loyalty.h"
+
+/* Columns of rule_usage; the first three are its key. */
+enum
+{
+	Anum_rule_usage_member_id = 1,
+	Anum_rule_usage_rule_id,
+	Anum_rule_usage_period,
+	Anum_rule_usage_points,
+	Anum_rule_usage_times,
+	Anum_rule_usage_last_at
+};
 
 /*
  * Counts in memory
@@ -42,34 +55,37 @@ add_usage(MemberUsage *usage, int32 lineage, DateADT period)
 	return count;
 }
 
-/* Read one count of a period that limits_load left out. */
+/* Read what was counted before. */
 static void
 load_usage(MemberUsage *usage, Usage *count)
 {
-	Oid			types[3] = {INT8OID, INT4OID, DATEOID};
-	Datum		values[3] = {Int64GetDatum(usage->member_id), Int32GetDatum(count->lineage),
-	DateADTGetDatum(count->period)};
-	EngineScope scope;
+	Probe		probe;
+	ScanKeyData keys[3];
+	HeapTuple	row;
+	TupleDesc	desc;
+	Datum		last_at;
+	bool		isnull;
 
-	engine_enter(&scope, usage->config->owner);
-	SPI_connect();
-	PushActiveSnapshot(usage->snapshot);
-	SPI_execute_with_args("SELECT points, times FROM loyalty.rule_usage"
-						  " WHERE member_id = $1 AND rule_id = $2 AND period = $3",
-						  3, types, values, NULL, true, 1);
-	PopActiveSnapshot();
-	if (SPI_processed > 0)
+	ScanKeyInit(&keys[0], Anum_rule_usage_member_id, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(usage->member_id));
+	ScanKeyInit(&keys[1], Anum_rule_usage_rule_id, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(count->lineage));
+	ScanKeyInit(&keys[2], Anum_rule_usage_period, BTEqualStrategyNumber, F_DATE_EQ,
+				DateADTGetDatum(count->period));
+	row = probe_begin(&probe, usage->config->usage_rel, usage->snapshot, keys, lengthof(keys));
+	if (row != NULL)
 	{
-		bool		isnull;
-
-		count->points = DatumGetPoints(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-		count->times = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+		desc = RelationGetDescr(probe.rel);
+		count->points = DatumGetPoints(heap_getattr(row, Anum_rule_usage_points, desc, &isnull));
+		count->times = DatumGetInt32(heap_getattr(row, Anum_rule_usage_times, desc, &isnull));
+		last_at = heap_getattr(row, Anum_rule_usage_last_at, desc, &isnull);
+		if (!isnull)
+			count->last_at = DatumGetTimestampTz(last_at);
 	}
-	SPI_finish();
-	engine_leave(&scope);
+	probe_end(&probe);
 }
 
-/* The count; made when there is none.  Good until the next is asked for. */
+/* The count; read when it is first asked for.  Good until the next is asked for. */
 static Usage *
 find_usage(MemberUsage *usage, int32 lineage, DateADT period)
 {
@@ -80,8 +96,7 @@ find_usage(MemberUsage *usage, int32 lineage, DateADT period)
 		if (usage->usages[i].lineage == lineage && usage->usages[i].period == period)
 			return &usage->usages[i];
 	count = add_usage(usage, lineage, period);
-	if (!DATE_IS_NOBEGIN(period) && period < usage->since)
-		load_usage(usage, count);
+	load_usage(usage, count);
 	return count;
 }
 
@@ -92,11 +107,18 @@ cap_period(const Program *program, const Rule *rule, TimestampTz at)
 }
 
 void
+limits_begin(MemberUsage *usage, Config *config, Snapshot snapshot, int64 member_id)
+{
+	memset(usage, 0, sizeof(*usage));
+	usage->config = config;
+	usage->snapshot = snapshot;
+	usage->member_id = member_id;
+}
+
+void
 limits_reset(MemberUsage *usage)
 {
-	usage->nusages = usage->nloaded;
-	if (usage->nloaded > 0)
-		memcpy(usage->usages, usage->loaded, sizeof(Usage) * usage->nloaded);
+	usage->nusages = 0;
 }
 
 /*
@@ -268,83 +290,42 @@ limit_grant(const Program *program, const Rule *rule, MemberUsage *usage,
  * The table
  */
 
-MemberUsage *
-limits_load(Config *config, const RuleSet *rules, const int64 *member_ids, int nmembers, DateADT since)
+/* Kept: it has nothing that another plan would be better for. */
+static SPIPlanPtr
+write_plan(void)
 {
-	Oid			types[3] = {INT8ARRAYOID, INT4ARRAYOID, DATEOID};
-	Datum		values[3];
-	MemberUsage *usages = palloc0(sizeof(MemberUsage) * nmembers);
-	Datum	   *ids = palloc(sizeof(Datum) * nmembers);
-	Datum	   *lineages = palloc(sizeof(Datum) * Max(rules->nrules, 1));
-	MemoryContext caller = CurrentMemoryContext;
-	EngineScope scope;
-	int			nlineages = 0;
-	int			at = 0;
-	uint64		row;
-	int			i;
+	static SPIPlanPtr plan = NULL;
+	Oid			types[6] = {INT8ARRAYOID, INT4ARRAYOID, DATEARRAYOID, INT8ARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID};
 
-	for (i = 0; i < nmembers; i++)
+	if (plan != NULL && !SPI_plan_is_valid(plan))
 	{
-		usages[i].member_id = member_ids[i];
-		ids[i] = Int64GetDatum(member_ids[i]);
-	}
-	for (i = 0; i < rules->nrules; i++)
-		if (rules->rules[i].limits.any)
-			lineages[nlineages++] = Int32GetDatum(rules->rules[i].lineage);
-	values[0] = PointerGetDatum(construct_array(ids, nmembers, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[1] = PointerGetDatum(construct_array(lineages, nlineages, INT4OID, sizeof(int32), true, TYPALIGN_INT));
-	values[2] = DateADTGetDatum(since);
+		SPIPlanPtr	former = plan;
 
-	engine_enter(&scope, config->owner);
-	SPI_connect();
-	if (SPI_execute_with_args("SELECT member_id, rule_id, period, points, times, last_at"
-							  " FROM loyalty.rule_usage WHERE member_id = ANY ($1) AND rule_id = ANY ($2)"
-							  " AND (period >= $3 OR period = '-infinity')"
-							  " ORDER BY member_id", 3, types, values, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read what members have had of limited rules");
-	for (row = 0; row < SPI_processed; row++)
+		plan = NULL;
+		SPI_freeplan(former);
+	}
+	if (plan == NULL)
 	{
-		HeapTuple	tuple = SPI_tuptable->vals[row];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-		MemoryContext spi;
-		Usage	   *usage;
-		Datum		value;
-		bool		isnull;
-		int64		member_id = DatumGetInt64(SPI_getbinval(tuple, desc, 1, &isnull));
+		/* Points travel as the ten-thousandths that they are kept in. */
+		SPIPlanPtr	fresh = SPI_prepare_cursor("INSERT INTO loyalty.rule_usage AS u (member_id, rule_id, period, points, times, last_at)"
+											   " SELECT n.member_id, n.rule_id, n.period, (n.points * 0.0001)::loyalty.points, n.times, n.last_at"
+											   " FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
+											   " pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6))"
+											   " AS n (member_id, rule_id, period, points, times, last_at)"
+											   " ON CONFLICT (member_id, rule_id, period) DO UPDATE"
+											   " SET points = excluded.points, times = excluded.times, last_at = excluded.last_at",
+											   6, types, CURSOR_OPT_GENERIC_PLAN);
 
-		while (usages[at].member_id != member_id)
-			at++;
-		spi = MemoryContextSwitchTo(caller);
-		usage = add_usage(&usages[at],
-						  DatumGetInt32(SPI_getbinval(tuple, desc, 2, &isnull)),
-						  DatumGetDateADT(SPI_getbinval(tuple, desc, 3, &isnull)));
-		usage->points = DatumGetPoints(SPI_getbinval(tuple, desc, 4, &isnull));
-		usage->times = DatumGetInt32(SPI_getbinval(tuple, desc, 5, &isnull));
-		value = SPI_getbinval(tuple, desc, 6, &isnull);
-		if (!isnull)
-			usage->last_at = DatumGetTimestampTz(value);
-		MemoryContextSwitchTo(spi);
+		if (fresh == NULL || SPI_keepplan(fresh) != 0)
+			elog(ERROR, "could not prepare to count what members have had of limited rules");
+		plan = fresh;
 	}
-	SPI_finish();
-	engine_leave(&scope);
-
-	for (i = 0; i < nmembers; i++)
-	{
-		usages[i].config = config;
-		usages[i].snapshot = GetActiveSnapshot();
-		usages[i].since = since;
-		usages[i].nloaded = usages[i].nusages;
-		usages[i].loaded = palloc(sizeof(Usage) * Max(usages[i].nusages, 1));
-		if (usages[i].nusages > 0)
-			memcpy(usages[i].loaded, usages[i].usages, sizeof(Usage) * usages[i].nusages);
-	}
-	return usages;
+	return plan;
 }
 
 void
 limits_write(Config *config, MemberUsage *usages, int nmembers)
 {
-	Oid			types[6] = {INT8ARRAYOID, INT4ARRAYOID, DATEARRAYOID, INT8ARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID};
 	Datum		values[6];
 	Datum	   *columns[6];
 	bool	   *nulls;
@@ -392,15 +373,7 @@ limits_write(Config *config, MemberUsage *usages, int nmembers)
 
 	engine_enter(&scope, config->owner);
 	SPI_connect();
-	/* Points travel as the ten-thousandths that they are kept in. */
-	if (SPI_execute_with_args("INSERT INTO loyalty.rule_usage AS u (member_id, rule_id, period, points, times, last_at)"
-							  " SELECT n.member_id, n.rule_id, n.period, (n.points * 0.0001)::loyalty.points, n.times, n.last_at"
-							  " FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
-							  " pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6))"
-							  " AS n (member_id, rule_id, period, points, times, last_at)"
-							  " ON CONFLICT (member_id, rule_id, period) DO UPDATE"
-							  " SET points = excluded.points, times = excluded.times, last_at = excluded.last_at",
-							  6, types, values, NULL, false, 0) != SPI_OK_INSERT)
+	if (SPI_execute_plan(write_plan(), values, NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not count what members have had of limited rules");
 	SPI_finish();
 	engine_leave(&scope);

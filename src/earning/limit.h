@@ -28,12 +28,9 @@ typedef struct MemberUsage
 	int			nusages;
 	int			capacity;
 	Usage	   *usages;
-	int			nloaded;		/* as they were read, for limits_reset */
-	Usage	   *loaded;
-	/* for what was not read at once */
+	/* for what is asked for */
 	Config	   *config;
 	Snapshot	snapshot;
-	DateADT		since;
 } MemberUsage;
 
 /* A purchase that asks for an award. */
@@ -49,14 +46,12 @@ typedef struct LimitRequest
 } LimitRequest;
 
 /*
- * What members have had of limited rules, read with the active snapshot, which
- * must stay until they are done with; the member_ids ascend.  Periods that
- * begin before the day "since" are read when they are asked for.
+ * What the member has had of limited rules: each count is read, as the snapshot
+ * sees it, when it is first asked for.  So the snapshot must stay meanwhile.
  */
-extern MemberUsage *limits_load(Config *config, const RuleSet *rules, const int64 *member_ids,
-								int nmembers, DateADT since);
+extern void limits_begin(MemberUsage *usage, Config *config, Snapshot snapshot, int64 member_id);
 
-/* Forget what was granted since limits_load. */
+/* Forget what was granted since. */
 extern void limits_reset(MemberUsage *usage);
 
 /* Whether once, member_times or cooldown keep the rule from a purchase of that time. */

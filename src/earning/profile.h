@@ -8,13 +8,7 @@
 #include "earning/fact.h"
 #include "ledger/config.h"
 
-typedef struct Profile
-{
-	int64		member_id;
-	FactValues	facts;			/* PROFILE_FACTS; null where nothing is known */
-} Profile;
-
-/* The profiles of members, whose ids ascend, as the active snapshot sees them; one for each. */
-extern Profile *profiles_load(Config *config, const int64 *member_ids, int nmembers);
+/* The member's PROFILE_FACTS as the snapshot sees them; null where nothing is known. */
+extern void profile_load(Config *config, Snapshot snapshot, int64 member_id, FactValues *facts);
 
 #endif							/* LOYALTY_PROFILE_H */

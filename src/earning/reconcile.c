@@ -395,19 +395,6 @@ judge_member_carefully(WorkGroup *group)
 	pfree(wanted);
 }
 
-/* When the earliest purchase of the group took place. */
-static TimestampTz
-earliest_time(const WorkGroup *group)
-{
-	TimestampTz earliest = group->settlement.now;
-	int			i;
-
-	for (i = 0; i < group->ncases; i++)
-		if (!group->cases[i].dropped && group->cases[i].purchase.counts)
-			earliest = Min(earliest, group->cases[i].purchase.at);
-	return earliest;
-}
-
 /* Read what rules need to know of the members, with the group's snapshot. */
 static void
 load_subjects(WorkGroup *group)
@@ -417,8 +404,7 @@ load_subjects(WorkGroup *group)
 	group->subjects = palloc0(sizeof(Subject) * group->nmembers);
 	for (i = 0; i < group->nmembers; i++)
 		group->subjects[i].member = group->members[i].row;
-	group->usages = subjects_load(group->config, group->settlement.program, group->settlement.rules,
-								  group->snapshot, earliest_time(group),
+	group->usages = subjects_load(group->config, group->settlement.rules, group->snapshot,
 								  group->subjects, group->nmembers, &group->nusages);
 }
 

@@ -22,34 +22,55 @@
 
 Fact const listed_facts[NLISTED] = {FACT_ITEM, FACT_CATEGORY, FACT_STORE, FACT_CHANNEL};
 
-/* Read the ends that were moved; within the SPI connection of load_rules. */
-static void
-load_former_ends(Config *config, RuleSet *set, Oid *types, Datum *values)
+static SPITupleTable *
+query(const char *text, const char *program)
 {
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1] = {CStringGetTextDatum(program)};
+
+	if (SPI_execute_with_args(text, 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read rules");
+	return SPI_tuptable;
+}
+
+static int
+compare_numbers(const void *a, const void *b)
+{
+	const Rule *x = *(Rule *const *) a;
+	const Rule *y = *(Rule *const *) b;
+
+	return x->rule_id < y->rule_id ? -1 : x->rule_id > y->rule_id;
+}
+
+/* Give each rule the ends that it had; they come in order of rule and version. */
+static void
+read_former_ends(Config *config, RuleSet *set, const SPITupleTable *table)
+{
+	Rule	  **rules = palloc(sizeof(Rule *) * Max(set->nrules, 1));
+	FormerEnd  *ends = MemoryContextAlloc(config->context, sizeof(FormerEnd) * Max(table->numvals, 1));
+	int			at = 0;
 	uint64		i;
 
-	PushActiveSnapshot(config_snapshot());
-	if (SPI_execute_with_args("SELECT c.rule_id, c.version, c.until, c.until_inclusive"
-							  " FROM loyalty.rule_change c JOIN loyalty.rule r ON r.rule_id = c.rule_id"
-							  " WHERE r.program = $1 ORDER BY c.version",
-							  1, types, values, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read changes of rules");
-	PopActiveSnapshot();
+	for (i = 0; i < set->nrules; i++)
+		rules[i] = &set->rules[i];
+	qsort(rules, set->nrules, sizeof(Rule *), compare_numbers);
 
-	set->former = MemoryContextAllocZero(config->context, sizeof(FormerEnd) * Max(SPI_processed, 1));
-	for (i = 0; i < SPI_processed; i++)
+	for (i = 0; i < table->numvals; i++)
 	{
-		HeapTuple	row = SPI_tuptable->vals[i];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-		FormerEnd  *former = &set->former[set->nformer++];
+		FormerEnd  *former = &ends[i];
 		bool		isnull;
+		int32		rule_id = DatumGetInt32(SPI_getbinval(table->vals[i], table->tupdesc, 1, &isnull));
 
-		former->rule_id = DatumGetInt32(SPI_getbinval(row, desc, 1, &isnull));
-		former->version = DatumGetInt32(SPI_getbinval(row, desc, 2, &isnull));
-		former->until = DatumGetTimestampTz(SPI_getbinval(row, desc, 3, &isnull));
-		former->until_inclusive = DatumGetBool(SPI_getbinval(row, desc, 4, &isnull));
+		former->version = DatumGetInt32(SPI_getbinval(table->vals[i], table->tupdesc, 2, &isnull));
+		former->until = DatumGetTimestampTz(SPI_getbinval(table->vals[i], table->tupdesc, 3, &isnull));
+		former->until_inclusive = DatumGetBool(SPI_getbinval(table->vals[i], table->tupdesc, 4, &isnull));
+		while (rules[at]->rule_id != rule_id)
+			at++;
+		if (rules[at]->nformer++ == 0)
+			rules[at]->former = former;
 		set->horizon = Max(set->horizon, former->version);
 	}
+	pfree(rules);
 }
 
 /* What a column of the rule at hand holds; allocated in the configuration. */
@@ -306,9 +327,9 @@ static RuleSet *
 load_rules(Config *config, const Program *program)
 {
 	RuleSet    *set = MemoryContextAllocZero(config->context, sizeof(RuleSet));
-	Oid			types[1] = {TEXTOID};
-	Datum		values[1] = {CStringGetTextDatum(program->name)};
 	RuleReader	reader = {.config = config, .set = set, .program = program};
+	SPITupleTable *table;
+	SPITupleTable *former;
 	MemoryContext caller;
 	EngineScope scope;
 	uint64		i;
@@ -320,36 +341,34 @@ load_rules(Config *config, const Program *program)
 
 	engine_enter(&scope, config->owner);
 	SPI_connect();
+	/* One snapshot for both: the horizon says which ends the rules have here. */
 	PushActiveSnapshot(config_snapshot());
-	if (SPI_execute_with_args("SELECT rule_id, coalesce(lineage, rule_id), name, event, owner,"
-							  " award, award_points, condition,"
-							  " include_items, include_categories, include_stores, include_channels,"
-							  " exclude_items, exclude_categories, exclude_stores, exclude_channels,"
-							  " min_amount, min_quantity, purchase_cap, exclusive_group, stop,"
-							  " member_cap, member_times, cap_period, cap_mode = 'reject', once, cooldown,"
-							  " budget, budget_period,"
-							  " coalesce(pg_catalog.lower(active), '-infinity'), pg_catalog.lower_inc(active),"
-							  " coalesce(pg_catalog.upper(active), 'infinity'), pg_catalog.upper_inc(active),"
-							  " expiry, pending"
-							  " FROM loyalty.rule WHERE program = $1"
-							  " ORDER BY priority DESC, rule_id DESC",
-							  1, types, values, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read rules");
+	table = query("SELECT rule_id, coalesce(lineage, rule_id), name, event, owner,"
+				  " award, award_points, condition,"
+				  " include_items, include_categories, include_stores, include_channels,"
+				  " exclude_items, exclude_categories, exclude_stores, exclude_channels,"
+				  " min_amount, min_quantity, purchase_cap, exclusive_group, stop,"
+				  " member_cap, member_times, cap_period, cap_mode = 'reject', once, cooldown,"
+				  " budget, budget_period,"
+				  " coalesce(pg_catalog.lower(active), '-infinity'), pg_catalog.lower_inc(active),"
+				  " coalesce(pg_catalog.upper(active), 'infinity'), pg_catalog.upper_inc(active),"
+				  " expiry, pending"
+				  " FROM loyalty.rule WHERE program = $1"
+				  " ORDER BY priority DESC, rule_id DESC", program->name);
+	former = query("SELECT c.rule_id, c.version, c.until, c.until_inclusive"
+				   " FROM loyalty.rule_change c JOIN loyalty.rule r ON r.rule_id = c.rule_id"
+				   " WHERE r.program = $1 ORDER BY c.rule_id, c.version", program->name);
 	PopActiveSnapshot();
 
-	reader.desc = SPI_tuptable->tupdesc;
-	set->nrules = (int) SPI_processed;
-	set->rules = MemoryContextAllocZero(config->context, sizeof(Rule) * Max(SPI_processed, 1));
+	reader.desc = table->tupdesc;
+	set->nrules = (int) table->numvals;
+	set->rules = MemoryContextAllocZero(config->context, sizeof(Rule) * Max(table->numvals, 1));
+	for (i = 0; i < table->numvals; i++)
 	{
-		SPITupleTable *table = SPI_tuptable;
-
-		for (i = 0; i < table->numvals; i++)
-		{
-			reader.row = table->vals[i];
-			read_rule(&reader, &set->rules[i]);
-		}
+		reader.row = table->vals[i];
+		read_rule(&reader, &set->rules[i]);
 	}
-	load_former_ends(config, set, types, values);
+	read_former_ends(config, set, former);
 	SPI_finish();
 	engine_leave(&scope);
 	return set;
@@ -394,18 +413,18 @@ rule_existed(const Rule *rule, int32 horizon)
 }
 
 bool
-rule_was_active(const RuleSet *set, const Rule *rule, int32 horizon, TimestampTz at)
+rule_was_active(const Rule *rule, int32 horizon, TimestampTz at)
 {
 	TimestampTz until = rule->active_until;
 	bool		until_inclusive = rule->until_inclusive;
 	int			i;
 
 	/* The end that the rule had when the purchase was first judged. */
-	for (i = 0; i < set->nformer; i++)
-		if (set->former[i].rule_id == rule->rule_id && set->former[i].version > horizon)
+	for (i = 0; i < rule->nformer; i++)
+		if (rule->former[i].version > horizon)
 		{
-			until = set->former[i].until;
-			until_inclusive = set->former[i].until_inclusive;
+			until = rule->former[i].until;
+			until_inclusive = rule->former[i].until_inclusive;
 			break;
 		}
 	if (at < rule->active_from ||

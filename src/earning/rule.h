@@ -48,6 +48,14 @@ typedef struct RuleLimits
 	CalendarPeriod budget_period;
 } RuleLimits;
 
+/* An end that a rule had before it was moved. */
+typedef struct FormerEnd
+{
+	int32		version;		/* purchases with a smaller horizon are judged by it */
+	TimestampTz until;
+	bool		until_inclusive;
+} FormerEnd;
+
 typedef struct Rule
 {
 	int32		rule_id;
@@ -73,24 +81,15 @@ typedef struct Rule
 	bool		from_inclusive;
 	TimestampTz active_until;	/* DT_NOEND: always will be */
 	bool		until_inclusive;
+	int			nformer;
+	FormerEnd  *former;			/* in order of version */
 	Expiry		expiry;			/* the rule's, else the program's */
 	int			pending_days;	/* likewise */
 } Rule;
 
-/* An end that a rule had before it was moved. */
-typedef struct FormerEnd
-{
-	int32		rule_id;
-	int32		version;		/* purchases with a smaller horizon are judged by it */
-	TimestampTz until;
-	bool		until_inclusive;
-} FormerEnd;
-
 typedef struct RuleSet
 {
 	int32		horizon;		/* the greatest rule_id or version there is */
-	int			nformer;
-	FormerEnd  *former;			/* in order of version */
 	int			nrules;
 	Rule	   *rules;			/* greatest priority first, then the newer */
 	int			nevents;
@@ -113,7 +112,7 @@ extern int	rule_event(const RuleSet *set, const char *name);
 
 /* Whether the rule existed for a purchase with this horizon, and was active at its time. */
 extern bool rule_existed(const Rule *rule, int32 horizon);
-extern bool rule_was_active(const RuleSet *set, const Rule *rule, int32 horizon, TimestampTz at);
+extern bool rule_was_active(const Rule *rule, int32 horizon, TimestampTz at);
 
 /* Whether the rule is about a line with this value of a listed fact (NULL: none). */
 extern bool rule_lists(const Rule *rule, ListedFact listed, const text *value);

@@ -23,7 +23,7 @@ keep_facts(const Settlement *settlement, PurchaseContext *kept, const Subject *s
 
 	facts = palloc(sizeof(FactValues));
 	if (subject->profile != NULL)
-		*facts = subject->profile->facts;
+		*facts = *subject->profile;
 	else
 		memset(facts->nulls, true, sizeof(facts->nulls));
 	facts->values[FACT_PURCHASE_NO] = Int64GetDatum(subject->member->purchases);
@@ -57,7 +57,7 @@ begin_ledger(const Settlement *settlement, Case *case_, const Subject *subject)
 			const Rule *rule = &rules->rules[i];
 
 			if (rule->event != settlement->event ||
-				!rule_was_active(rules, rule, ledger->rule_horizon, ledger->at))
+				!rule_was_active(rule, ledger->rule_horizon, ledger->at))
 				continue;
 			kept->read |= rule->reads & KEPT_FACTS;
 			if (rule->limits.any && limit_bars(settlement->program, rule, subject->usage, ledger->at))

@@ -70,8 +70,7 @@ single_judge(Single *single, Snapshot snapshot, bool draw)
 	Case	   *case_ = &single->case_;
 	int			nusages;
 
-	(void) subjects_load(settlement->config, settlement->program, settlement->rules, snapshot,
-						 case_->purchase.at, &single->subject, 1, &nusages);
+	(void) subjects_load(settlement->config, settlement->rules, snapshot, &single->subject, 1, &nusages);
 	judge(single, snapshot);
 	if (single->subject.usage != NULL)
 	{

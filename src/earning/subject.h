@@ -15,18 +15,16 @@
 typedef struct Subject
 {
 	MemberRow  *member;			/* purchases are counted in it; NULL: nobody */
-	const Profile *profile;		/* NULL: no rule reads any */
+	FactValues *profile;		/* PROFILE_FACTS; NULL: no rule reads any */
 	MemberUsage *usage;			/* NULL: no rule is limited */
 } Subject;
 
 /*
- * Read with the snapshot, which must stay until they are done with, what rules
- * need to know of the subjects' members for purchases from "earliest" on; what
- * limits have counted before its year is read when it is asked for.  Returns the
- * counts, *nusages of them; NULL when no rule is limited.
+ * What rules need to know of the subjects' members, read with the snapshot,
+ * which must stay until they are done with.  Returns what limits have counted,
+ * *nusages of them; NULL when no rule is limited.
  */
-extern MemberUsage *subjects_load(Config *config, const Program *program, const RuleSet *rules,
-								  Snapshot snapshot, TimestampTz earliest,
+extern MemberUsage *subjects_load(Config *config, const RuleSet *rules, Snapshot snapshot,
 								  Subject *subjects, int nsubjects, int *nusages);
 
 #endif							/* LOYALTY_SUBJECT_H */

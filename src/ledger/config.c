@@ -224,6 +224,8 @@ config_build(void)
 	config->entry_rel = relation_oid(schema, "entry");
 	config->alias_rel = relation_oid(schema, "member_alias");
 	config->budget_rel = relation_oid(schema, "rule_budget");
+	config->usage_rel = relation_oid(schema, "rule_usage");
+	config->profile_rel = relation_oid(schema, "profile");
 
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(config->member_rel));
 	if (!HeapTupleIsValid(tuple))

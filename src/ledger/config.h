@@ -73,6 +73,8 @@ typedef struct Config
 	Oid			entry_rel;
 	Oid			alias_rel;
 	Oid			budget_rel;
+	Oid			usage_rel;
+	Oid			profile_rel;
 	int			nprograms;
 	Program    *programs;
 	HTAB	   *sources;		/* earning/source.c's, by source_id and relation */

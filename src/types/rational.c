@@ -427,6 +427,16 @@ rational_floor(Rational a)
 	return (Rational) {floor_div(a.num, a.den), 1};
 }
 
+/* The whole number that it is; a wide one does not fit. */
+bool
+rational_get_int128(Rational a, int128 *value)
+{
+	if (rational_is_wide(a) || a.num % a.den != 0)
+		return false;
+	*value = a.num / a.den;
+	return true;
+}
+
 /*
  * rest * factor / den as quotient and remainder, for rest < den < 2^127, when
  * the product may need more than 128 bits: one binary digit of the factor at a

@@ -38,6 +38,7 @@ typedef enum Rounding
 extern Rational rational_from_int64(int64 num, int64 den);
 extern Rational rational_from_numeric(Numeric value);	/* 22003 for NaN, infinity, over 200 digits */
 extern Numeric rational_to_numeric(Rational a); /* exact as far as 30 decimals go; without trailing zeros */
+extern bool rational_get_int128(Rational a, int128 *value); /* false: it is no integer, or does not fit */
 extern Rational rational_add(Rational a, Rational b);
 extern Rational rational_sub(Rational a, Rational b);
 extern Rational rational_mul(Rational a, Rational b);

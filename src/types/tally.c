@@ -333,33 +333,35 @@ tally_totals(const Tally *tally, DateADT since, DateADT until, TallyTotals *tota
 TallyAmount
 tally_amount_from_numeric(Numeric value)
 {
-	/* Its denominator is the smallest power of ten that will do. */
-	Rational	fraction = rational_from_numeric(value);
+	Rational	scaled = rational_mul(rational_from_numeric(value), rational_from_int64(TALLY_AMOUNT_UNIT, 1));
+	TallyAmount amount;
 
-	if (fraction.den > TALLY_AMOUNT_UNIT)
+	if (rational_cmp(scaled, rational_floor(scaled)) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("amounts of a tally have at most %d decimals: \"%s\"",
 						TALLY_AMOUNT_DECIMALS,
 						DatumGetCString(DirectFunctionCall1(numeric_out,
 															NumericGetDatum(value))))));
-	return tally_amount_from_rational(fraction);
+	if (!rational_get_int128(scaled, &amount) || !is_amount(amount))
+		tally_amount_out_of_range();
+	return amount;
 }
 
 TallyAmount
 tally_amount_from_rational(Rational value)
 {
 	Rational	scaled = rational_mul(value, rational_from_int64(TALLY_AMOUNT_UNIT, 1));
-	TallyAmount amount = scaled.num / scaled.den;
-	int128		rest = scaled.num % scaled.den;
+	bool		negative = rational_sign(scaled) < 0;
+	TallyAmount amount;
 
-	if (rest < 0)
-		rest = -rest;
-	if (rest >= scaled.den - rest)
-		amount += scaled.num < 0 ? -1 : 1;
-	if (!is_amount(amount))
+	/* To the nearest, of the magnitude. */
+	if (negative)
+		scaled = rational_neg(scaled);
+	scaled = rational_floor(rational_add(scaled, rational_from_int64(1, 2)));
+	if (!rational_get_int128(scaled, &amount) || !is_amount(amount))
 		tally_amount_out_of_range();
-	return amount;
+	return negative ? -amount : amount;
 }
 
 char *

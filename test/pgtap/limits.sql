@@ -388,5 +388,11 @@ SELECT is(stands('swap', 1, 2), '{30,0}', 'and back');
 INSERT INTO swaps VALUES (3, 'tess', 100, ny('2026-03-02 10:00')), (4, 'tess', -100, ny('2026-04-02 10:00')), (5, 'tess', -10, ny('2026-04-02 11:00'));
 SELECT is(stands('swap', 3, 5), '{30,-30,-10}', 'at most the cap');
 SELECT is(stands('refunds', 3, 5), '{100,0,0}', 'nothing of what is given once');
+-- the rest of a budget goes to who came first, not to whom a key or a member_id puts first
+SELECT limited('race', '1 per 1', $$budget => 100$$);
+CREATE TABLE race (LIKE orders INCLUDING ALL);
+SELECT attach('race', member => 'member', amount => 'amount', at => 'at', program => 'race');
+INSERT INTO race SELECT i, CASE WHEN i % 2 = 0 THEN 'twice' ELSE 'r' || i END, 30, ny('2026-03-02 10:00') - i * interval '1 minute' FROM generate_series(1, 8) i;
+SELECT is(stands('race', 1, 8), '{0,0,0,0,10,30,30,30}', 'within one statement');
 SELECT is_empty('SELECT * FROM verify()', 'nothing contradicts itself');
 SELECT * FROM finish();

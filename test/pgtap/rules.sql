@@ -277,6 +277,26 @@ SELECT is_empty($$SELECT * FROM entry e JOIN program p USING (program_id) JOIN m
 UPDATE orders SET amount = amount * 0.77, quantity = quantity - 1 WHERE id BETWEEN 1001 AND 2200 AND quantity > 0;
 SELECT is_empty('SELECT * FROM whole LEFT JOIN given USING (program, id) WHERE whole.points IS DISTINCT FROM given.points', 'also after partial returns');
 
+-- What is known of a member is read the same the first time as once it is kept, whatever the shape of the array.
+SELECT program('shapes');
+INSERT INTO rule (program, name, award, condition) VALUES ('shapes', 'first', '1', $$member.segments[1] = 'a'$$), ('shapes', 'two', '10', 'array_length(member.segments, 1) = 2');
+SELECT count(enroll(v, program => 'shapes')) FROM unnest('{nulls,bounds,dimensions}'::text[]) v;
+SELECT set_member('nulls', segments => '{NULL,a}', program => 'shapes'), set_member('bounds', segments => '[3:4]={a,b}', program => 'shapes'), set_member('dimensions', segments => '{{a},{b}}', program => 'shapes');
+SELECT buy(3001, 'nulls', 1), buy(3002, 'bounds', 1), buy(3003, 'dimensions', 1);
+SELECT is(nets('shapes', 3001, 3002, 3003), '{1,11,11}', 'a list without nulls');
+SELECT is_empty($$SELECT * FROM verify('shapes')$$, 'and so it is kept');
+
+-- A condition that cannot be read for a while: what it reads of the member is kept all the same.
+SELECT program('broken');
+CREATE FUNCTION is_vip(text[]) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN 'vip' = ANY ($1); END $$;
+INSERT INTO rule (program, name, award, condition, min_amount) VALUES ('broken', 'vip', '50', 'public.is_vip(member.segments)', 100);
+SELECT enroll('vince', '{"segments": ["vip"]}', program => 'broken');
+ALTER FUNCTION is_vip(text[]) RENAME TO was_vip;
+SELECT buy(3101, 'vince', 50);
+ALTER FUNCTION was_vip(text[]) RENAME TO is_vip;
+UPDATE orders SET amount = 150 WHERE id = 3101;
+SELECT is(net('broken', 3101), 50::numeric, 'read again, it knows the member');
+
 SELECT results_eq('SELECT p.name, source_key::int FROM deferred JOIN program p USING (program_id) ORDER BY 1', $$VALUES ('division' COLLATE "C", 95), ('raises', 157)$$, 'nothing else was deferred');
 SELECT is_empty('SELECT * FROM verify()', 'nothing contradicts itself');
 DELETE FROM orders;

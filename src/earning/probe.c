@@ -1,0 +1,38 @@
+/*
+ * probe.c
+ *		One row of a table of the engine, by its primary key.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+
+#include "earning/probe.h"
+#include "loyalty.h"
+
+HeapTuple
+probe_begin(Probe *probe, Oid relid, Snapshot snapshot, ScanKey keys, int nkeys)
+{
+	Oid			key;
+
+	probe->rel = table_open(relid, AccessShareLock);
+	key = RelationGetPrimaryKeyIndex(probe->rel
+#if PG_VERSION_NUM >= 180000
+									 ,false
+#endif
+		);
+	if (!OidIsValid(key))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s.%s\" has no primary key",
+						LOYALTY_SCHEMA, RelationGetRelationName(probe->rel)),
+				 errhint("It came with the extension; restore it before going on.")));
+	probe->scan = systable_beginscan(probe->rel, key, true, snapshot, nkeys, keys);
+	return systable_getnext(probe->scan);
+}
+
+void
+probe_end(Probe *probe)
+{
+	systable_endscan(probe->scan);
+	table_close(probe->rel, AccessShareLock);
+}

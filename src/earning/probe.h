@@ -1,0 +1,25 @@
+/*
+ * probe.h
+ *		One row of a table of the engine, by its primary key.
+ */
+#ifndef LOYALTY_PROBE_H
+#define LOYALTY_PROBE_H
+
+#include "access/genam.h"
+#include "access/skey.h"
+#include "utils/rel.h"
+
+typedef struct Probe
+{
+	Relation	rel;
+	SysScanDesc scan;
+} Probe;
+
+/*
+ * The row that the snapshot sees, good until probe_end; NULL when there is
+ * none.  Nothing is planned.
+ */
+extern HeapTuple probe_begin(Probe *probe, Oid relid, Snapshot snapshot, ScanKey keys, int nkeys);
+extern void probe_end(Probe *probe);
+
+#endif							/* LOYALTY_PROBE_H */
