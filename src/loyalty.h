@@ -42,6 +42,13 @@ extern void owner_enter(EngineScope *scope, Oid user_id);
 extern int	settings_pin(void);
 extern void settings_unpin(int level);
 
+/* Tells this session's transactions apart, also those that have no number; needs storage/proc.h. */
+#if PG_VERSION_NUM >= 170000
+#define MY_TRANSACTION (MyProc->vxid.lxid)
+#else
+#define MY_TRANSACTION (MyProc->lxid)
+#endif
+
 /*
  * Until the transaction ends, notice a deadlock before anybody else does: a
  * backfill can be called again, an order at the till should not have to.

@@ -33,10 +33,12 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_type.h"
+#include "storage/proc.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "earning/attempt.h"
 #include "earning/budget.h"
 #include "ledger/storage.h"
 #include "loyalty.h"
@@ -88,6 +90,12 @@ static const char *const statements[NSTATEMENTS] = {
 };
 
 static SPIPlanPtr plans[NSTATEMENTS];
+
+/*
+ * The transaction of this session that drew last.  One that draws again has
+ * slots that others may wait for; it takes what is free before it waits itself.
+ */
+static LocalTransactionId drawing_transaction = InvalidLocalTransactionId;
 
 /* A budget at work, between begin and end. */
 typedef struct Counter
@@ -280,9 +288,12 @@ lock_one(Counter *counter, Relation rel, Relation index, Snapshot snapshot,
 	return done;
 }
 
-/* Spend points (negative: take them back) in one slot that is free; false when there is none for them. */
+/*
+ * Spend up to "most" points in one slot that is free and has "least" of them
+ * (both negative: take them back); false when there is none.
+ */
 static bool
-spend_in_one(Counter *counter, Points points)
+spend_in_one(Counter *counter, Points least, Points most, Points *spent)
 {
 	Relation	rel = table_open(counter->config->budget_rel, RowExclusiveLock);
 	Relation	index;
@@ -302,17 +313,57 @@ spend_in_one(Counter *counter, Points points)
 						LOYALTY_SCHEMA, RelationGetRelationName(rel)),
 				 errhint("It came with the extension; restore it before going on.")));
 	index = index_open(key, RowExclusiveLock);
-	found = lock_one(counter, rel, index, snapshot, counter->home, BUDGET_SLOTS - 1, points, &slot) ||
+	found = lock_one(counter, rel, index, snapshot, counter->home, BUDGET_SLOTS - 1, least, &slot) ||
 		(counter->home > 0 &&
-		 lock_one(counter, rel, index, snapshot, 0, counter->home - 1, points, &slot));
+		 lock_one(counter, rel, index, snapshot, 0, counter->home - 1, least, &slot));
 	UnregisterSnapshot(snapshot);
 	index_close(index, NoLock);
 	table_close(rel, NoLock);
 	if (!found)
 		return false;
-	slot.spent += points;
+	*spent = most < 0 ? most : Min(most, slot.allotted - slot.spent);
+	slot.spent += *spent;
 	write_slot(counter, &slot);
 	return true;
+}
+
+/* A draw on several slots. */
+typedef struct FreeDraw
+{
+	Counter    *counter;
+	Points		wanted;
+	bool		failed;
+} FreeDraw;
+
+static void
+spend_in_several(void *arg)
+{
+	FreeDraw   *draw = arg;
+	Points		rest = draw->wanted;
+	Points		spent;
+
+	while (rest > 0 && spend_in_one(draw->counter, 1, rest, &spent))
+		rest -= spent;
+	draw->failed = rest > 0;
+	if (draw->failed)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOYALTY_INSUFFICIENT_POINTS),
+				 errmsg("free slots of a budget hold too little")));
+}
+
+/*
+ * Draw from all slots that are free, without waiting; false, and none of them
+ * is locked, when they hold too little together.
+ */
+static bool
+spend_in_free(Counter *counter, Points points)
+{
+	FreeDraw	draw = {counter, points, false};
+	ErrorData  *error = attempt(spend_in_several, &draw);
+
+	if (error != NULL && !draw.failed)
+		ReThrowError(error);
+	return error == NULL;
 }
 
 static Points
@@ -385,16 +436,18 @@ budget_draw(Config *config, int32 rule_id, DateADT period, Points budget, Points
 	begin(&counter, config, rule_id, period, budget);
 	for (;;)
 	{
-		if (spend_in_one(&counter, wanted))
-		{
-			granted = wanted;
+		if (spend_in_one(&counter, wanted, wanted, &granted))
 			break;
-		}
 		/* What others have drawn but not committed can only add to this sum: nothing to wait for. */
 		if (add_up(&counter, true, &nslots) >= budget)
 			break;
 		if (nslots < BUDGET_SLOTS)
 			run(&counter, CREATE_SLOTS, 0, BUDGET_SLOTS - 1, NULL, false);
+		else if (drawing_transaction == MY_TRANSACTION && !queued && spend_in_free(&counter, wanted))
+		{
+			granted = wanted;
+			break;
+		}
 		else if (queued)
 		{
 			granted = draw_from_all(&counter, wanted);
@@ -407,6 +460,7 @@ budget_draw(Config *config, int32 rule_id, DateADT period, Points budget, Points
 		}
 	}
 	end(&counter);
+	drawing_transaction = MY_TRANSACTION;
 	return granted;
 }
 
@@ -439,13 +493,14 @@ budget_give_back(Config *config, int32 rule_id, DateADT period, Points budget, P
 {
 	Counter		counter;
 	Slot		gate[1];
+	Points		spent;
 
 	Assert(points > 0);
 	begin(&counter, config, rule_id, period, budget);
-	if (!spend_in_one(&counter, -points))
+	if (!spend_in_one(&counter, -points, -points, &spent))
 	{
 		lock_slots(&counter, 0, 0, gate);
-		if (!spend_in_one(&counter, -points))
+		if (!spend_in_one(&counter, -points, -points, &spent))
 			take_back_from_all(&counter, points);
 	}
 	end(&counter);

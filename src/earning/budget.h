@@ -9,10 +9,11 @@
  *
  * Locks on what was drawn or given back are held until the transaction ends.
  * They are taken in one order by whoever waits for them, so transactions that
- * draw or give back once do not deadlock with each other.  One that does so
- * more often, of one budget or of several, can deadlock (40P01) with another
- * such one while a budget is nearly exhausted, or while both make the first
- * draws of a period; and so can one that locks members after it has drawn.
+ * draw or give back once do not deadlock with each other.  One that draws again
+ * takes what is free in several slots before it waits; it can deadlock (40P01)
+ * with another such one only while free slots do not hold enough, or while both
+ * make the first draws of a period; and so can one that locks members after it
+ * has drawn.
  * Under REPEATABLE READ and SERIALIZABLE a conflict may raise 40001 instead.
  *
  * The first draw of a period makes its slots, and the next ones wait for that

@@ -451,12 +451,6 @@ rule_lists(const Rule *rule, ListedFact listed, const text *value)
 /* The transaction of this session that judged purchases last. */
 static LocalTransactionId judging_transaction = InvalidLocalTransactionId;
 
-#if PG_VERSION_NUM >= 170000
-#define MY_TRANSACTION (MyProc->vxid.lxid)
-#else
-#define MY_TRANSACTION (MyProc->lxid)
-#endif
-
 void
 rule_set_used(void)
 {
