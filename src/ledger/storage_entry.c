@@ -1,0 +1,186 @@
+/*
+ * storage_entry.c
+ *		Rows of entry: visited in the order of their key, and appended.
+ *
+ * Entries are gathered, to be written many at a time.  Constraints are checked
+ * when an entry is appended; indexes get to know of it when it is written.
+ */
+#include "postgres.h"
+
+#include "access/stratnum.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_collation.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+
+#include "ledger/storage_private.h"
+
+/* Columns of entry, in order. */
+enum
+{
+	Anum_entry_member_id = 1,
+	Anum_entry_seq,
+	Anum_entry_points,
+	Anum_entry_occurred_at,
+	Anum_entry_posted_at,
+	Anum_entry_program_id,
+	Anum_entry_rule_id,
+	Anum_entry_source_id,
+	Anum_entry_revision,
+	Anum_entry_rule_horizon,
+	Anum_entry_kind,
+	Anum_entry_source_key,
+	Anum_entry_lots,
+	Anum_entry_amount,
+	Anum_entry_context,
+	Anum_entry_note,
+	Anum_entry_hash,
+	Natts_entry = Anum_entry_hash
+};
+
+/* Entries gathered before they are written together. */
+#define MAX_BUFFERED_ENTRIES 500
+
+/* Unpack entry_slot; by-reference values stay in the slot. */
+static void
+unpack_entry(Store *store, EntryRow *entry)
+{
+	TupleTableSlot *slot = store->entry_slot;
+	Datum	   *values;
+	bool	   *nulls;
+	struct varlena *hash;
+
+	slot_getallattrs(slot);
+	values = slot->tts_values - 1;
+	nulls = slot->tts_isnull - 1;
+
+	entry->member_id = DatumGetInt64(values[Anum_entry_member_id]);
+	entry->seq = DatumGetInt64(values[Anum_entry_seq]);
+	entry->points = DatumGetPoints(values[Anum_entry_points]);
+	entry->occurred_at = DatumGetTimestampTz(values[Anum_entry_occurred_at]);
+	entry->posted_at = DatumGetTimestampTz(values[Anum_entry_posted_at]);
+	entry->program_id = DatumGetInt32(values[Anum_entry_program_id]);
+	entry->rule_id = DatumGetInt32(values[Anum_entry_rule_id]);
+	entry->source_id = DatumGetInt32(values[Anum_entry_source_id]);
+	entry->revision = DatumGetInt32(values[Anum_entry_revision]);
+	entry->rule_horizon = DatumGetInt32(values[Anum_entry_rule_horizon]);
+	entry->kind = TextDatumGetCString(values[Anum_entry_kind]);
+	entry->source_key = DatumGetTextPP(values[Anum_entry_source_key]);
+	entry->lots = values[Anum_entry_lots];
+	entry->amount = nulls[Anum_entry_amount] ? NULL : DatumGetNumeric(values[Anum_entry_amount]);
+	entry->context = nulls[Anum_entry_context] ? NULL : DatumGetJsonbP(values[Anum_entry_context]);
+	entry->note = nulls[Anum_entry_note] ? NULL : DatumGetTextPP(values[Anum_entry_note]);
+	hash = PG_DETOAST_DATUM_PACKED(values[Anum_entry_hash]);
+	if (VARSIZE_ANY_EXHDR(hash) != HASH_LENGTH)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("hash of entry " INT64_FORMAT " of member " INT64_FORMAT " is damaged",
+						entry->seq, entry->member_id)));
+	memcpy(entry->hash, VARDATA_ANY(hash), HASH_LENGTH);
+}
+
+void
+store_visit_entries(Store *store, int64 member_id, int32 source_id,
+					const text *source_key, EntryVisitor visit, void *arg)
+{
+	ScanKeyData keys[3];
+	int			nkeys = 1;
+	EntryRow	entry;
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(member_id));
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(source_id));
+	if (source_id != ANY_SOURCE)
+		nkeys = 2;
+	if (source_key != NULL)
+	{
+		ScanKeyEntryInitialize(&keys[2], 0, 3, BTEqualStrategyNumber, InvalidOid,
+							   C_COLLATION_OID, F_TEXTEQ, PointerGetDatum(source_key));
+		nkeys = 3;
+	}
+	if (store->entry_scan == NULL || store->entry_scan->numberOfKeys != nkeys)
+	{
+		store_end_scan(&store->entry_scan, &store->entry_slot);
+		store_begin_scan(store, &store->entry, nkeys, &store->entry_scan, &store->entry_slot);
+	}
+	index_rescan(store->entry_scan, keys, nkeys, NULL, 0);
+	while (index_getnext_slot(store->entry_scan, ForwardScanDirection, store->entry_slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		unpack_entry(store, &entry);
+		visit(&entry, arg);
+	}
+}
+
+/* The next free slot of the buffer. */
+static TupleTableSlot *
+next_slot(Store *store)
+{
+	if (store->nbuffered == MAX_BUFFERED_ENTRIES)
+		store_flush(store);
+	if (store->slots == NULL)
+		store->slots = MemoryContextAlloc(store->context,
+										  sizeof(TupleTableSlot *) * MAX_BUFFERED_ENTRIES);
+	if (store->nbuffered == store->nslots)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(store->context);
+
+		store->slots[store->nslots++] = table_slot_create(store->entry.rel, NULL);
+		MemoryContextSwitchTo(caller);
+	}
+	return ExecClearTuple(store->slots[store->nbuffered++]);
+}
+
+void
+store_append_entry(Store *store, const EntryRow *entry)
+{
+	TupleTableSlot *slot = next_slot(store);
+	Datum	   *values = slot->tts_values - 1;
+	bool	   *nulls = slot->tts_isnull - 1;
+
+	memset(slot->tts_isnull, false, Natts_entry * sizeof(bool));
+	values[Anum_entry_member_id] = Int64GetDatum(entry->member_id);
+	values[Anum_entry_seq] = Int64GetDatum(entry->seq);
+	values[Anum_entry_points] = PointsGetDatum(entry->points);
+	values[Anum_entry_occurred_at] = TimestampTzGetDatum(entry->occurred_at);
+	values[Anum_entry_posted_at] = TimestampTzGetDatum(entry->posted_at);
+	values[Anum_entry_program_id] = Int32GetDatum(entry->program_id);
+	values[Anum_entry_rule_id] = Int32GetDatum(entry->rule_id);
+	values[Anum_entry_source_id] = Int32GetDatum(entry->source_id);
+	values[Anum_entry_revision] = Int32GetDatum(entry->revision);
+	values[Anum_entry_rule_horizon] = Int32GetDatum(entry->rule_horizon);
+	values[Anum_entry_kind] = store_bytes(entry->kind, strlen(entry->kind));
+	values[Anum_entry_source_key] = PointerGetDatum(entry->source_key);
+	values[Anum_entry_lots] = entry->lots;
+	values[Anum_entry_amount] = PointerGetDatum(entry->amount);
+	nulls[Anum_entry_amount] = entry->amount == NULL;
+	values[Anum_entry_context] = PointerGetDatum(entry->context);
+	nulls[Anum_entry_context] = entry->context == NULL;
+	values[Anum_entry_note] = PointerGetDatum(entry->note);
+	nulls[Anum_entry_note] = entry->note == NULL;
+	values[Anum_entry_hash] = store_bytes(entry->hash, HASH_LENGTH);
+	ExecStoreVirtualTuple(slot);
+	store_check_constraints(store, &store->entry, slot);
+}
+
+void
+store_flush(Store *store)
+{
+	int			i;
+
+	if (store->nbuffered == 0)
+		return;
+
+	table_multi_insert(store->entry.rel, store->slots, store->nbuffered,
+					   GetCurrentCommandId(true), 0, NULL);
+	for (i = 0; i < store->nbuffered; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		store->slots[i]->tts_tableOid = RelationGetRelid(store->entry.rel);
+		store_insert_index_entries(store, &store->entry, store->slots[i], false);
+		ExecClearTuple(store->slots[i]);
+	}
+	store->nbuffered = 0;
+	store->wrote = true;
+}

@@ -1,0 +1,315 @@
+/*
+ * storage_member.c
+ *		Rows of member: found, locked, visited and updated.
+ *
+ * Whoever posts holds the member's row locked, in its latest version; where the
+ * transaction has one snapshot for all that it does, a later one is an error.
+ */
+#include "postgres.h"
+
+#include "access/stratnum.h"
+#include "access/sysattr.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+
+#include "ledger/storage_private.h"
+#include "loyalty.h"
+
+/* Columns of member, in order. */
+enum
+{
+	Anum_member_member_id = 1,
+	Anum_member_seq,
+	Anum_member_lifetime,
+	Anum_member_enrolled_at,
+	Anum_member_last_activity,
+	Anum_member_program_id,
+	Anum_member_next_expiry,
+	Anum_member_purchases,
+	Anum_member_ref,
+	Anum_member_status,
+	Anum_member_purse,
+	Anum_member_head,
+	Natts_member = Anum_member_head
+};
+
+/* Where members are found for whom something falls due. */
+#define DUE_INDEX "member_next_expiry_idx"
+
+static const char *const status_names[] = {"active", "suspended", "closed"};
+
+/* Fetch the member's row into member_slot. */
+static bool
+fetch_member(Store *store, int64 member_id)
+{
+	ScanKeyData key;
+
+	if (store->member_scan == NULL)
+		store_begin_scan(store, &store->member, 1, &store->member_scan, &store->member_slot);
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(member_id));
+	index_rescan(store->member_scan, &key, 1, NULL, 0);
+	return index_getnext_slot(store->member_scan, ForwardScanDirection, store->member_slot);
+}
+
+MemberStatus
+store_status_from_text(const text *value)
+{
+	int			i;
+
+	for (i = 0; i < lengthof(status_names); i++)
+		if (VARSIZE_ANY_EXHDR(value) == strlen(status_names[i]) &&
+			memcmp(VARDATA_ANY(value), status_names[i], strlen(status_names[i])) == 0)
+			return (MemberStatus) i;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("member status \"%s\" is not known", text_to_cstring(value)),
+			 errhint("It is active, suspended or closed.")));
+}
+
+/* Unpack a row of member; what it points to is allocated here and now. */
+static void
+unpack_member(TupleTableSlot *slot, MemberRow *row)
+{
+	Datum	   *values;
+	bool	   *nulls;
+	struct varlena *head;
+
+	slot_getallattrs(slot);
+	values = slot->tts_values - 1;	/* so that columns count from 1 */
+	nulls = slot->tts_isnull - 1;
+
+	row->tid = slot->tts_tid;
+	row->member_id = DatumGetInt64(values[Anum_member_member_id]);
+	row->seq = DatumGetInt64(values[Anum_member_seq]);
+	row->lifetime = DatumGetPoints(values[Anum_member_lifetime]);
+	row->enrolled_at = DatumGetTimestampTz(values[Anum_member_enrolled_at]);
+	row->last_activity = nulls[Anum_member_last_activity] ? DT_NOBEGIN
+		: DatumGetTimestampTz(values[Anum_member_last_activity]);
+	row->program_id = DatumGetInt32(values[Anum_member_program_id]);
+	row->next_expiry = nulls[Anum_member_next_expiry] ? DATEVAL_NOEND
+		: DatumGetDateADT(values[Anum_member_next_expiry]);
+	row->purchases = DatumGetInt32(values[Anum_member_purchases]);
+	row->ref = DatumGetTextPCopy(values[Anum_member_ref]);
+	row->status = store_status_from_text(DatumGetTextPP(values[Anum_member_status]));
+	purse_init(&row->purse);
+	purse_read(&row->purse, values[Anum_member_purse]);
+
+	head = PG_DETOAST_DATUM_PACKED(values[Anum_member_head]);
+	row->has_head = VARSIZE_ANY_EXHDR(head) == HASH_LENGTH;
+	if (row->has_head)
+		memcpy(row->head, VARDATA_ANY(head), HASH_LENGTH);
+	else if (VARSIZE_ANY_EXHDR(head) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("hash of member " INT64_FORMAT " is damaged", row->member_id)));
+}
+
+bool
+store_member_exists(Store *store, int64 member_id)
+{
+	return fetch_member(store, member_id);
+}
+
+bool
+store_find_member(Store *store, int64 member_id, MemberRow *row)
+{
+	if (!fetch_member(store, member_id))
+		return false;
+	unpack_member(store->member_slot, row);
+	return true;
+}
+
+static StoreLock
+lock_member(Store *store, int64 member_id, LockWaitPolicy wait, MemberRow *row)
+{
+	TM_FailureData failure;
+	TM_Result	result;
+	ItemPointerData tid;
+	Datum		xmin;
+	bool		isnull;
+
+	if (!fetch_member(store, member_id))
+		return STORE_GONE;
+
+	/* A row that this transaction wrote is locked already. */
+	xmin = slot_getsysattr(store->member_slot, MinTransactionIdAttributeNumber, &isnull);
+	if (!isnull && TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin)))
+	{
+		unpack_member(store->member_slot, row);
+		return STORE_LOCKED;
+	}
+
+	tid = store->member_slot->tts_tid;
+	result = table_tuple_lock(store->member.rel, &tid,
+							  store->snapshot, store->member_slot,
+							  GetCurrentCommandId(true),
+							  LockTupleNoKeyExclusive, wait,
+							  IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION,
+							  &failure);
+	switch (result)
+	{
+		case TM_Ok:
+			break;
+		case TM_WouldBlock:
+			return STORE_BUSY;
+		case TM_Updated:
+		case TM_Deleted:
+			if (IsolationUsesXactSnapshot() && wait == LockWaitSkip)
+				return STORE_BUSY;
+			if (IsolationUsesXactSnapshot())
+				ereport(ERROR,
+						(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						 errmsg("could not serialize access due to concurrent update"),
+						 errhint("The transaction might succeed if retried.")));
+			return STORE_GONE;
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+					 errmsg("member " INT64_FORMAT " is being changed by the current command", member_id)));
+	}
+	unpack_member(store->member_slot, row);
+	return STORE_LOCKED;
+}
+
+bool
+store_lock_member(Store *store, int64 member_id, MemberRow *row)
+{
+	return lock_member(store, member_id, LockWaitBlock, row) == STORE_LOCKED;
+}
+
+StoreLock
+store_try_lock_member(Store *store, int64 member_id, MemberRow *row)
+{
+	return lock_member(store, member_id, LockWaitSkip, row);
+}
+
+/* The index over member (program_id, next_expiry). */
+static Relation
+open_due_index(Store *store)
+{
+	List	   *indexes = RelationGetIndexList(store->member.rel);
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		if (strcmp(RelationGetRelationName(index), DUE_INDEX) == 0)
+			return index;
+		index_close(index, AccessShareLock);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table \"%s.%s\" has no index \"%s\"",
+					LOYALTY_SCHEMA, RelationGetRelationName(store->member.rel), DUE_INDEX),
+			 errhint("It came with the extension; restore it before going on.")));
+}
+
+/* Visit the member in visit_slot, if he is the program's. */
+static void
+visit_member(Store *store, int32 program_id, MemberVisitor visit, void *arg)
+{
+	bool		isnull;
+
+	CHECK_FOR_INTERRUPTS();
+	if (DatumGetInt32(slot_getattr(store->visit_slot, Anum_member_program_id, &isnull)) == program_id)
+		visit(store, DatumGetInt64(slot_getattr(store->visit_slot, Anum_member_member_id, &isnull)), arg);
+}
+
+void
+store_visit_members(Store *store, int32 program_id, DateADT before, MemberVisitor visit, void *arg)
+{
+	store->visit_slot = table_slot_create(store->member.rel, NULL);
+	if (DATE_IS_NOEND(before))
+	{
+		TableScanDesc scan = table_beginscan(store->member.rel, store->snapshot, 0, NULL);
+
+		while (table_scan_getnextslot(scan, ForwardScanDirection, store->visit_slot))
+			visit_member(store, program_id, visit, arg);
+		table_endscan(scan);
+	}
+	else
+	{
+		Relation	index = open_due_index(store);
+		ScanKeyData keys[2];
+		IndexScanDesc scan;
+
+		ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(program_id));
+		ScanKeyInit(&keys[1], 2, BTLessStrategyNumber, F_DATE_LT, DateADTGetDatum(before));
+		scan = index_beginscan(store->member.rel, index, store->snapshot,
+#if PG_VERSION_NUM >= 180000
+							   NULL,
+#endif
+							   lengthof(keys), 0);
+		index_rescan(scan, keys, lengthof(keys), NULL, 0);
+		while (index_getnext_slot(scan, ForwardScanDirection, store->visit_slot))
+			visit_member(store, program_id, visit, arg);
+		index_endscan(scan);
+		index_close(index, NoLock);
+	}
+	ExecDropSingleTupleTableSlot(store->visit_slot);
+	store->visit_slot = NULL;
+}
+
+void
+store_visited_member(Store *store, MemberRow *row)
+{
+	unpack_member(store->visit_slot, row);
+}
+
+void
+store_update_member(Store *store, MemberRow *row)
+{
+	TupleTableSlot *slot = ExecClearTuple(store->update_slot);
+	Datum	   *values = slot->tts_values - 1;
+	bool	   *nulls = slot->tts_isnull - 1;
+	TM_FailureData failure;
+	TM_Result	result;
+	LockTupleMode lockmode;
+	bool		update_indexes;
+#if PG_VERSION_NUM >= 160000
+	TU_UpdateIndexes which_indexes;
+#endif
+
+	memset(slot->tts_isnull, false, Natts_member * sizeof(bool));
+	values[Anum_member_member_id] = Int64GetDatum(row->member_id);
+	values[Anum_member_seq] = Int64GetDatum(row->seq);
+	values[Anum_member_lifetime] = PointsGetDatum(row->lifetime);
+	values[Anum_member_enrolled_at] = TimestampTzGetDatum(row->enrolled_at);
+	values[Anum_member_last_activity] = TimestampTzGetDatum(row->last_activity);
+	nulls[Anum_member_last_activity] = TIMESTAMP_IS_NOBEGIN(row->last_activity);
+	values[Anum_member_program_id] = Int32GetDatum(row->program_id);
+	values[Anum_member_next_expiry] = DateADTGetDatum(row->next_expiry);
+	nulls[Anum_member_next_expiry] = DATE_IS_NOEND(row->next_expiry);
+	values[Anum_member_purchases] = Int32GetDatum(row->purchases);
+	values[Anum_member_ref] = PointerGetDatum(row->ref);
+	values[Anum_member_status] = store_bytes(status_names[row->status],
+											 strlen(status_names[row->status]));
+	values[Anum_member_purse] = purse_pack(&row->purse);
+	values[Anum_member_head] = store_bytes(row->head, row->has_head ? HASH_LENGTH : 0);
+	ExecStoreVirtualTuple(slot);
+	store_check_constraints(store, &store->member, slot);
+	slot->tts_tableOid = RelationGetRelid(store->member.rel);
+
+#if PG_VERSION_NUM >= 160000
+	result = table_tuple_update(store->member.rel, &row->tid, slot,
+								GetCurrentCommandId(true), InvalidSnapshot, InvalidSnapshot,
+								true, &failure, &lockmode, &which_indexes);
+	update_indexes = which_indexes != TU_None;
+#else
+	result = table_tuple_update(store->member.rel, &row->tid, slot,
+								GetCurrentCommandId(true), InvalidSnapshot, InvalidSnapshot,
+								true, &failure, &lockmode, &update_indexes);
+#endif
+	if (result != TM_Ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("member " INT64_FORMAT " was changed twice by one command", row->member_id)));
+	if (update_indexes)
+		store_insert_index_entries(store, &store->member, slot, true);
+	row->tid = slot->tts_tid;
+	store->wrote = true;
+}

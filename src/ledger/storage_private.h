@@ -1,0 +1,64 @@
+/*
+ * storage_private.h
+ *		What the files that read and write the ledger's tables share: the open
+ *		tables, and how any of them is scanned and written.
+ *
+ * For storage*.c only; everybody else goes by storage.h.
+ */
+#ifndef LOYALTY_STORAGE_PRIVATE_H
+#define LOYALTY_STORAGE_PRIVATE_H
+
+#include "postgres.h"
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "executor/tuptable.h"
+#include "nodes/execnodes.h"
+#include "utils/rel.h"
+
+#include "ledger/storage.h"
+
+/* One table with what inserting into it takes. */
+typedef struct StoreTable
+{
+	Relation	rel;
+	Relation	index;			/* its primary key */
+	ResultRelInfo *result;		/* only when writing */
+} StoreTable;
+
+struct Store
+{
+	MemoryContext context;
+	bool		write;
+	bool		wrote;
+	StoreTable	member;
+	StoreTable	entry;
+	EState	   *estate;			/* only when writing */
+	TupleTableSlot *member_slot;
+	TupleTableSlot *entry_slot;
+	TupleTableSlot *update_slot;
+	TupleTableSlot *visit_slot;	/* the member being visited */
+	Snapshot	snapshot;
+	IndexScanDesc member_scan;
+	IndexScanDesc entry_scan;
+	int			nbuffered;
+	int			nslots;
+	TupleTableSlot **slots;		/* entries gathered; made when first needed */
+};
+
+/* Start an index scan with nkeys keys, and make the slot for what it finds; they outlive the caller's context. */
+extern void store_begin_scan(Store *store, StoreTable *table, int nkeys,
+							 IndexScanDesc *scan, TupleTableSlot **slot);
+
+/* End one scan and its slot. */
+extern void store_end_scan(IndexScanDesc *scan, TupleTableSlot **slot);
+
+/* Check NOT NULL and CHECK constraints of a tuple about to be written. */
+extern void store_check_constraints(Store *store, StoreTable *table, TupleTableSlot *slot);
+
+/* Insert index entries for a tuple just written, as the executor does. */
+extern void store_insert_index_entries(Store *store, StoreTable *table, TupleTableSlot *slot, bool update);
+
+/* Short-header copy of some bytes. */
+extern Datum store_bytes(const void *bytes, Size length);
+
+#endif							/* LOYALTY_STORAGE_PRIVATE_H */
