@@ -36,6 +36,7 @@
 #include "types/points.h"
 #include "types/tally.h"
 #include "types/tally_private.h"
+#include "types/varint.h"
 
 #define HEADER_VERSION	0x10
 #define HEADER_SIGNED	0x08
@@ -62,18 +63,6 @@ StaticAssertDecl(POINTS_DECIMALS <= TALLY_AMOUNT_DECIMALS, "points have no more 
  * ----------
  */
 
-static inline uint64
-zigzag(int64 value)
-{
-	return ((uint64) value << 1) ^ (value < 0 ? PG_UINT64_MAX : 0);
-}
-
-static inline int64
-unzigzag(uint64 value)
-{
-	return (int64) ((value >> 1) ^ ((value & 1) ? PG_UINT64_MAX : 0));
-}
-
 static inline uint128
 zigzag_wide(int128 value)
 {
@@ -84,18 +73,6 @@ static inline int128
 unzigzag_wide(uint128 value)
 {
 	return (int128) ((value >> 1) ^ ((value & 1) ? ~(uint128) 0 : 0));
-}
-
-static inline uint8 *
-put_varint(uint8 *to, uint64 value)
-{
-	while (value >= 0x80)
-	{
-		*to++ = (uint8) (value | 0x80);
-		value >>= 7;
-	}
-	*to++ = (uint8) value;
-	return to;
 }
 
 static inline uint8 *
