@@ -11,7 +11,7 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" loyalty.co
 # The install script is these parts, in this order; `make lint` says when one is missing.
 SQL_ORDER := $(patsubst %,sql/%.sql, prelude \
 	points purse award expiry qualification tally \
-	program rate rule budget limit member entry purchase \
+	program rate rule budget limit member entry tier purchase \
 	act extend balance \
 	source backfill deferred record quote explain \
 	maintain schedule expiring verify liability \
@@ -27,6 +27,7 @@ OBJS := $(patsubst %.c,%.o, $(wildcard \
 		purse purse_pack purse_readings purse_io purse_ops purse_sum award expiry qualification \
 		tally tally_pack tally_io tally_ops tally_sum calendar scan)) \
 	$(sort $(wildcard src/ledger/*.c)) \
+	$(sort $(wildcard src/tiers/*.c)) \
 	$(sort $(wildcard src/earning/*.c)) \
 	$(sort $(wildcard src/operation/*.c)))
 

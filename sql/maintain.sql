@@ -12,7 +12,8 @@ CREATE TABLE loyalty.maintenance (
 	entries bigint NOT NULL DEFAULT 0,
 	skipped bigint NOT NULL DEFAULT 0,
 	failed bigint NOT NULL DEFAULT 0,
-	inactivity_known boolean NOT NULL DEFAULT false
+	members_known boolean NOT NULL DEFAULT false,
+	terms bigint
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.maintenance', '');
 COMMENT ON TABLE loyalty.maintenance IS 'the last run of maintain for each program';
@@ -25,7 +26,8 @@ COMMENT ON COLUMN loyalty.maintenance.done IS 'members who have been';
 COMMENT ON COLUMN loyalty.maintenance.entries IS 'entries that were written';
 COMMENT ON COLUMN loyalty.maintenance.skipped IS 'members whom somebody else was busy with; they are left to the next run';
 COMMENT ON COLUMN loyalty.maintenance.failed IS 'members who failed: see maintenance_failure';
-COMMENT ON COLUMN loyalty.maintenance.inactivity_known IS 'next_expiry of every member counts in the program''s expiry by inactivity; false: the next run looks at all of them';
+COMMENT ON COLUMN loyalty.maintenance.members_known IS 'next_expiry of every member counts in the program''s expiry by inactivity and its tiers; false: the next run looks at all of them';
+COMMENT ON COLUMN loyalty.maintenance.terms IS 'fingerprint of the expiry and the tiers that they are worked out with; others: the next run looks at all members';
 
 CREATE TABLE loyalty.maintenance_failure (
 	member_id bigint CONSTRAINT maintenance_failure_pkey PRIMARY KEY,
@@ -52,4 +54,4 @@ COMMENT ON COLUMN loyalty.maintenance_failure.tried_at IS 'when it failed last';
 
 CREATE PROCEDURE loyalty.maintain(at timestamptz DEFAULT NULL, program text DEFAULT NULL, batch_size integer DEFAULT 1000)
 	AS 'MODULE_PATHNAME', 'loyalty_maintain' LANGUAGE C;
-COMMENT ON PROCEDURE loyalty.maintain(timestamptz, text, integer) IS 'tries deferred purchases again, and writes down what fell due up to a time (now by default): debt that lots have repaid, and lots that lapsed; of one program or of all, in committed batches';
+COMMENT ON PROCEDURE loyalty.maintain(timestamptz, text, integer) IS 'tries deferred purchases again, and writes down what fell due up to a time (now by default): debt that lots have repaid, lots that lapsed, and tiers that members do not keep; of one program or of all, in committed batches';

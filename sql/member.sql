@@ -7,21 +7,31 @@
 -- There are no CHECKs either: the engine, the only writer, checks what it reads
 -- and writes, and a CHECK is planned anew for each order.
 -- Fixed-length columns first, so that no byte goes to padding; fillfactor
--- leaves room for the next version of a row on its page (HOT).
+-- leaves room for the next version of a row on its page (HOT).  Who shops every
+-- day has a long purse and a long tally: both stay in the row.
 CREATE TABLE loyalty.member (
 	member_id bigint CONSTRAINT member_pkey PRIMARY KEY,
 	seq bigint NOT NULL DEFAULT 0,
 	lifetime loyalty.points NOT NULL DEFAULT 0,
 	enrolled_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	last_activity timestamptz,
+	tier_since timestamptz,
 	program_id integer NOT NULL,
 	next_expiry date,
 	purchases integer NOT NULL DEFAULT 0,
+	tier_changes integer NOT NULL DEFAULT 0,
+	tier_until date,
+	tier_floor_until date,
+	tally_since date,
 	ref text COLLATE "C" NOT NULL,
 	status text NOT NULL DEFAULT 'active',
 	purse loyalty.purse NOT NULL DEFAULT '{}',
-	head bytea NOT NULL DEFAULT ''
-) WITH (fillfactor = 70);
+	head bytea NOT NULL DEFAULT '',
+	tally loyalty.tally NOT NULL DEFAULT '{}',
+	tier text COLLATE "C",
+	tier_own text COLLATE "C",
+	tier_floor text COLLATE "C"
+) WITH (fillfactor = 70, toast_tuple_target = 8160);
 SELECT pg_catalog.pg_extension_config_dump('loyalty.member', '');
 
 COMMENT ON TABLE loyalty.member IS 'members of programs with their points; written only by the engine';
@@ -30,13 +40,22 @@ COMMENT ON COLUMN loyalty.member.seq IS 'number of the member''s last entry';
 COMMENT ON COLUMN loyalty.member.lifetime IS 'points ever earned or imported, less what returns took back';
 COMMENT ON COLUMN loyalty.member.enrolled_at IS 'when the member joined';
 COMMENT ON COLUMN loyalty.member.last_activity IS 'when the member last earned';
+COMMENT ON COLUMN loyalty.member.tier_since IS 'since when the member has the tier';
 COMMENT ON COLUMN loyalty.member.program_id IS 'the program';
-COMMENT ON COLUMN loyalty.member.next_expiry IS 'nothing falls due for maintenance up to this day: no lot ends before it; a lower bound that postings only lower and maintenance raises';
+COMMENT ON COLUMN loyalty.member.next_expiry IS 'nothing falls due for maintenance up to this day: no lot ends before it, no tier is to be reviewed; a lower bound that postings only lower and maintenance raises';
 COMMENT ON COLUMN loyalty.member.purchases IS 'purchases that have ever counted: the purchase_no of the last one';
+COMMENT ON COLUMN loyalty.member.tier_changes IS 'number of the member''s last row in tier_change';
+COMMENT ON COLUMN loyalty.member.tier_until IS 'last day on which the tier that the member reached himself is not reviewed; NULL: it is held as long as the window gives it';
+COMMENT ON COLUMN loyalty.member.tier_floor_until IS 'last day of tier_floor; NULL: it has no end';
+COMMENT ON COLUMN loyalty.member.tally_since IS 'the tally is complete from this day on; NULL: it has not been counted yet';
 COMMENT ON COLUMN loyalty.member.ref IS 'the shop''s own customer id';
 COMMENT ON COLUMN loyalty.member.status IS 'active; suspended or closed: new purchases earn nothing';
 COMMENT ON COLUMN loyalty.member.purse IS 'the points by life span: the sum of the member''s entries';
 COMMENT ON COLUMN loyalty.member.head IS 'hash of the last entry, which covers all before it';
+COMMENT ON COLUMN loyalty.member.tally IS 'what counts toward tiers, by day; in a lifetime window as one total';
+COMMENT ON COLUMN loyalty.member.tier IS 'the member''s tier: the one that he reached himself, or tier_floor if that is higher; NULL: none';
+COMMENT ON COLUMN loyalty.member.tier_own IS 'beside a tier_floor: the tier that the member reached himself';
+COMMENT ON COLUMN loyalty.member.tier_floor IS 'tier given by hand, below which the member does not fall; NULL: none';
 
 -- Where maintenance finds what is due.  Postings hardly ever change next_expiry,
 -- so they stay HOT; equal keys in the order of the table are kept as one.

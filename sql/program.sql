@@ -20,6 +20,13 @@ CREATE TABLE loyalty.program (
 	clawback text NOT NULL DEFAULT 'debt'
 		CONSTRAINT program_clawback_check CHECK (clawback IN ('debt', 'available', 'pending', 'none')),
 	auto_enroll boolean NOT NULL DEFAULT true,
+	tier_window loyalty.qualification NOT NULL DEFAULT 'lifetime',
+	tier_match text NOT NULL DEFAULT 'any'
+		CONSTRAINT program_tier_match_check CHECK (tier_match IN ('any', 'all')),
+	tier_validity loyalty.expiry,
+	tier_downgrade text NOT NULL DEFAULT 'earned'
+		CONSTRAINT program_tier_downgrade_check CHECK (tier_downgrade IN ('none', 'one', 'earned')),
+	tier_grace interval NOT NULL DEFAULT '0',
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.program', '');
@@ -38,6 +45,11 @@ COMMENT ON COLUMN loyalty.program.rounding IS 'down, half_up, half_even or up, o
 COMMENT ON COLUMN loyalty.program.stacking IS 'how several multipliers on a line combine: add (1 + the sum of what each adds), multiply (their product), best (the greatest); fixed once the program has members';
 COMMENT ON COLUMN loyalty.program.clawback IS 'where returned points are taken from once they are spent: debt (other points, then below zero), available (other points, never below zero), pending (only points still pending), none';
 COMMENT ON COLUMN loyalty.program.auto_enroll IS 'whether the first purchase makes a customer a member';
+COMMENT ON COLUMN loyalty.program.tier_window IS 'window in which amounts, points and purchases count toward tiers';
+COMMENT ON COLUMN loyalty.program.tier_match IS 'any: one of a tier''s minimums is enough; all: every minimum that it has must be reached';
+COMMENT ON COLUMN loyalty.program.tier_validity IS 'how long a tier that was reached is held: a length (12 months), end of year, 12 months end of year (to the end of the next year), never (it never ends); NULL: as long as the window gives it';
+COMMENT ON COLUMN loyalty.program.tier_downgrade IS 'where a member goes who does not keep a tier: none (he keeps it), one (one tier down), earned (to the tier that he has earned)';
+COMMENT ON COLUMN loyalty.program.tier_grace IS 'whole days for which a tier is held that is not kept any more';
 COMMENT ON COLUMN loyalty.program.created_at IS 'when the program was set up';
 
 CREATE FUNCTION loyalty.program_guard() RETURNS trigger
@@ -46,7 +58,7 @@ COMMENT ON FUNCTION loyalty.program_guard() IS 'refuses programs that make no se
 
 CREATE FUNCTION loyalty.config_changed() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'loyalty_config_changed' LANGUAGE C;
-COMMENT ON FUNCTION loyalty.config_changed() IS 'makes every session read programs, rates, rules and sources again';
+COMMENT ON FUNCTION loyalty.config_changed() IS 'makes every session read programs, rates, rules, tiers and sources again';
 
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON loyalty.program
 	FOR EACH ROW EXECUTE FUNCTION loyalty.program_guard();

@@ -48,6 +48,7 @@ CREATE TABLE loyalty.rule (
 		CONSTRAINT rule_budget_period_check CHECK (budget_period IN ('day', 'week', 'month', 'year', 'ever')),
 	expiry loyalty.expiry,
 	pending interval,
+	qualifies boolean NOT NULL DEFAULT true,
 	owner text COLLATE "C" NOT NULL DEFAULT CURRENT_USER,
 	lineage integer,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
@@ -90,6 +91,7 @@ COMMENT ON COLUMN loyalty.rule.budget IS 'most points of all members together in
 COMMENT ON COLUMN loyalty.rule.budget_period IS 'day, week, month, year or ever';
 COMMENT ON COLUMN loyalty.rule.expiry IS 'life span of the points, in place of the program''s';
 COMMENT ON COLUMN loyalty.rule.pending IS 'whole days before the points can be spent, in place of the program''s';
+COMMENT ON COLUMN loyalty.rule.qualifies IS 'whether its points count toward tiers';
 COMMENT ON COLUMN loyalty.rule.owner IS 'role that wrote it, with whose rights its expressions run';
 COMMENT ON COLUMN loyalty.rule.lineage IS 'rule_id of its first version, whose limits it goes on with; NULL: it is a first version';
 COMMENT ON COLUMN loyalty.rule.created_at IS 'when the rule was written';

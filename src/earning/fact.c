@@ -47,6 +47,8 @@ static const struct
 	[FACT_BIRTHDAY] = {MEMBER_QUALIFIER, "birthday", "member.birthday", DATEOID},
 	[FACT_SEGMENTS] = {MEMBER_QUALIFIER, "segments", "member.segments", TEXTARRAYOID},
 	[FACT_MEMBER_DATA] = {MEMBER_QUALIFIER, "data", "member.data", JSONBOID},
+	[FACT_TIER] = {MEMBER_QUALIFIER, "tier", "member.tier", TEXTOID},
+	[FACT_QUALIFYING] = {MEMBER_QUALIFIER, "qualifying", "member.qualifying", NUMERICOID},
 };
 
 const char *

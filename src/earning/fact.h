@@ -31,6 +31,8 @@ typedef enum Fact
 	FACT_BIRTHDAY,
 	FACT_SEGMENTS,
 	FACT_MEMBER_DATA,
+	FACT_TIER,
+	FACT_QUALIFYING,			/* amount in the tier window, with the purchase's own */
 	NFACTS
 } Fact;
 
@@ -40,6 +42,8 @@ typedef uint32 FactSet;
 #define FACT_BIT(fact) ((FactSet) 1 << (fact))
 #define LINE_FACTS (FACT_BIT(FACT_ORDER_AMOUNT) - 1)
 #define KEPT_FACTS ((FACT_BIT(NFACTS) - 1) & ~(FACT_BIT(FACT_PURCHASE_NO) - 1))
+/* What tiers are about */
+#define TIER_FACTS (FACT_BIT(FACT_TIER) | FACT_BIT(FACT_QUALIFYING))
 /* What is written in the member's profile */
 #define PROFILE_FACTS (FACT_BIT(FACT_BIRTHDAY) | FACT_BIT(FACT_SEGMENTS) | FACT_BIT(FACT_MEMBER_DATA))
 

@@ -197,9 +197,8 @@ judge_facts(const PurchaseLedger *ledger, int event, const Worth *worth, Purchas
  * Steps
  */
 
-/* The target of last time. */
-static Points
-stands_for(const RuleLedger *ledger)
+Points
+judge_stands_for(const RuleLedger *ledger)
 {
 	return ledger == NULL ? 0 : points_sub(ledger->net, ledger->context.shortfall);
 }
@@ -228,7 +227,7 @@ limited_target(const Program *program, const Rule *rule, const PurchaseLedger *l
 	{
 		request.asked_before = before->context.limited;
 		request.wanted_before = before->context.wanted;
-		request.granted_before = stands_for(before);
+		request.granted_before = judge_stands_for(before);
 		request.rewarded_before = before->rewarded;
 	}
 	if (limiter == NULL)
@@ -255,12 +254,13 @@ make_step(const Program *program, PurchaseLedger *ledger, Limiter *limiter,
 	step->ledger = rule_ledger(ledger, rule->rule_id);
 	if (rule->limits.any)
 		target = limited_target(program, rule, ledger, limiter, step, target);
+	step->change = points_sub(target, judge_stands_for(step->ledger));
 	before = step->ledger == NULL ? NULL : &step->ledger->context;
 	net = step->ledger == NULL ? 0 : step->ledger->net;
 
-	if (target < stands_for(step->ledger))
+	if (target < judge_stands_for(step->ledger))
 	{
-		step->take = points_sub(stands_for(step->ledger), target);
+		step->take = points_sub(judge_stands_for(step->ledger), target);
 		step->context.shortfall = before == NULL ? 0 : before->shortfall;
 	}
 	else if (target > net)

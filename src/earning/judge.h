@@ -44,6 +44,7 @@ typedef struct Step
 	RuleLedger *ledger;			/* NULL: it has given nothing yet */
 	Points		earn;			/* > 0 */
 	Points		take;			/* > 0: to claw back */
+	Points		change;			/* of what it stands for */
 	RuleContext context;		/* what is to be on record; of the shortfall, besides what "take" misses */
 	bool		record;			/* the context changes though no points move */
 	Points		drawn;			/* on the rule's budget; below zero: given back */
@@ -77,6 +78,9 @@ extern void judge_read(Store *store, int64 member_id, int32 source_id, const tex
 /* The same for who reads the entries himself, in order of rule and revision. */
 extern void judge_begin(PurchaseLedger *ledger);
 extern void judge_add(PurchaseLedger *ledger, const EntryRow *entry);
+
+/* What a rule stands for: its target of last time, whatever a clawback could take. */
+extern Points judge_stands_for(const RuleLedger *ledger);
 
 /* Whether there are any. */
 extern bool judge_has_entries(Store *store, int64 member_id, int32 source_id, const text *key);

@@ -249,13 +249,16 @@ reset_member(WorkGroup *group)
 static void
 judge_cases(WorkGroup *group, Case **cases, int ncases)
 {
+	Subject    *subject = &group->subjects[group->member];
 	int			i;
 
+	settle_begin(&group->settlement, subject);
 	for (i = 0; i < ncases; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		settle_judge(&group->settlement, cases[i], &group->subjects[group->member]);
+		settle_judge(&group->settlement, cases[i], subject);
 	}
+	settle_end(subject);
 }
 
 /* Judge all cases of a member and make up his posting. */
@@ -505,6 +508,7 @@ reconcile(Source *source, PurchasePile *pile, bool backfill, ReconcileResult *re
 	group.settlement.program = source->program;
 	group.settlement.source_id = source->id.source_id;
 	group.settlement.rules = rule_set(source->config, source->program);
+	group.settlement.tiers = tier_set(source->config, source->program);
 	group.settlement.event = EVENT_PURCHASE;
 	group.settlement.store = group.store;
 	group.settlement.now = GetCurrentTransactionStartTimestamp();

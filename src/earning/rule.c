@@ -97,7 +97,7 @@ enum
 	COL_MEMBER_CAP, COL_MEMBER_TIMES, COL_CAP_PERIOD, COL_REJECT, COL_ONCE, COL_COOLDOWN,
 	COL_BUDGET, COL_BUDGET_PERIOD,
 	COL_FROM, COL_FROM_INCLUSIVE, COL_UNTIL, COL_UNTIL_INCLUSIVE,
-	COL_EXPIRY, COL_PENDING
+	COL_EXPIRY, COL_PENDING, COL_QUALIFIES
 };
 
 static Datum
@@ -312,10 +312,13 @@ read_rule(RuleReader *reader, Rule *rule)
 	rule->active_until = DatumGetTimestampTz(get(reader, COL_UNTIL, &isnull));
 	rule->until_inclusive = get_bool(reader, COL_UNTIL_INCLUSIVE);
 	value = get(reader, COL_EXPIRY, &isnull);
+	rule->has_expiry = !isnull;
 	rule->expiry = isnull ? program->expiry : DatumGetExpiry(value);
 	value = get(reader, COL_PENDING, &isnull);
+	rule->has_pending = !isnull;
 	rule->pending_days = isnull ? program->pending_days
 		: config_whole_days(DatumGetIntervalP(value), "pending");
+	rule->qualifies = get_bool(reader, COL_QUALIFIES);
 
 	set->horizon = Max(set->horizon, rule->rule_id);
 	set->reads |= rule->reads;
@@ -352,7 +355,7 @@ load_rules(Config *config, const Program *program)
 				  " budget, budget_period,"
 				  " coalesce(pg_catalog.lower(active), '-infinity'), pg_catalog.lower_inc(active),"
 				  " coalesce(pg_catalog.upper(active), 'infinity'), pg_catalog.upper_inc(active),"
-				  " expiry, pending"
+				  " expiry, pending, qualifies"
 				  " FROM loyalty.rule WHERE program = $1"
 				  " ORDER BY priority DESC, rule_id DESC", program->name);
 	former = query("SELECT c.rule_id, c.version, c.until, c.until_inclusive"

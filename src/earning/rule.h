@@ -83,8 +83,11 @@ typedef struct Rule
 	bool		until_inclusive;
 	int			nformer;
 	FormerEnd  *former;			/* in order of version */
+	bool		has_expiry;		/* of its own */
+	bool		has_pending;	/* likewise */
 	Expiry		expiry;			/* the rule's, else the program's */
 	int			pending_days;	/* likewise */
+	bool		qualifies;		/* its points count toward tiers */
 } Rule;
 
 typedef struct RuleSet

@@ -11,12 +11,58 @@
 
 #include "utils/builtins.h"
 
+#include "earning/qualify.h"
 #include "earning/settle.h"
 #include "types/calendar.h"
 
+void
+settle_begin(const Settlement *settlement, Subject *subject)
+{
+	QualifyCounter *counter;
+
+	subject->standing = NULL;
+	if (settlement->tiers->ntiers == 0 && !(settlement->rules->reads & FACT_BIT(FACT_QUALIFYING)))
+		return;
+	counter = palloc(sizeof(QualifyCounter));
+	counter->program = settlement->program;
+	counter->rules = settlement->rules;
+	counter->store = settlement->store;
+	subject->standing = palloc(sizeof(Standing));
+	standing_begin(subject->standing, settlement->program, settlement->tiers, settlement->store,
+				   subject->member, qualify_count, counter);
+}
+
+void
+settle_end(Subject *subject)
+{
+	if (subject->standing != NULL)
+		standing_store(subject->standing);
+}
+
+/* The tier that the member had at a time, and what counted in its window; the purchase's own amount besides. */
+static void
+keep_tier_facts(const Settlement *settlement, FactValues *facts, Subject *subject, TimestampTz at, Numeric own)
+{
+	text	   *tier = subject->standing == NULL ? NULL : standing_tier_at(subject->standing, at);
+	TallyTotals totals;
+	Numeric		amount;
+
+	facts->nulls[FACT_TIER] = tier == NULL;
+	facts->values[FACT_TIER] = PointerGetDatum(tier);
+	facts->nulls[FACT_QUALIFYING] = !(settlement->rules->reads & FACT_BIT(FACT_QUALIFYING));
+	if (facts->nulls[FACT_QUALIFYING])
+		return;
+	standing_totals(subject->standing, calendar_day(at, settlement->program->zone), &totals);
+	amount = tally_amount_to_numeric(totals.amount);
+	if (own != NULL && settlement->event == EVENT_PURCHASE)
+		amount = DatumGetNumeric(DirectFunctionCall2(numeric_add, NumericGetDatum(amount), NumericGetDatum(own)));
+	facts->values[FACT_QUALIFYING] = NumericGetDatum(amount);
+}
+
 /* The member's facts that rules in force read, as they are now. */
 static void
-keep_facts(const Settlement *settlement, PurchaseContext *kept, const Subject *subject)
+keep_facts(const Settlement *settlement, const PurchaseLedger *ledger, PurchaseContext *kept,
+		   Subject *subject, Numeric amount)
 {
 	const Program *program = settlement->program;
 	FactValues *facts;
@@ -31,26 +77,42 @@ keep_facts(const Settlement *settlement, PurchaseContext *kept, const Subject *s
 	facts->values[FACT_ENROLLED_AT] =
 		TimestampGetDatum(calendar_local(subject->member->enrolled_at, program->zone));
 	facts->nulls[FACT_ENROLLED_AT] = false;
+	facts->nulls[FACT_TIER] = true;
+	facts->nulls[FACT_QUALIFYING] = true;
+	if (kept->read & TIER_FACTS)
+		keep_tier_facts(settlement, facts, subject, ledger->at, amount);
 	kept->facts = facts;
 }
 
-/* What the purchase is judged by from now on, beside its rows. */
+/* A purchase that has no entries yet is judged by what is now. */
 static void
-begin_ledger(const Settlement *settlement, Case *case_, const Subject *subject)
+begin_ledger(const Settlement *settlement, Case *case_, Subject *subject)
+{
+	PurchaseLedger *ledger = &case_->ledger;
+	PurchaseContext *kept = &ledger->kept;
+
+	case_->first = true;
+	ledger->at = case_->purchase.at;
+	ledger->rule_horizon = settlement->rules->horizon;
+	if (subject->member->status != MEMBER_ACTIVE)
+		kept->status = subject->member->status == MEMBER_CLOSED ? "closed" : "suspended";
+	if (settlement->event == EVENT_PURCHASE)
+		subject->member->purchases++;
+	kept->request = case_->asked;
+}
+
+/* What such a purchase is judged by from now on, beside its rows; it keeps that. */
+static void
+keep_context(const Settlement *settlement, Case *case_, Subject *subject, Numeric amount)
 {
 	PurchaseLedger *ledger = &case_->ledger;
 	PurchaseContext *kept = &ledger->kept;
 	RuleSet    *rules = settlement->rules;
 	int			i;
 
-	case_->first = true;
-	ledger->at = case_->purchase.at;
-	ledger->rule_horizon = rules->horizon;
-	if (subject->member->status != MEMBER_ACTIVE)
-		kept->status = subject->member->status == MEMBER_CLOSED ? "closed" : "suspended";
-	if (settlement->event == EVENT_PURCHASE)
-		subject->member->purchases++;
-
+	/* How long points live may depend on the tier. */
+	if (settlement->tiers->has_spans && kept->status == NULL)
+		kept->read |= FACT_BIT(FACT_TIER);
 	if (kept->status == NULL && (rules->reads & KEPT_FACTS || rules->has_limits))
 		for (i = 0; i < rules->nrules; i++)
 		{
@@ -68,8 +130,7 @@ begin_ledger(const Settlement *settlement, Case *case_, const Subject *subject)
 			}
 		}
 	if (kept->read != 0)
-		keep_facts(settlement, kept, subject);
-	kept->request = case_->asked;
+		keep_facts(settlement, ledger, kept, subject, amount);
 	case_->fresh = *kept;
 }
 
@@ -90,8 +151,33 @@ amount_change(const PurchaseLedger *ledger, Numeric amount)
 											 NumericGetDatum(zero))) != 0 ? change : NULL;
 }
 
+/* When a posting for the case takes place: first at the purchase's time, later now. */
+static TimestampTz
+occurs_at(const Settlement *settlement, const Case *case_)
+{
+	return case_->first ? case_->ledger.at : settlement->now;
+}
+
+/* Count toward the member's tier what the case comes to. */
+static void
+count_case(const Settlement *settlement, Case *case_, Standing *standing, Numeric amount)
+{
+	const PurchaseLedger *ledger = &case_->ledger;
+	int			before = standing->nchanges;
+	TallyTotals change;
+
+	qualify_change(settlement->rules, settlement->event, ledger, case_->first,
+				   case_->steps, case_->nsteps, amount, &change);
+	standing_count(standing, calendar_day(ledger->at, settlement->program->zone),
+				   occurs_at(settlement, case_), &change);
+	case_->nchanges = standing->nchanges - before;
+	case_->changes = case_->nchanges == 0 ? NULL
+		: memcpy(palloc(sizeof(TierChangeRow) * case_->nchanges), &standing->changes[before],
+				 sizeof(TierChangeRow) * case_->nchanges);
+}
+
 void
-settle_judge(const Settlement *settlement, Case *case_, const Subject *subject)
+settle_judge(const Settlement *settlement, Case *case_, Subject *subject)
 {
 	Purchase   *purchase = &case_->purchase;
 	PurchaseLedger *ledger = &case_->ledger;
@@ -117,6 +203,8 @@ settle_judge(const Settlement *settlement, Case *case_, const Subject *subject)
 	}
 
 	judge_worth(settlement->config, settlement->program, ledger, purchase, &case_->fresh, &worth);
+	if (case_->first)
+		keep_context(settlement, case_, subject, worth.amount);
 	case_->steps = palloc(sizeof(Step) * (settlement->rules->nrules + ledger->nrules + 1));
 	case_->nsteps = judge_steps(settlement->program, settlement->rules, settlement->event, ledger,
 								&worth, &limiter, case_->steps);
@@ -124,6 +212,8 @@ settle_judge(const Settlement *settlement, Case *case_, const Subject *subject)
 	for (i = 0; i < case_->nsteps; i++)
 		case_->gives_back |= case_->steps[i].gives_back;
 	case_->settled = case_->nsteps == 0 && case_->amount_change == NULL && !case_->first;
+	if (subject->standing != NULL && !case_->settled)
+		count_case(settlement, case_, subject->standing, worth.amount);
 }
 
 void
@@ -134,14 +224,8 @@ settle_reset(Case *case_)
 	case_->nsteps = 0;
 	memset(&case_->fresh, 0, sizeof(case_->fresh));
 	case_->amount_change = NULL;
+	case_->nchanges = 0;
 	case_->posted = false;
-}
-
-/* When a posting for the case takes place: first at the purchase's time, later now. */
-static TimestampTz
-occurs_at(const Settlement *settlement, const Case *case_)
-{
-	return case_->first ? case_->ledger.at : settlement->now;
 }
 
 /* Add one entry of the case's posting. */
@@ -150,6 +234,7 @@ add_entry(const Settlement *settlement, Posting *posting, Case *case_, const cha
 		  const Purse *lots, const RuleContext *context)
 {
 	EntryRow	entry;
+	EntryRow   *added;
 
 	memset(&entry, 0, sizeof(entry));
 	entry.kind = kind;
@@ -165,19 +250,42 @@ add_entry(const Settlement *settlement, Posting *posting, Case *case_, const cha
 		entry.amount = case_->amount_change;
 		entry.note = case_->note;
 	}
-	case_->posted = true;
 	posting_bring_current(posting, entry.occurred_at);
-	case_->purchase.key = posting_add(posting, &entry, lots)->source_key;
+	added = posting_add(posting, &entry, lots);
+	case_->purchase.key = added->source_key;
+	if (!case_->posted)
+		for (int i = 0; i < case_->nchanges; i++)
+			posting_add_tier_change(posting, &case_->changes[i], added->seq);
+	case_->posted = true;
+}
+
+/* The life span of what a rule gives: its own, else the tier's that the purchase was made in, else the program's. */
+static void
+life_span(const Settlement *settlement, const Case *case_, const Rule *rule, Expiry *expiry, int *pending_days)
+{
+	const FactValues *facts = case_->ledger.kept.facts;
+	int			tier = NO_TIER;
+
+	*expiry = rule->expiry;
+	*pending_days = rule->pending_days;
+	if (settlement->tiers->has_spans && facts != NULL && !facts->nulls[FACT_TIER])
+		tier = tier_by_name(settlement->tiers, DatumGetTextPP(facts->values[FACT_TIER]));
+	if (tier == NO_TIER)
+		return;
+	if (!rule->has_expiry && settlement->tiers->tiers[tier].has_expiry)
+		*expiry = settlement->tiers->tiers[tier].expiry;
+	if (!rule->has_pending && settlement->tiers->tiers[tier].pending_days >= 0)
+		*pending_days = settlement->tiers->tiers[tier].pending_days;
 }
 
 /* The first day on which points of a purchase can be spent, DATEVAL_NOBEGIN for at once. */
 static DateADT
-first_day(const Settlement *settlement, const Rule *rule, TimestampTz at)
+first_day(const Settlement *settlement, int pending_days, TimestampTz at)
 {
 	DateADT		day = calendar_day(at, settlement->program->zone);
 
-	if (rule->pending_days > 0)
-		return calendar_add_days(day, rule->pending_days);
+	if (pending_days > 0)
+		return calendar_add_days(day, pending_days);
 	/* A purchase of the future is pending until then. */
 	if (day > calendar_day(settlement->now, settlement->program->zone))
 		return day;
@@ -225,10 +333,15 @@ earn_step(const Settlement *settlement, Posting *posting, Case *case_, Step *ste
 	rest = step->earn - give_back(step->ledger, step->earn, &lots);
 	if (rest > 0)
 	{
-		DateADT		starts = first_day(settlement, step->rule, at);
-		DateADT		first = DATE_IS_NOBEGIN(starts) ? calendar_day(at, settlement->program->zone) : starts;
+		Expiry		expiry;
+		int			pending_days;
+		DateADT		starts;
+		DateADT		first;
 
-		purse_add_lot(&lots, starts, expiry_last_day(step->rule->expiry, first), rest);
+		life_span(settlement, case_, step->rule, &expiry, &pending_days);
+		starts = first_day(settlement, pending_days, at);
+		first = DATE_IS_NOBEGIN(starts) ? calendar_day(at, settlement->program->zone) : starts;
+		purse_add_lot(&lots, starts, expiry_last_day(expiry, first), rest);
 	}
 	add_entry(settlement, posting, case_, KIND_EARN, step->rule_id, &lots, &step->context);
 }

@@ -18,6 +18,7 @@ typedef struct Settlement
 	const Program *program;
 	int32		source_id;
 	RuleSet    *rules;
+	TierSet    *tiers;
 	int			event;			/* rule_event() */
 	Store	   *store;
 	TimestampTz now;
@@ -41,11 +42,17 @@ typedef struct Case
 	int			nsteps;
 	Step	   *steps;
 	Numeric		amount_change;	/* NULL: none */
+	int			nchanges;		/* of the member's tier */
+	const TierChangeRow *changes;
 	bool		posted;			/* an entry of this posting exists already */
 } Case;
 
+/* Before the cases of a member are judged, and after: where he stands.  Inside store_begin_read. */
+extern void settle_begin(const Settlement *settlement, Subject *subject);
+extern void settle_end(Subject *subject);
+
 /* Read what the ledger says of the case, and what is left to do.  Inside store_begin_read. */
-extern void settle_judge(const Settlement *settlement, Case *case_, const Subject *subject);
+extern void settle_judge(const Settlement *settlement, Case *case_, Subject *subject);
 
 /* Forget what judging has worked out. */
 extern void settle_reset(Case *case_);

@@ -16,6 +16,8 @@
 void
 single_newcomer(const Program *program, text *ref, TimestampTz at, MemberRow *row)
 {
+	Tally		tally;
+
 	memset(row, 0, sizeof(*row));
 	row->member_id = NOBODY;
 	row->program_id = program->program_id;
@@ -25,6 +27,13 @@ single_newcomer(const Program *program, text *ref, TimestampTz at, MemberRow *ro
 	row->next_expiry = DATEVAL_NOEND;
 	row->status = MEMBER_ACTIVE;
 	purse_init(&row->purse);
+	tally_init(&tally);
+	row->tally = tally_pack(&tally);
+	row->tally_since = DATEVAL_NOEND;
+	row->tier = program->base_tier;
+	row->tier_since = at;
+	row->tier_until = DATEVAL_NOEND;
+	row->tier_floor_until = DATEVAL_NOEND;
 }
 
 void
@@ -36,6 +45,7 @@ single_begin(Single *single, Config *config, Program *program, Store *store,
 	single->settlement.program = program;
 	single->settlement.source_id = source_id;
 	single->settlement.rules = rule_set(config, program);
+	single->settlement.tiers = tier_set(config, program);
 	single->settlement.event = event;
 	single->settlement.store = store;
 	single->settlement.now = GetCurrentTransactionStartTimestamp();
@@ -49,7 +59,9 @@ static void
 judge(Single *single, Snapshot snapshot)
 {
 	store_begin_read(single->settlement.store, snapshot);
+	settle_begin(&single->settlement, &single->subject);
 	settle_judge(&single->settlement, &single->case_, &single->subject);
+	settle_end(&single->subject);
 	store_end_read(single->settlement.store);
 }
 

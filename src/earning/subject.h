@@ -11,12 +11,14 @@
 #include "earning/profile.h"
 #include "earning/rule.h"
 #include "ledger/storage.h"
+#include "tiers/standing.h"
 
 typedef struct Subject
 {
 	MemberRow  *member;			/* purchases are counted in it; NULL: nobody */
 	FactValues *profile;		/* PROFILE_FACTS; NULL: no rule reads any */
 	MemberUsage *usage;			/* NULL: no rule is limited */
+	Standing   *standing;		/* NULL: there are no tiers, and no rule asks */
 } Subject;
 
 /*

@@ -60,6 +60,46 @@ balance_replay(Store *store, int64 member_id, TimestampTz until, int64 last_seq,
 	store_visit_entries(store, member_id, ANY_SOURCE, NULL, replay_entry, &replay);
 }
 
+void
+tier_at_begin(TierAt *then, TimestampTz at, text *tier)
+{
+	then->at = at;
+	then->since = DT_NOBEGIN;
+	then->any = false;
+	then->tier = tier;
+}
+
+void
+tier_at_consider(const TierChangeRow *change, void *arg)
+{
+	TierAt	   *then = arg;
+	const text *tier = NULL;
+
+	if (change->at <= then->at && change->at >= then->since)
+	{
+		then->since = change->at;
+		tier = change->to_tier;
+	}
+	else if (!then->any)
+		tier = change->from_tier;	/* what he had before the first */
+	else
+		return;
+	then->any = true;
+	then->tier = tier == NULL ? NULL : DatumGetTextPCopy(PointerGetDatum(tier));
+}
+
+/* The tier that the member had at a time; NULL: none. */
+static text *
+tier_at(Store *store, const Program *program, const MemberRow *member, TimestampTz at)
+{
+	TierAt		then;
+
+	tier_at_begin(&then, at, member->tier);
+	if (at < member->tier_since && member->tier_changes > 0)
+		store_visit_tier_changes(store, member->member_id, tier_at_consider, &then);
+	return then.tier != NULL ? then.tier : program->base_tier;
+}
+
 /* The arguments (member, at, program) of a reading function, and what they lead to. */
 typedef struct Reading
 {
@@ -71,6 +111,7 @@ typedef struct Reading
 	TimestampTz at;
 	TimestampTz enrolled_at;
 	MemberState state;
+	text	   *tier;			/* NULL: none */
 } Reading;
 
 /*
@@ -94,6 +135,7 @@ read_member(FunctionCallInfo fcinfo, int program_arg, bool has_at, Reading *read
 	purse_init(&reading->state.purse);
 	reading->state.lifetime = 0;
 	reading->state.last_activity = DT_NOBEGIN;
+	reading->tier = NULL;
 
 	store = store_open(reading->config, false);
 	snapshot = GetActiveSnapshot();
@@ -103,6 +145,7 @@ read_member(FunctionCallInfo fcinfo, int program_arg, bool has_at, Reading *read
 	if (reading->known)
 	{
 		reading->enrolled_at = row.enrolled_at;
+		reading->tier = tier_at(store, reading->program, &row, reading->at);
 		if (reading->at < now)
 			balance_replay(store, reading->member_id, reading->at, PG_INT64_MAX, &reading->state);
 		else
@@ -156,7 +199,8 @@ loyalty_balance(PG_FUNCTION_ARGS)
 	values[2] = PointsGetDatum(0);	/* no act makes holds */
 	values[3] = PointsGetDatum(Max(-holdings.available, 0));
 	values[4] = PointsGetDatum(reading.state.lifetime);
-	nulls[5] = true;			/* no tiers */
+	nulls[5] = reading.tier == NULL;
+	values[5] = PointerGetDatum(reading.tier);
 	values[6] = DateADTGetDatum(holdings.next_expiry);
 	nulls[6] = DATE_IS_NOEND(holdings.next_expiry);
 	values[7] = PointsGetDatum(holdings.next_expiry_points);

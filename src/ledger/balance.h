@@ -23,4 +23,20 @@ typedef struct MemberState
 extern void balance_replay(Store *store, int64 member_id, TimestampTz until, int64 last_seq,
 						   MemberState *state);
 
+/*
+ * The tier that a member had at a time: that of the latest change up to it, of
+ * two at one time of the one written last.  Begin with the tier that he has if
+ * there are no changes, then consider each in the order in which it was written.
+ */
+typedef struct TierAt
+{
+	TimestampTz at;
+	TimestampTz since;
+	bool		any;			/* change was considered */
+	text	   *tier;			/* NULL: none */
+} TierAt;
+
+extern void tier_at_begin(TierAt *then, TimestampTz at, text *tier);
+extern void tier_at_consider(const TierChangeRow *change, void *then);
+
 #endif							/* LOYALTY_BALANCE_H */

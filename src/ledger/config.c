@@ -2,7 +2,7 @@
  * config.c
  *		Programs as every backend keeps them, and when it must read them again.
  *
- * Writers of program, currency_rate, rule and source send a relation cache
+ * Writers of program, currency_rate, rule, tier and source send a relation cache
  * invalidation for the table they changed (loyalty_config_changed); it reaches
  * every backend when they commit, and their own at once, also when a savepoint
  * is rolled back.  The callback must not read catalogs or allocate: it only
@@ -42,6 +42,7 @@ relation_changed(Datum arg, Oid relid)
 		relid == current->program_rel ||
 		relid == current->rate_rel ||
 		relid == current->rule_rel ||
+		relid == current->tier_rel ||
 		relid == current->source_rel ||
 		relid == current->member_rel ||
 		relid == current->entry_rel ||
@@ -129,6 +130,16 @@ clawback_from_text(const char *text)
 	return CLAWBACK_DEBT;
 }
 
+static Downgrade
+downgrade_from_text(const char *text)
+{
+	if (strcmp(text, "none") == 0)
+		return DOWNGRADE_NONE;
+	if (strcmp(text, "one") == 0)
+		return DOWNGRADE_ONE;
+	return DOWNGRADE_EARNED;
+}
+
 int
 config_whole_days(const Interval *interval, const char *what)
 {
@@ -154,6 +165,33 @@ config_snapshot(void)
 	return IsInParallelMode() ? GetActiveSnapshot() : GetLatestSnapshot();
 }
 
+/* What the row at hand says of tiers; its columns from "first" on. */
+static void
+read_tier_terms(Config *config, HeapTuple row, TupleDesc desc, int first, Program *program)
+{
+	bool		isnull;
+	Datum		value;
+
+	program->tier_window = DatumGetQualification(SPI_getbinval(row, desc, first, &isnull));
+	program->tier_match_all = strcmp(SPI_getvalue(row, desc, first + 1), "all") == 0;
+	value = SPI_getbinval(row, desc, first + 2, &isnull);
+	program->tier_has_validity = !isnull;
+	if (!isnull)
+		program->tier_validity = DatumGetExpiry(value);
+	program->tier_downgrade = downgrade_from_text(SPI_getvalue(row, desc, first + 3));
+	program->tier_grace =
+		config_whole_days(DatumGetIntervalP(SPI_getbinval(row, desc, first + 4, &isnull)), "tier_grace");
+	value = SPI_getbinval(row, desc, first + 5, &isnull);
+	if (!isnull)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(config->context);
+
+		program->base_tier = DatumGetTextPCopy(value);
+		MemoryContextSwitchTo(caller);
+		program->base_rank = DatumGetInt32(SPI_getbinval(row, desc, first + 6, &isnull));
+	}
+}
+
 /* Fill config->programs from the table, as of the latest snapshot. */
 static void
 load_programs(Config *config)
@@ -167,8 +205,18 @@ load_programs(Config *config)
 	if (SPI_execute("SELECT program_id, name, time_zone, expiry, pending, points_scale,"
 					" rounding, clawback, auto_enroll,"
 					" EXISTS (SELECT FROM loyalty.member_alias a WHERE a.program_id = p.program_id),"
-					" currency, stacking"
-					" FROM loyalty.program p ORDER BY program_id",
+					" currency, stacking,"
+					" tier_window, tier_match, tier_validity, tier_downgrade, tier_grace, base_tier, base_rank"
+					" FROM loyalty.program p LEFT JOIN LATERAL"
+	/* The highest of the tiers that nothing is asked for. */
+					" (SELECT t.name AS base_tier, t.rank AS base_rank FROM loyalty.tier t WHERE t.program = p.name"
+					"  AND CASE p.tier_match WHEN 'any'"
+					"      THEN t.min_amount = 0 OR t.min_points OPERATOR(loyalty.=) '0' OR t.min_purchases = 0"
+					"      ELSE pg_catalog.num_nonnulls(t.min_amount, t.min_points, t.min_purchases) > 0"
+					"       AND coalesce(t.min_amount, 0) = 0 AND coalesce(t.min_purchases, 0) = 0"
+					"       AND (t.min_points IS NULL OR t.min_points OPERATOR(loyalty.=) '0') END"
+					"  ORDER BY t.rank DESC LIMIT 1) base ON true"
+					" ORDER BY program_id",
 					true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read programs");
 	PopActiveSnapshot();
@@ -198,6 +246,7 @@ load_programs(Config *config)
 		program->has_aliases = DatumGetBool(SPI_getbinval(row, desc, 10, &isnull));
 		program->currency = currency == NULL ? NULL : MemoryContextStrdup(config->context, currency);
 		program->stacking = stacking_from_text(SPI_getvalue(row, desc, 12));
+		read_tier_terms(config, row, desc, 13, program);
 	}
 	SPI_finish();
 	engine_leave(&scope);
@@ -219,9 +268,11 @@ config_build(void)
 	config->program_rel = relation_oid(schema, "program");
 	config->rate_rel = relation_oid(schema, "currency_rate");
 	config->rule_rel = relation_oid(schema, "rule");
+	config->tier_rel = relation_oid(schema, "tier");
 	config->source_rel = relation_oid(schema, "source");
 	config->member_rel = relation_oid(schema, "member");
 	config->entry_rel = relation_oid(schema, "entry");
+	config->tier_change_rel = relation_oid(schema, "tier_change");
 	config->alias_rel = relation_oid(schema, "member_alias");
 	config->budget_rel = relation_oid(schema, "rule_budget");
 	config->usage_rel = relation_oid(schema, "rule_usage");
@@ -377,7 +428,7 @@ config_program(Config *config, const text *name)
 	return program;
 }
 
-/* Trigger on program, currency_rate, rule and source: every backend reads them again. */
+/* Trigger on program, currency_rate, rule, tier and source: every backend reads them again. */
 Datum
 loyalty_config_changed(PG_FUNCTION_ARGS)
 {

@@ -3,7 +3,7 @@
  *		Programs as every backend keeps them, and when it must read them again.
  *
  * One Config holds what was compiled from the tables program, currency_rate,
- * rule and source.  A change to any of them, to an attached table, or to what
+ * rule, tier and source.  A change to any of them, to an attached table, or to what
  * their expressions may name, marks it stale; the next operation builds a new
  * one.  The old one lives on until the
  * last operation that holds it has ended, so nobody's pointers go bad under
@@ -19,6 +19,7 @@
 #include "utils/timestamp.h"
 
 #include "types/expiry.h"
+#include "types/qualification.h"
 #include "types/rational.h"
 
 /* program.clawback */
@@ -38,8 +39,17 @@ typedef enum Stacking
 	STACKING_BEST				/* the greatest x */
 } Stacking;
 
+/* program.tier_downgrade */
+typedef enum Downgrade
+{
+	DOWNGRADE_NONE,
+	DOWNGRADE_ONE,				/* one tier down */
+	DOWNGRADE_EARNED			/* to what is earned */
+} Downgrade;
+
 struct RateSet;					/* earning/rate.c */
 struct RuleSet;					/* earning/rule.h */
+struct TierSet;					/* tiers/tier.h */
 
 typedef struct Program
 {
@@ -55,8 +65,17 @@ typedef struct Program
 	ClawbackPolicy clawback;
 	bool		auto_enroll;
 	bool		has_aliases;	/* any row in member_alias */
+	Qualification tier_window;
+	bool		tier_match_all; /* tier_match; else any */
+	bool		tier_has_validity;
+	Expiry		tier_validity;	/* if there is one */
+	Downgrade	tier_downgrade;
+	int			tier_grace;		/* days */
+	text	   *base_tier;		/* everyone's; NULL: there is none */
+	int32		base_rank;		/* its rank */
 	struct RateSet *rates;		/* read when first asked for */
 	struct RuleSet *rules;		/* likewise */
+	struct TierSet *tiers;		/* likewise */
 } Program;
 
 typedef struct Config
@@ -68,9 +87,11 @@ typedef struct Config
 	Oid			program_rel;
 	Oid			rate_rel;
 	Oid			rule_rel;
+	Oid			tier_rel;
 	Oid			source_rel;
 	Oid			member_rel;
 	Oid			entry_rel;
+	Oid			tier_change_rel;
 	Oid			alias_rel;
 	Oid			budget_rel;
 	Oid			usage_rel;

@@ -17,13 +17,14 @@
 #include "utils/snapmgr.h"
 
 #include "ledger/config.h"
+#include "ledger/guard.h"
 #include "loyalty.h"
 #include "types/calendar.h"
 
 PG_FUNCTION_INFO_V1(loyalty_entry_guard);
 PG_FUNCTION_INFO_V1(loyalty_program_guard);
 
-/* Trigger on entry: before UPDATE, DELETE and TRUNCATE. */
+/* Trigger on what is history: before UPDATE, DELETE and TRUNCATE. */
 Datum
 loyalty_entry_guard(PG_FUNCTION_ARGS)
 {
@@ -34,14 +35,14 @@ loyalty_entry_guard(PG_FUNCTION_ARGS)
 	ereport(ERROR,
 			(errcode(ERRCODE_LOYALTY_APPEND_ONLY),
 			 errmsg("the ledger is append-only"),
-			 errdetail("Entries are never changed or removed."),
+			 errdetail("Rows of table \"%s\" are never changed or removed.",
+					   RelationGetRelationName(((TriggerData *) fcinfo->context)->tg_relation)),
 			 errhint("loyalty.adjust puts a balance right.")));
 	PG_RETURN_POINTER(NULL);			/* keep compiler quiet */
 }
 
-/* Whether anybody is or was a member of the program. */
-static bool
-has_members(Oid owner, int32 program_id)
+bool
+guard_has_members(Oid owner, int32 program_id)
 {
 	Oid			types[1] = {INT4OID};
 	Datum		values[1] = {Int32GetDatum(program_id)};
@@ -95,6 +96,15 @@ check_values(HeapTuple tuple, TupleDesc desc)
 	value = heap_getattr(tuple, SPI_fnumber(desc, "pending"), desc, &isnull);
 	if (!isnull)
 		(void) config_whole_days(DatumGetIntervalP(value), "pending");
+	value = heap_getattr(tuple, SPI_fnumber(desc, "tier_grace"), desc, &isnull);
+	if (!isnull)
+		(void) config_whole_days(DatumGetIntervalP(value), "tier_grace");
+	value = heap_getattr(tuple, SPI_fnumber(desc, "tier_validity"), desc, &isnull);
+	if (!isnull && expiry_is_inactivity(DatumGetExpiry(value)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a tier cannot lapse by inactivity"),
+				 errhint("For instance '12 months', 'end of year', or '12 months end of year' for the end of the next year.")));
 }
 
 /* What history was made by cannot be changed behind it. */
@@ -118,31 +128,42 @@ check_change(HeapTuple old, HeapTuple new, TupleDesc desc)
 	for (i = 0; i < lengthof(terms); i++)
 		/* A currency that was not there has converted nothing. */
 		if (differs(old, new, desc, terms[i]) && !was_null(old, desc, terms[i]) &&
-			has_members(owner, program_id))
+			guard_has_members(owner, program_id))
 			ereport(ERROR,
 					(errcode(ERRCODE_LOYALTY_FIXED),
 					 errmsg("column \"%s\" of a program with members cannot be changed", terms[i]),
 					 errdetail("Purchases have been judged by it.")));
 }
 
-/* What maintenance knows of the members' inactivity was worked out with the old expiry. */
-static void
-forget_inactivity(HeapTuple old, TupleDesc desc)
+void
+guard_forget_members(Datum program)
 {
 	Oid			types[1] = {TEXTOID};
-	Datum		values[1];
-	bool		isnull;
+	Datum		values[1] = {program};
 	EngineScope scope;
 
-	values[0] = heap_getattr(old, SPI_fnumber(desc, "name"), desc, &isnull);
 	engine_enter(&scope, config_get()->owner);
 	SPI_connect();
-	if (SPI_execute_with_args("UPDATE loyalty.maintenance SET inactivity_known = false"
-							  " WHERE program = $1 AND inactivity_known",
+	if (SPI_execute_with_args("UPDATE loyalty.maintenance SET members_known = false"
+							  " WHERE program = $1 AND members_known",
 							  1, types, values, NULL, false, 0) != SPI_OK_UPDATE)
 		elog(ERROR, "could not reset maintenance");
 	SPI_finish();
 	engine_leave(&scope);
+}
+
+/* Whether terms have changed that say what falls due for members. */
+static bool
+changes_dues(HeapTuple old, HeapTuple new, TupleDesc desc)
+{
+	static const char *const terms[] = {"expiry", "tier_window", "tier_match", "tier_validity",
+	"tier_downgrade", "tier_grace"};
+	int			i;
+
+	for (i = 0; i < lengthof(terms); i++)
+		if (differs(old, new, desc, terms[i]))
+			return true;
+	return false;
 }
 
 /* Trigger on program: before INSERT, UPDATE, DELETE (rows) and TRUNCATE. */
@@ -168,7 +189,7 @@ loyalty_program_guard(PG_FUNCTION_ARGS)
 		int32		program_id =
 			DatumGetInt32(heap_getattr(trigdata->tg_trigtuple, SPI_fnumber(desc, "program_id"), desc, &isnull));
 
-		if (has_members(config_get()->owner, program_id))
+		if (guard_has_members(config_get()->owner, program_id))
 			ereport(ERROR,
 					(errcode(ERRCODE_LOYALTY_FIXED),
 					 errmsg("a program with members cannot be deleted"),
@@ -179,8 +200,8 @@ loyalty_program_guard(PG_FUNCTION_ARGS)
 	{
 		check_change(trigdata->tg_trigtuple, trigdata->tg_newtuple, desc);
 		check_values(trigdata->tg_newtuple, desc);
-		if (differs(trigdata->tg_trigtuple, trigdata->tg_newtuple, desc, "expiry"))
-			forget_inactivity(trigdata->tg_trigtuple, desc);
+		if (changes_dues(trigdata->tg_trigtuple, trigdata->tg_newtuple, desc))
+			guard_forget_members(heap_getattr(trigdata->tg_trigtuple, SPI_fnumber(desc, "name"), desc, &isnull));
 		return PointerGetDatum(trigdata->tg_newtuple);
 	}
 	check_values(trigdata->tg_trigtuple, desc);

@@ -138,8 +138,8 @@ insert_members(Config *config, const Program *program, MemberRequest **requests,
 	Datum	   *refs = palloc(sizeof(Datum) * nrequests);
 	Datum	   *times = palloc(sizeof(Datum) * nrequests);
 	Datum	   *days = palloc(sizeof(Datum) * nrequests);
-	Oid			types[5] = {INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, DATEARRAYOID, INT4OID};
-	Datum		values[5];
+	Oid			types[6] = {INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, DATEARRAYOID, INT4OID, TEXTOID};
+	Datum		values[6];
 	EngineScope scope;
 	int			i;
 
@@ -155,16 +155,18 @@ insert_members(Config *config, const Program *program, MemberRequest **requests,
 	values[2] = PointerGetDatum(construct_array(times, nrequests, TIMESTAMPTZOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	values[3] = PointerGetDatum(construct_array(days, nrequests, DATEOID, sizeof(DateADT), true, TYPALIGN_INT));
 	values[4] = Int32GetDatum(program->program_id);
+	values[5] = PointerGetDatum(program->base_tier);
 
 	engine_enter(&scope, config->owner);
 	SPI_connect();
-	if (SPI_execute_with_args("INSERT INTO loyalty.member (member_id, ref, enrolled_at, next_expiry, program_id)"
-							  " SELECT m.member_id, m.ref, m.enrolled_at, nullif(m.next_expiry, 'infinity'), $5"
+	if (SPI_execute_with_args("INSERT INTO loyalty.member (member_id, ref, enrolled_at, next_expiry, program_id, tier, tier_since)"
+							  " SELECT m.member_id, m.ref, m.enrolled_at, nullif(m.next_expiry, 'infinity'), $5,"
+							  " $6, CASE WHEN $6 IS NOT NULL THEN m.enrolled_at END"
 							  " FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
 							  " pg_catalog.unnest($3), pg_catalog.unnest($4))"
 							  " AS m (member_id, ref, enrolled_at, next_expiry)"
 							  " ON CONFLICT (member_id) DO NOTHING",
-							  5, types, values, NULL, false, 0) != SPI_OK_INSERT)
+							  6, types, values, program->base_tier == NULL ? "     n" : NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not enroll members");
 	SPI_finish();
 	engine_leave(&scope);

@@ -265,13 +265,26 @@ posting_clawback_lots(const Posting *posting, Points wanted, const Purse *given,
 }
 
 void
+posting_add_tier_change(Posting *posting, const TierChangeRow *change, int64 seq)
+{
+	posting->changes = posting->nchanges == 0 ? palloc(sizeof(TierChangeRow))
+		: repalloc(posting->changes, sizeof(TierChangeRow) * (posting->nchanges + 1));
+	posting->changes[posting->nchanges] = *change;
+	posting->changes[posting->nchanges].seq = seq;
+	posting->changes[posting->nchanges].posted_at = posting->posted_at;
+	posting->nchanges++;
+}
+
+void
 posting_write(Posting *posting, Store *store)
 {
 	int			i;
 
-	if (posting->nentries == 0 && !posting->settled)
+	if (posting->nentries == 0 && posting->nchanges == 0 && !posting->settled)
 		return;
 	for (i = 0; i < posting->nentries; i++)
 		store_append_entry(store, &posting->entries[i]);
+	for (i = 0; i < posting->nchanges; i++)
+		store_append_tier_change(store, &posting->changes[i]);
 	store_update_member(store, posting->member);
 }

@@ -34,6 +34,8 @@ typedef struct Posting
 	int			nentries;
 	int			capacity;
 	EntryRow   *entries;
+	int			nchanges;
+	TierChangeRow *changes;
 } Posting;
 
 extern void posting_begin(Posting *posting, const Program *program, MemberRow *member);
@@ -70,6 +72,9 @@ extern void posting_clawback_lots(const Posting *posting, Points wanted, const P
 
 /* What an entry means to a member's lifetime points and last activity. */
 extern void posting_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activity);
+
+/* Add a change of tier that the entry with this number made. */
+extern void posting_add_tier_change(Posting *posting, const TierChangeRow *change, int64 seq);
 
 /* Write everything; the only function that does. */
 extern void posting_write(Posting *posting, Store *store);

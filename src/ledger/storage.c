@@ -8,8 +8,8 @@
  * SERIALIZABLE), table_tuple_lock on what it finds, table_multi_insert and
  * table_tuple_update with the constraints checked and the indexes kept.
  *
- * Here is what both tables have in common; storage_member.c and storage_entry.c
- * know their rows.  Rows that belong to a member are found in one place,
+ * Here is what the tables have in common; storage_member.c, storage_entry.c and
+ * storage_tier.c know their rows.  Rows that belong to a member are found in one place,
  * store_open(): a ledger spread over several relations by member would be
  * resolved there.
  */
@@ -25,10 +25,11 @@
 #include "ledger/storage_private.h"
 #include "loyalty.h"
 
-/* Open a table and its primary key. */
-static void
-open_table(StoreTable *table, Oid relid, LOCKMODE lockmode)
+void
+store_open_table(Store *store, StoreTable *table, Oid relid, bool write)
 {
+	LOCKMODE	lockmode = write ? RowExclusiveLock : AccessShareLock;
+	MemoryContext caller = MemoryContextSwitchTo(store->context);
 	Oid			key;
 
 	table->rel = table_open(relid, lockmode);
@@ -44,42 +45,40 @@ open_table(StoreTable *table, Oid relid, LOCKMODE lockmode)
 						LOYALTY_SCHEMA, RelationGetRelationName(table->rel)),
 				 errhint("It came with the extension; restore it before going on.")));
 	table->index = index_open(key, lockmode);
-}
 
-/* Ready a table's constraints and indexes for writing, as the executor does. */
-static void
-open_for_write(Store *store, StoreTable *table)
-{
-	table->result = makeNode(ResultRelInfo);
-	InitResultRelInfo(table->result, table->rel, 0, NULL, 0);
-	ExecOpenIndices(table->result, false);
+	/* Its constraints and indexes, as the executor readies them. */
+	if (write)
+	{
+		table->result = makeNode(ResultRelInfo);
+		InitResultRelInfo(table->result, table->rel, 0, NULL, 0);
+		ExecOpenIndices(table->result, false);
+	}
+	MemoryContextSwitchTo(caller);
 }
 
 Store *
 store_open(Config *config, bool write)
 {
 	Store	   *store = palloc0(sizeof(Store));
-	LOCKMODE	lockmode = write ? RowExclusiveLock : AccessShareLock;
 
+	if (write)
+		PreventCommandIfReadOnly("loyalty posting");
 	store->context = CurrentMemoryContext;
 	store->write = write;
-	open_table(&store->member, config->member_rel, lockmode);
-	open_table(&store->entry, config->entry_rel, lockmode);
+	store->tier_change_rel = config->tier_change_rel;
+	store_open_table(store, &store->member, config->member_rel, write);
+	store_open_table(store, &store->entry, config->entry_rel, write);
 	if (write)
 	{
-		PreventCommandIfReadOnly("loyalty posting");
 		store->estate = CreateExecutorState();
 		store->update_slot = MakeSingleTupleTableSlot(RelationGetDescr(store->member.rel),
 													  &TTSOpsHeapTuple);
-		open_for_write(store, &store->member);
-		open_for_write(store, &store->entry);
 	}
 	return store;
 }
 
-/* Close a table that open_table opened; locks are kept to the end of the transaction. */
-static void
-close_table(StoreTable *table)
+void
+store_close_table(StoreTable *table)
 {
 	if (table->result != NULL)
 		ExecCloseIndices(table->result);
@@ -101,8 +100,10 @@ store_close(Store *store)
 		ExecDropSingleTupleTableSlot(store->slots[i]);
 	if (store->update_slot != NULL)
 		ExecDropSingleTupleTableSlot(store->update_slot);
-	close_table(&store->member);
-	close_table(&store->entry);
+	store_close_table(&store->member);
+	store_close_table(&store->entry);
+	if (store->tier_change.rel != NULL)
+		store_close_table(&store->tier_change);
 	if (store->estate != NULL)
 		FreeExecutorState(store->estate);
 	pfree(store);

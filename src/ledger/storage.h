@@ -47,7 +47,35 @@ typedef struct MemberRow
 	Purse		purse;
 	uint8		head[HASH_LENGTH];
 	bool		has_head;
+	/* Tiers: who stands where is tiers/standing.c's business. */
+	Datum		tally;			/* packed */
+	DateADT		tally_since;	/* DATEVAL_NOEND: not counted yet */
+	text	   *tier;			/* NULL: none; likewise the other two */
+	text	   *tier_own;		/* beside a floor only: reached by himself */
+	text	   *tier_floor;
+	TimestampTz tier_since;		/* DT_NOBEGIN: since ever */
+	DateADT		tier_until;		/* DATEVAL_NOEND: none */
+	DateADT		tier_floor_until;	/* DATEVAL_NOEND: none */
+	int32		tier_changes;
 } MemberRow;
+
+/* A row of tier_change. */
+typedef struct TierChangeRow
+{
+	int64		member_id;
+	int64		seq;
+	TimestampTz at;
+	TimestampTz posted_at;
+	int32		program_id;
+	int32		change_no;
+	int32		from_rank;		/* of a tier that there is */
+	int32		to_rank;
+	DateADT		until;			/* DATEVAL_NOEND: none */
+	text	   *from_tier;		/* NULL: none */
+	text	   *to_tier;
+	const char *reason;
+	text	   *note;			/* NULL: none */
+} TierChangeRow;
 
 /* A row of entry; the unpacked lots stand beside it until it is written. */
 typedef struct EntryRow
@@ -136,9 +164,17 @@ typedef void (*EntryVisitor) (const EntryRow *entry, void *arg);
 extern void store_visit_entries(Store *store, int64 member_id, int32 source_id,
 								const text *source_key, EntryVisitor visit, void *arg);
 
+/*
+ * Call visit for the member's changes of tier, in the order in which they were
+ * written.  What a change points to is gone after the visit.
+ */
+typedef void (*TierChangeVisitor) (const TierChangeRow *change, void *arg);
+extern void store_visit_tier_changes(Store *store, int64 member_id, TierChangeVisitor visit, void *arg);
+
 /* Writing, outside of store_begin_read. */
 extern void store_append_entry(Store *store, const EntryRow *entry);	/* buffered: keep what it points to until store_flush */
 extern void store_flush(Store *store);
 extern void store_update_member(Store *store, MemberRow *row);
+extern void store_append_tier_change(Store *store, const TierChangeRow *change);
 
 #endif							/* LOYALTY_STORAGE_H */

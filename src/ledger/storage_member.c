@@ -26,14 +26,23 @@ enum
 	Anum_member_lifetime,
 	Anum_member_enrolled_at,
 	Anum_member_last_activity,
+	Anum_member_tier_since,
 	Anum_member_program_id,
 	Anum_member_next_expiry,
 	Anum_member_purchases,
+	Anum_member_tier_changes,
+	Anum_member_tier_until,
+	Anum_member_tier_floor_until,
+	Anum_member_tally_since,
 	Anum_member_ref,
 	Anum_member_status,
 	Anum_member_purse,
 	Anum_member_head,
-	Natts_member = Anum_member_head
+	Anum_member_tally,
+	Anum_member_tier,
+	Anum_member_tier_own,
+	Anum_member_tier_floor,
+	Natts_member = Anum_member_tier_floor
 };
 
 /* Where members are found for whom something falls due. */
@@ -69,6 +78,18 @@ store_status_from_text(const text *value)
 			 errhint("It is active, suspended or closed.")));
 }
 
+static DateADT
+unpack_date(Datum value, bool isnull)
+{
+	return isnull ? DATEVAL_NOEND : DatumGetDateADT(value);
+}
+
+static text *
+unpack_text(Datum value, bool isnull)
+{
+	return isnull ? NULL : DatumGetTextPCopy(value);
+}
+
 /* Unpack a row of member; what it points to is allocated here and now. */
 static void
 unpack_member(TupleTableSlot *slot, MemberRow *row)
@@ -89,13 +110,23 @@ unpack_member(TupleTableSlot *slot, MemberRow *row)
 	row->last_activity = nulls[Anum_member_last_activity] ? DT_NOBEGIN
 		: DatumGetTimestampTz(values[Anum_member_last_activity]);
 	row->program_id = DatumGetInt32(values[Anum_member_program_id]);
-	row->next_expiry = nulls[Anum_member_next_expiry] ? DATEVAL_NOEND
-		: DatumGetDateADT(values[Anum_member_next_expiry]);
+	row->next_expiry = unpack_date(values[Anum_member_next_expiry], nulls[Anum_member_next_expiry]);
 	row->purchases = DatumGetInt32(values[Anum_member_purchases]);
 	row->ref = DatumGetTextPCopy(values[Anum_member_ref]);
 	row->status = store_status_from_text(DatumGetTextPP(values[Anum_member_status]));
 	purse_init(&row->purse);
 	purse_read(&row->purse, values[Anum_member_purse]);
+	row->tally = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[Anum_member_tally]));
+	row->tally_since = unpack_date(values[Anum_member_tally_since], nulls[Anum_member_tally_since]);
+	row->tier = unpack_text(values[Anum_member_tier], nulls[Anum_member_tier]);
+	row->tier_own = unpack_text(values[Anum_member_tier_own], nulls[Anum_member_tier_own]);
+	row->tier_floor = unpack_text(values[Anum_member_tier_floor], nulls[Anum_member_tier_floor]);
+	row->tier_since = nulls[Anum_member_tier_since] ? DT_NOBEGIN
+		: DatumGetTimestampTz(values[Anum_member_tier_since]);
+	row->tier_until = unpack_date(values[Anum_member_tier_until], nulls[Anum_member_tier_until]);
+	row->tier_floor_until = unpack_date(values[Anum_member_tier_floor_until],
+										nulls[Anum_member_tier_floor_until]);
+	row->tier_changes = DatumGetInt32(values[Anum_member_tier_changes]);
 
 	head = PG_DETOAST_DATUM_PACKED(values[Anum_member_head]);
 	row->has_head = VARSIZE_ANY_EXHDR(head) == HASH_LENGTH;
@@ -260,6 +291,28 @@ store_visited_member(Store *store, MemberRow *row)
 	unpack_member(store->visit_slot, row);
 }
 
+/* Put what the row says of tiers into the columns. */
+static void
+pack_tier(const MemberRow *row, Datum *values, bool *nulls)
+{
+	values[Anum_member_tally] = row->tally;
+	values[Anum_member_tally_since] = DateADTGetDatum(row->tally_since);
+	nulls[Anum_member_tally_since] = DATE_IS_NOEND(row->tally_since);
+	values[Anum_member_tier] = PointerGetDatum(row->tier);
+	nulls[Anum_member_tier] = row->tier == NULL;
+	values[Anum_member_tier_own] = PointerGetDatum(row->tier_own);
+	nulls[Anum_member_tier_own] = row->tier_own == NULL;
+	values[Anum_member_tier_floor] = PointerGetDatum(row->tier_floor);
+	nulls[Anum_member_tier_floor] = row->tier_floor == NULL;
+	values[Anum_member_tier_since] = TimestampTzGetDatum(row->tier_since);
+	nulls[Anum_member_tier_since] = TIMESTAMP_IS_NOBEGIN(row->tier_since);
+	values[Anum_member_tier_until] = DateADTGetDatum(row->tier_until);
+	nulls[Anum_member_tier_until] = DATE_IS_NOEND(row->tier_until);
+	values[Anum_member_tier_floor_until] = DateADTGetDatum(row->tier_floor_until);
+	nulls[Anum_member_tier_floor_until] = DATE_IS_NOEND(row->tier_floor_until);
+	values[Anum_member_tier_changes] = Int32GetDatum(row->tier_changes);
+}
+
 void
 store_update_member(Store *store, MemberRow *row)
 {
@@ -290,6 +343,7 @@ store_update_member(Store *store, MemberRow *row)
 											 strlen(status_names[row->status]));
 	values[Anum_member_purse] = purse_pack(&row->purse);
 	values[Anum_member_head] = store_bytes(row->head, row->has_head ? HASH_LENGTH : 0);
+	pack_tier(row, values, nulls);
 	ExecStoreVirtualTuple(slot);
 	store_check_constraints(store, &store->member, slot);
 	slot->tts_tableOid = RelationGetRelid(store->member.rel);

@@ -30,8 +30,10 @@ struct Store
 	MemoryContext context;
 	bool		write;
 	bool		wrote;
+	Oid			tier_change_rel;
 	StoreTable	member;
 	StoreTable	entry;
+	StoreTable	tier_change;	/* opened when first written to */
 	EState	   *estate;			/* only when writing */
 	TupleTableSlot *member_slot;
 	TupleTableSlot *entry_slot;
@@ -44,6 +46,10 @@ struct Store
 	int			nslots;
 	TupleTableSlot **slots;		/* entries gathered; made when first needed */
 };
+
+/* Open a table and its primary key, for writing too or not; and close it, keeping its locks. */
+extern void store_open_table(Store *store, StoreTable *table, Oid relid, bool write);
+extern void store_close_table(StoreTable *table);
 
 /* Start an index scan with nkeys keys, and make the slot for what it finds; they outlive the caller's context. */
 extern void store_begin_scan(Store *store, StoreTable *table, int nkeys,

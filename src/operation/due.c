@@ -15,9 +15,10 @@
  * he is judged by his row as it is then.  So the state of a run is in the
  * members themselves: one that was stopped is simply started again.
  *
- * When a program's expiry becomes one by inactivity, or another such, the
- * members' next_expiry does not know of it (maintenance.inactivity_known, which
- * the program's guard resets): then the run looks at all of them.
+ * When a program's expiry becomes one by inactivity, or another such, or its
+ * tiers change, the members' next_expiry does not know of it
+ * (maintenance.members_known, which guards reset, and terms): then the run looks
+ * at all of them.
  *
  * A pass inside a transaction leaves no record of itself: the row would stay
  * locked, and other runs would wait for it.
@@ -37,10 +38,11 @@
 #include "utils/tuplestore.h"
 
 #include "earning/attempt.h"
-#include "ledger/holdings.h"
+#include "earning/qualify.h"
 #include "ledger/posting.h"
 #include "loyalty.h"
 #include "operation/due.h"
+#include "tiers/review.h"
 #include "types/calendar.h"
 
 /* A run over one program; outlives the commits. */
@@ -53,7 +55,7 @@ typedef struct Run
 	int			batch_size;
 	bool		recorded;		/* in loyalty.maintenance */
 	bool		all;			/* members are looked at whatever their next_expiry */
-	Expiry		expiry;			/* the program's when the members were listed */
+	int64		terms;			/* the program's when the members were listed */
 	Tuplestorestate *list;		/* their numbers, in order */
 	TupleTableSlot *slot;
 	int64		members;
@@ -67,7 +69,7 @@ typedef struct Run
 typedef struct Batch
 {
 	Config	   *config;
-	const Program *program;
+	Program    *program;
 	TimestampTz at;
 	int			first;
 	int			count;
@@ -91,20 +93,26 @@ existing_program(Config *config, int32 program_id)
 }
 
 bool
-due_is_known(Config *config, const Program *program)
+due_is_known(Config *config, Program *program)
 {
-	Oid			types[1] = {TEXTOID};
-	Datum		values[1] = {CStringGetTextDatum(program->name)};
+	const TierSet *tiers = tier_set(config, program);
+	Oid			types[2] = {TEXTOID, INT8OID};
+	Datum		values[2] = {CStringGetTextDatum(program->name), Int64GetDatum(tier_terms(program, tiers))};
 	EngineScope scope;
 	bool		known;
 
-	if (!expiry_is_inactivity(program->expiry))
-		return true;
 	engine_enter(&scope, config->owner);
 	SPI_connect();
-	SPI_execute_with_args("SELECT FROM loyalty.maintenance WHERE program = $1 AND inactivity_known",
-						  1, types, values, NULL, true, 1);
-	known = SPI_processed > 0;
+	SPI_execute_with_args("SELECT coalesce(members_known AND terms = $2, false) FROM loyalty.maintenance WHERE program = $1",
+						  2, types, values, NULL, true, 1);
+	/* Of lots with a last day, postings know themselves. */
+	known = !expiry_is_inactivity(program->expiry) && tiers->ntiers == 0;
+	if (SPI_processed > 0)
+	{
+		bool		isnull;
+
+		known = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	}
 	SPI_finish();
 	engine_leave(&scope);
 	return known;
@@ -117,18 +125,19 @@ due_is_known(Config *config, const Program *program)
 static void
 record_start(Config *config, Run *run)
 {
-	Oid			types[4] = {TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID};
-	Datum		values[4] = {CStringGetTextDatum(run->name), TimestampTzGetDatum(run->at),
-		TimestampTzGetDatum(run->started_at), Int64GetDatum(run->members)};
+	Oid			types[6] = {TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, BOOLOID, INT8OID};
+	Datum		values[6] = {CStringGetTextDatum(run->name), TimestampTzGetDatum(run->at),
+		TimestampTzGetDatum(run->started_at), Int64GetDatum(run->members),
+	BoolGetDatum(!run->all), Int64GetDatum(run->terms)};
 	EngineScope scope;
 
 	engine_enter(&scope, config->owner);
 	SPI_connect();
-	if (SPI_execute_with_args("INSERT INTO loyalty.maintenance AS m (program, at, started_at, members)"
-							  " VALUES ($1, $2, $3, $4)"
+	if (SPI_execute_with_args("INSERT INTO loyalty.maintenance AS m (program, at, started_at, members, members_known, terms)"
+							  " VALUES ($1, $2, $3, $4, $5, $6)"
 							  " ON CONFLICT (program) DO UPDATE SET at = $2, started_at = $3, finished_at = NULL,"
 							  " members = $4, done = 0, entries = 0, skipped = 0, failed = 0",
-							  4, types, values, NULL, false, 0) != SPI_OK_INSERT)
+							  6, types, values, NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not record the start of maintenance");
 	SPI_finish();
 	engine_leave(&scope);
@@ -138,13 +147,14 @@ record_start(Config *config, Run *run)
 static void
 record_progress(Config *config, Run *run, bool finished)
 {
-	Oid			types[8] = {TEXTOID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID, BOOLOID, BOOLOID};
-	const Program *program = existing_program(config, run->program_id);
-	Datum		values[8] = {CStringGetTextDatum(run->name), TimestampTzGetDatum(run->started_at),
+	Oid			types[9] = {TEXTOID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID, BOOLOID, BOOLOID, INT8OID};
+	Program    *program = existing_program(config, run->program_id);
+	Datum		values[9] = {CStringGetTextDatum(run->name), TimestampTzGetDatum(run->started_at),
 		Int64GetDatum(run->done), Int64GetDatum(run->entries), Int64GetDatum(run->skipped),
 		Int64GetDatum(run->failed), BoolGetDatum(finished),
 		BoolGetDatum(finished && run->all && run->skipped + run->failed == 0 &&
-					 program->expiry == run->expiry)};
+					 tier_terms(program, tier_set(config, program)) == run->terms),
+	Int64GetDatum(run->terms)};
 	EngineScope scope;
 
 	engine_enter(&scope, config->owner);
@@ -152,9 +162,10 @@ record_progress(Config *config, Run *run, bool finished)
 	SPI_execute_with_args("UPDATE loyalty.maintenance"
 						  " SET done = $3, entries = $4, skipped = $5, failed = $6,"
 						  " finished_at = CASE WHEN $7 THEN pg_catalog.clock_timestamp() END,"
-						  " inactivity_known = inactivity_known OR $8"
+						  " members_known = members_known OR $8,"
+						  " terms = CASE WHEN $8 THEN $9 ELSE terms END"
 						  " WHERE program = $1 AND started_at = $2",
-						  8, types, values, NULL, false, 0);
+						  9, types, values, NULL, false, 0);
 	SPI_finish();
 	engine_leave(&scope);
 }
@@ -247,13 +258,54 @@ attempt_damaged(void (*work) (void *arg), void *arg)
 }
 
 /*
+ * Settling one member
+ */
+
+/* Review his tier as of a time; true when his row changes by it. */
+static bool
+review_member(Config *config, Program *program, Store *store, MemberRow *row, TimestampTz at, Posting *posting)
+{
+	QualifyCounter counter = {program, rule_set(config, program), store};
+	Standing	standing;
+	DateADT		quiet;
+	bool		counted;
+	int			i;
+
+	standing_begin(&standing, program, tier_set(config, program), store, row, qualify_count, &counter);
+	review(&standing, at);
+	quiet = review_quiet_after(&standing, calendar_day(at, program->zone));
+	row->next_expiry = Min(row->next_expiry, quiet);
+	for (i = 0; i < standing.nchanges; i++)
+		posting_add_tier_change(posting, &standing.changes[i], row->seq);
+	counted = standing.changed;
+	standing_store(&standing);
+	return counted || standing.nchanges > 0;
+}
+
+/* Make up what has fallen due for the member; false when nothing is to be written.  Inside store_begin_read. */
+static bool
+settle_member(Config *config, Program *program, Store *store, MemberRow *row, TimestampTz at, Posting *posting)
+{
+	DateADT		next_expiry = row->next_expiry;
+	bool		reviewed = false;
+
+	posting_begin(posting, program, row);
+	(void) posting_settle(posting, at);
+	if (tier_set(config, program)->ntiers > 0 || row->tier != NULL)
+		reviewed = review_member(config, program, store, row, at, posting);
+	posting->settled = posting->nentries > 0 || reviewed || row->next_expiry != next_expiry;
+	return posting->settled;
+}
+
+/*
  * Listing
  */
 
 typedef struct Listing
 {
-	const Program *program;
-	DateADT		day;
+	Config	   *config;
+	Program    *program;
+	TimestampTz at;
 	Tuplesortstate *sort;
 	MemoryContext row_context;
 	Store	   *store;
@@ -274,12 +326,10 @@ put_unless_right(void *arg)
 {
 	Listing    *listing = arg;
 	MemberRow	row;
+	Posting		posting;
 
 	store_visited_member(listing->store, &row);
-	if (row.next_expiry < listing->day ||
-		row.next_expiry !=
-		holdings_quiet_until(&row.purse,
-							 holdings_inactive_end(listing->program, row.last_activity, row.enrolled_at)))
+	if (settle_member(listing->config, listing->program, listing->store, &row, listing->at, &posting))
 		put_member(listing->store, row.member_id, listing);
 }
 
@@ -301,7 +351,7 @@ put_if_needed(Store *store, int64 member_id, void *arg)
 static void
 make_list(Config *config, Run *run)
 {
-	const Program *program = existing_program(config, run->program_id);
+	Program    *program = existing_program(config, run->program_id);
 	DateADT		day = calendar_day(run->at, program->zone);
 	Tuplesortstate *sort = tuplesort_begin_datum(INT8OID, Int8LessOperator, InvalidOid, false, work_mem, NULL,
 #if PG_VERSION_NUM >= 150000
@@ -310,14 +360,14 @@ make_list(Config *config, Run *run)
 												 false
 #endif
 		);
-	Listing		listing = {.program = program, .day = day, .sort = sort};
+	Listing		listing = {.config = config, .program = program, .at = run->at, .sort = sort};
 	Store	   *store = store_open(config, false);
 	Snapshot	snapshot = store_snapshot();
 	Datum		value;
 	bool		isnull;
 
 	listing.row_context = AllocSetContextCreate(CurrentMemoryContext, "loyalty row", ALLOCSET_SMALL_SIZES);
-	run->expiry = program->expiry;
+	run->terms = tier_terms(program, tier_set(config, program));
 	run->all = !due_is_known(config, program);
 	store_begin_read(store, snapshot);
 	if (run->all)
@@ -368,6 +418,7 @@ write_members(void *arg)
 	Store	   *store = store_open(batch->config, true);
 	Snapshot	snapshot = store_snapshot();
 	MemberRow  *rows = palloc(sizeof(MemberRow) * batch->count);
+	Posting    *postings = palloc(sizeof(Posting) * batch->count);
 	int			nrows = 0;
 	int			i;
 
@@ -392,15 +443,22 @@ write_members(void *arg)
 	store_end_read(store);
 	UnregisterSnapshot(snapshot);
 
+	/* Entries are read as of now: somebody may have posted before he let go of a member. */
+	snapshot = store_snapshot();
+	store_begin_read(store, snapshot);
 	for (i = 0; i < nrows; i++)
 	{
-		Posting		posting;
-
 		CHECK_FOR_INTERRUPTS();
-		posting_begin(&posting, batch->program, &rows[i]);
-		if (posting_settle(&posting, batch->at))
-			posting_write(&posting, store);
-		batch->entries += posting.nentries;
+		(void) settle_member(batch->config, batch->program, store, &rows[i], batch->at, &postings[i]);
+	}
+	store_end_read(store);
+	UnregisterSnapshot(snapshot);
+
+	for (i = 0; i < nrows; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		posting_write(&postings[i], store);
+		batch->entries += postings[i].nentries;
 	}
 	store_close(store);
 }

@@ -12,6 +12,6 @@
 extern void due_write(Batches *batches, int32 program_id, TimestampTz at, int batch_size);
 
 /* Whether next_expiry of all members tells when something falls due. */
-extern bool due_is_known(Config *config, const Program *program);
+extern bool due_is_known(Config *config, Program *program);
 
 #endif							/* LOYALTY_DUE_H */

@@ -27,7 +27,7 @@ PG_FUNCTION_INFO_V1(loyalty_expiring);
 
 typedef struct Expiring
 {
-	const Program *program;
+	Program    *program;
 	TimestampTz at;
 	bool		past;			/* "at" is: states are added up */
 	DateADT		day;			/* that of "at" */
@@ -115,7 +115,8 @@ loyalty_expiring(PG_FUNCTION_ARGS)
 	expiring.result = result_begin(fcinfo, &expiring.desc);
 	expiring.row_context = AllocSetContextCreate(CurrentMemoryContext, "loyalty row", ALLOCSET_DEFAULT_SIZES);
 
-	before = expiring.past || !due_is_known(config, expiring.program) ? DATEVAL_NOEND : expiring.until + 1;
+	before = expiring.past ||
+		(expiry_is_inactivity(expiring.program->expiry) && !due_is_known(config, expiring.program)) ? DATEVAL_NOEND : expiring.until + 1;
 	store = store_open(config, false);
 	store_begin_read(store, GetActiveSnapshot());
 	store_visit_members(store, expiring.program->program_id, before, put_losses, &expiring);

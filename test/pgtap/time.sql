@@ -64,7 +64,7 @@ CREATE TABLE purchase (id int PRIMARY KEY, customer text, total numeric, at time
 SELECT loyalty.attach('purchase', member => 'customer', amount => 'total', at => 'at', program => 'idle') \g /dev/null
 INSERT INTO purchase VALUES (1, 'ian', 10, '2024-01-31 12:00+08'), (2, 'ida', 10, '2023-11-30 12:00+08');
 CALL loyalty.maintain('2024-02-29 23:59:59+08', 'idle');
-SELECT is((SELECT inactivity_known FROM loyalty.maintenance WHERE program = 'idle'), NULL, 'a pass within a transaction leaves no record');
+SELECT is((SELECT members_known FROM loyalty.maintenance WHERE program = 'idle'), NULL, 'a pass within a transaction leaves no record');
 SELECT is((SELECT string_agg(ref || ' ' || next_expiry, ', ' ORDER BY ref) FROM loyalty.member WHERE next_expiry IS NOT NULL), 'ian 2024-04-30, ida 2024-02-29', 'the end is the last day of inactivity');
 INSERT INTO purchase VALUES (3, 'ian', 10, '2024-04-30 23:59:59+08');
 SELECT loyalty.adjust('ian', 1, at => '2024-06-01', program => 'idle') \g /dev/null

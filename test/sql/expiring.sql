@@ -31,10 +31,10 @@ SELECT points FROM loyalty.adjust('ivo', 7, program => 'expiring_idle');
 SELECT member, points FROM loyalty.expiring('expiring_idle', '3 months');
 CALL loyalty.maintain(program => 'expiring_idle');
 SELECT member, points FROM loyalty.expiring('expiring_idle', '3 months');
-SELECT inactivity_known FROM loyalty.maintenance WHERE program = 'expiring_idle';
+SELECT members_known FROM loyalty.maintenance WHERE program = 'expiring_idle';
 -- another expiry is known at once, also where next_expiry knows nothing of it
 UPDATE loyalty.program SET expiry = 'inactive 1 month' WHERE name = 'expiring_idle';
-SELECT inactivity_known FROM loyalty.maintenance WHERE program = 'expiring_idle';
+SELECT members_known FROM loyalty.maintenance WHERE program = 'expiring_idle';
 SELECT member, points FROM loyalty.expiring('expiring_idle', '1 month');
 UPDATE loyalty.program SET expiry = 'inactive 1 month' WHERE name = 'expiring_a';
 SELECT member, points FROM loyalty.expiring(within => '1 month') ORDER BY 1;

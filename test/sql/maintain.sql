@@ -142,7 +142,7 @@ COMMIT;
 CALL maintain(program => 'maintain due', batch_size => 1);
 SELECT * FROM written WHERE ref = 'g';
 CALL maintain(program => 'maintain due');
-SELECT inactivity_known FROM loyalty.maintenance WHERE program = 'maintain due';
+SELECT members_known FROM loyalty.maintenance WHERE program = 'maintain due';
 -- all programs
 SELECT count(adjust('h', 1, at => '2024-01-31', expires => '2024-02-01', program => p)) FROM unnest('{maintain,maintain due}'::text[]) p;
 BEGIN;

@@ -1,0 +1,30 @@
+/*
+ * qualify.h
+ *		What purchases and events count for toward tiers.
+ *
+ * A purchase counts with its amount, as one purchase while that is above zero,
+ * and with the points of rules that qualify, whatever of them a clawback could
+ * take; another event with its points only.  What a suspended member bought
+ * does not count.
+ */
+#ifndef LOYALTY_QUALIFY_H
+#define LOYALTY_QUALIFY_H
+
+#include "earning/judge.h"
+#include "types/tally.h"
+
+/* How a posting changes what it counts for, given its ledger before and its steps. */
+extern void qualify_change(RuleSet *rules, int event, const PurchaseLedger *ledger, bool first,
+						   const Step *steps, int nsteps, Numeric amount, TallyTotals *change);
+
+/* Adding up all that a member's entries count for, as a TallyCounter. */
+typedef struct QualifyCounter
+{
+	const Program *program;
+	RuleSet    *rules;
+	Store	   *store;
+} QualifyCounter;
+
+extern void qualify_count(void *counter, int64 member_id, Tally *tally);
+
+#endif							/* LOYALTY_QUALIFY_H */

@@ -1,0 +1,34 @@
+/*
+ * review.h
+ *		Reviews of tiers: who keeps his tier, who falls, and when to look again.
+ */
+#ifndef LOYALTY_REVIEW_H
+#define LOYALTY_REVIEW_H
+
+#include "tiers/standing.h"
+
+/*
+ * Review the member at a time: floors end, tiers are kept for another period or
+ * lapse, and what is reached is given.  Changes are the standing's to be
+ * posted.  Reads entries as standing.h says.
+ */
+extern void review(Standing *standing, TimestampTz at);
+
+/*
+ * The last day through which reviews do nothing if nothing else happens, as
+ * seen from the day "from", on which he has been reviewed: what
+ * member.next_expiry is a lower bound of, as far as tiers go.  DATEVAL_NOEND:
+ * they never will.
+ */
+extern DateADT review_quiet_after(Standing *standing, DateADT from);
+
+/* The same as seen from when he got his tier, as far as his tally goes back; needs no entries. */
+extern DateADT review_quiet_until(Standing *standing);
+
+/*
+ * The last day on which he has his own tier if nothing else happens;
+ * DATEVAL_NOEND: he keeps it.
+ */
+extern DateADT review_last_day(Standing *standing, DateADT from);
+
+#endif							/* LOYALTY_REVIEW_H */
