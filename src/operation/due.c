@@ -308,8 +308,9 @@ typedef struct Listing
 	TimestampTz at;
 	Tuplesortstate *sort;
 	MemoryContext row_context;
-	Store	   *store;
-	int64		member_id;
+	Store	   *store;			/* that is visited */
+	Store	   *reader;			/* another one, to be read in subtransactions */
+	Snapshot	snapshot;
 } Listing;
 
 static void
@@ -329,8 +330,10 @@ put_unless_right(void *arg)
 	Posting		posting;
 
 	store_visited_member(listing->store, &row);
-	if (settle_member(listing->config, listing->program, listing->store, &row, listing->at, &posting))
+	store_begin_read(listing->reader, listing->snapshot);
+	if (settle_member(listing->config, listing->program, listing->reader, &row, listing->at, &posting))
 		put_member(listing->store, row.member_id, listing);
+	store_end_read(listing->reader);
 }
 
 /* The same for a row that may be damaged: then the batch is to say so. */
@@ -342,7 +345,10 @@ put_if_needed(Store *store, int64 member_id, void *arg)
 
 	listing->store = store;
 	if (attempt_damaged(put_unless_right, listing) != NULL)
+	{
+		store_abandon_read(listing->reader);
 		put_member(store, member_id, listing);
+	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(listing->row_context);
 }
@@ -371,7 +377,12 @@ make_list(Config *config, Run *run)
 	run->all = !due_is_known(config, program);
 	store_begin_read(store, snapshot);
 	if (run->all)
+	{
+		listing.snapshot = snapshot;
+		listing.reader = store_open(config, false);
 		store_visit_members(store, run->program_id, DATEVAL_NOEND, put_if_needed, &listing);
+		store_close(listing.reader);
+	}
 	else
 		store_visit_members(store, run->program_id, day, put_member, &listing);
 	store_end_read(store);
