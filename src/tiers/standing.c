@@ -369,7 +369,6 @@ standing_count(Standing *standing, DateADT day, TimestampTz at, const TallyTotal
 	/* Before it is counted: entries do not say it yet. */
 	if (DATE_IS_NOEND(standing->tally_since))
 		recount(standing);
-	last = standing_last_counted_day(standing);
 	tally_add_day(&standing->added, day, change->amount, change->points, change->purchases);
 	tally_add_day(&standing->tally, day, change->amount, change->points, change->purchases);
 	standing->changed = true;
@@ -391,7 +390,11 @@ standing_count(Standing *standing, DateADT day, TimestampTz at, const TallyTotal
 	else
 		rise_in_the_past(standing, then, at);
 
-	/* A late one may reach a tier together with what came after it. */
+	/*
+	 * A late one may reach a tier together with what came after it.  By now a
+	 * total has been counted anew, if the day was in question.
+	 */
+	last = standing_last_counted_day(standing);
 	if (then < last || at < member->tier_since)
 	{
 		TimestampTz from;
@@ -402,4 +405,7 @@ standing_count(Standing *standing, DateADT day, TimestampTz at, const TallyTotal
 	}
 	if (rose || lowers)
 		lower_next_expiry(standing);
+	/* A tier whose time is over may be kept by it yet. */
+	if (standing->program->tier_has_validity && member->tier_until < then)
+		member->next_expiry = Min(member->next_expiry, member->tier_until);
 }
