@@ -370,8 +370,12 @@ standing_count(Standing *standing, DateADT day, TimestampTz at, const TallyTotal
 	if (DATE_IS_NOEND(standing->tally_since))
 		recount(standing);
 	tally_add_day(&standing->added, day, change->amount, change->points, change->purchases);
-	tally_add_day(&standing->tally, day, change->amount, change->points, change->purchases);
-	standing->changed = true;
+	/* A day that it is not complete for would only look like one. */
+	if (day >= standing->tally_since)
+	{
+		tally_add_day(&standing->tally, day, change->amount, change->points, change->purchases);
+		standing->changed = true;
+	}
 
 	/* What is dated ahead waits for its day, except in a total, which does not know days. */
 	if (at > standing->now)

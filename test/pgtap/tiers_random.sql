@@ -10,7 +10,7 @@
 \endif
 \if :{?steps}
 \else
-\set steps 45
+\set steps 40
 \endif
 SET search_path = public;
 SET timezone = 'UTC';
@@ -81,7 +81,7 @@ CREATE FUNCTION window_from(t terms, day date, enrolled date) RETURNS date LANGU
 				WHEN t.months IS NOT NULL THEN (day - make_interval(months => t.months))::date + 1
 				WHEN t.tier_window = 'calendar year' THEN date_trunc('year', day)::date
 				WHEN t.tier_window = 'membership year' THEN
-					(SELECT max(a::date) FROM generate_series(0, 10) y, LATERAL (SELECT enrolled + make_interval(years => y)) x (a) WHERE a <= day)
+					(SELECT max(a::date) FROM generate_series(-10, 10) y, LATERAL (SELECT enrolled + make_interval(years => y)) x (a) WHERE a <= day)
 				ELSE '-infinity' END $$;
 -- Last day of the validity counted from a day; NULL: none
 CREATE FUNCTION valid_until(t terms, day date) RETURNS date LANGUAGE sql IMMUTABLE AS $$
@@ -272,7 +272,7 @@ CREATE VIEW tally_differs AS
 	FROM should s FULL JOIN given g USING (program, customer, day)
 		JOIN loyalty.member m ON m.member_id = loyalty.member_id(customer, program)
 	WHERE (coalesce(s.amount, 0), coalesce(s.points, 0), coalesce(s.purchases, 0)) <> (coalesce(g.amount, 0), coalesce(g.points, 0), coalesce(g.purchases, 0))
-		AND (m.tally_since IS NULL OR day >= m.tally_since);
+		AND (g.day IS NOT NULL OR m.tally_since IS NULL OR day >= m.tally_since);
 
 CREATE TABLE seen (step int, what text);
 CREATE PROCEDURE simulate(steps int) LANGUAGE plpgsql AS $$
