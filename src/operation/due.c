@@ -273,7 +273,7 @@ review_member(Config *config, Program *program, Store *store, MemberRow *row, Ti
 
 	standing_begin(&standing, program, tier_set(config, program), store, row, qualify_count, &counter);
 	review(&standing, at);
-	quiet = review_quiet_after(&standing, calendar_day(at, program->zone));
+	quiet = review_quiet_after(&standing, calendar_day(review_takes_place(row, at), program->zone));
 	row->next_expiry = Min(row->next_expiry, quiet);
 	for (i = 0; i < standing.nchanges; i++)
 		posting_add_tier_change(posting, &standing.changes[i], row->seq);

@@ -276,13 +276,22 @@ own_name(const Standing *standing)
 	return standing->member->tier_floor != NULL ? standing->member->tier_own : standing->member->tier;
 }
 
+TimestampTz
+review_takes_place(const MemberRow *member, TimestampTz at)
+{
+	return Max(at, member->tier_since);
+}
+
 void
 review(Standing *standing, TimestampTz at)
 {
 	MemberRow  *member = standing->member;
-	DateADT		day = calendar_day(at, standing->program->zone);
+	DateADT		day;
 	int			tier;
 	int			reached;
+
+	at = review_takes_place(member, at);
+	day = calendar_day(at, standing->program->zone);
 
 	if (is_gone(standing, member->tier_floor))
 		standing_set_floor(standing, NO_TIER, DATEVAL_NOEND, at, TIER_REMOVED, NULL);

@@ -8,6 +8,13 @@
 #include "tiers/standing.h"
 
 /*
+ * When a review as of a time takes place for the member: not before he got the
+ * tier that he has, since what he reached later is not to be judged by what was
+ * there before.
+ */
+extern TimestampTz review_takes_place(const MemberRow *member, TimestampTz at);
+
+/*
  * Review the member at a time: floors end, tiers are kept for another period or
  * lapse, and what is reached is given.  Changes are the standing's to be
  * posted.  Reads entries as standing.h says.

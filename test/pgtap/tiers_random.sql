@@ -283,6 +283,7 @@ DECLARE
 	s standing;
 BEGIN
 	FOR i IN 1..steps LOOP
+		EXIT WHEN clock > '2024-12-31';
 		before := clock;
 		clock := date_trunc('second', clock + interval '1 day' + random() ^ 2 * interval '45 days');
 		FOR j IN 1..1 + random() * 4 LOOP
