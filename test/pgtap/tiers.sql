@@ -447,9 +447,8 @@ CREATE FUNCTION facts(key int) RETURNS text LANGUAGE sql AS $$
 -- one statement
 WITH n AS (INSERT INTO facts (customer, total, at) VALUES ('a', 10, '2023-01-03'), ('a', 100, '2023-01-01'), ('a', 40, '2023-01-02') RETURNING id) SELECT min(id) AS id FROM n \gset
 SELECT is(facts(:id) || '; ' || facts(:id + 1) || '; ' || facts(:id + 2), 'base 10, big 7, silver 10; base 100; base 40, silver 40', 'in one statement: the second purchase already earns at the new tier; qualifying holds the purchase itself');
-SELECT is((SELECT string_agg(source_key || ' ' || (context->'facts'->>'member.tier') || ' ' || (context->'facts'->>'member.qualifying'), ', ' ORDER BY at) FROM loyalty.entry e JOIN facts f ON f.id::text = source_key
-	WHERE program_id = (SELECT program_id FROM loyalty.program WHERE name = 'facts') AND revision = 1 AND context->'facts' ? 'member.qualifying' AND context->'facts'->>'member.tier' IS NOT NULL),
-	:id + 2 || ' silver 140, ' || :id || ' silver 150', 'what was read is kept');
+SELECT is((SELECT string_agg(context->>'facts', ' ' ORDER BY occurred_at) FROM loyalty.entry JOIN loyalty.program p USING (program_id) WHERE p.name = 'facts' AND revision = 1 AND context ? 'facts'),
+	'{"qualifying": 100} {"tier": "silver", "qualifying": 140} {"tier": "silver", "qualifying": 150}', 'what was read is kept');
 CALL loyalty.maintain('2023-06-01', 'facts');
 UPDATE facts SET total = total * 2 WHERE id >= :id;
 SELECT is(facts(:id) || '; ' || facts(:id + 1) || '; ' || facts(:id + 2), 'base 20, big 7, silver 20; base 200; base 80, silver 80', 'and is read again later');
@@ -503,7 +502,7 @@ SELECT is(tier('history', 'a') || ' ' || (SELECT string_agg(DISTINCT reason, ','
 -- Days are the program's
 SELECT open_shop('east', 'calendar year', zone => 'Pacific/Kiritimati'), open_shop('west', 'calendar year', zone => 'Pacific/Pago_Pago') \g /dev/null
 SELECT buy(p, 'a', 50, '2022-12-31 09:59+00'), buy(p, 'a', 50, '2022-12-31 10:00+00') FROM unnest('{east,west}'::text[]) p \g /dev/null
-SELECT is(tier('east', 'a') || tally('east', 'a') || ' ' || tier('west', 'a') || tally('west', 'a'), '-{2022-12-31: 50/50/1, 2023-01-01: 50/50/1} silver{2022-12-30: 50/50/1, 2022-12-31: 50/50/1}', 'a new year begins where the program is');
+SELECT is(tier('east', 'a') || tally('east', 'a') || ' ' || tier('west', 'a') || tally('west', 'a'), '-{2022-12-31: 50/50/1, 2023-01-01: 50/50/1} silver{2022-12-30: 100/100/2}', 'a new year begins where the program is');
 SELECT buy('east', 'a', 50, '2023-12-31 09:59:59+00') \g /dev/null
 CALL loyalty.maintain('2023-12-31 09:59:59+00', 'east');
 SELECT is(tier('east', 'a'), 'silver', 'and ends there: east,');
@@ -518,7 +517,6 @@ SELECT is(tier('west', 'a'), '-', 'a second later');
 -- The same once more
 --
 
-CREATE TABLE before AS SELECT m.member_id, m.tier, m.tier_since, m.tier_until, m.tally, m.tally_since, m.next_expiry, m.seq, m.tier_changes FROM loyalty.member m;
 CALL loyalty.maintain();
 CREATE TABLE first AS SELECT m.member_id, m.tier, m.tier_since, m.tier_until, m.tally::text, m.tally_since, m.next_expiry, m.seq, m.tier_changes FROM loyalty.member m;
 SELECT max(at) AS at FROM loyalty.maintenance \gset

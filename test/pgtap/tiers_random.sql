@@ -10,7 +10,7 @@
 \endif
 \if :{?steps}
 \else
-\set steps 40
+\set steps 28
 \endif
 SET search_path = public;
 SET timezone = 'UTC';
