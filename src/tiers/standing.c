@@ -138,6 +138,18 @@ standing_store(Standing *standing)
 	standing->changed = false;
 }
 
+void
+standing_forget(MemberRow *member)
+{
+	Tally		empty;
+
+	if (DATE_IS_NOEND(member->tally_since))
+		return;
+	tally_init(&empty);
+	member->tally = tally_pack(&empty);
+	member->tally_since = DATEVAL_NOEND;
+}
+
 /*
  * Tiers
  */

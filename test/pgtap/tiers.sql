@@ -461,7 +461,7 @@ SELECT open_shop('change', 'lifetime') \g /dev/null
 INSERT INTO change (customer, total, at) SELECT 'a', 60, now() - n * interval '300 days' FROM generate_series(0, 4) n;
 SELECT is(tier('change', 'a') || tally('change', 'a'), 'gold{ever: 300/300/5}', 'lifetime');
 CREATE FUNCTION counted(program text, customer text) RETURNS text LANGUAGE sql AS $$
-	SELECT format('%s %s/%s/%s', m.tier, t.amount, t.points, t.purchases) FROM loyalty.member m JOIN loyalty.program p USING (program_id),
+	SELECT format('%s %s/%s/%s', coalesce(m.tier, '-'), t.amount, t.points, t.purchases) FROM loyalty.member m JOIN loyalty.program p USING (program_id),
 		loyalty.totals(m.tally, coalesce(loyalty.window_start(p.tier_window, current_date, m.enrolled_at::date), '-infinity'), 'infinity') t
 	WHERE m.ref = customer AND p.name = program $$;
 UPDATE loyalty.program SET tier_window = 'rolling 365 days' WHERE name = 'change';
@@ -498,6 +498,14 @@ SELECT is(tier('history review', 'a'), '-', 'more is asked: it lets him fall');
 DELETE FROM loyalty.tier WHERE program = 'history';
 CALL loyalty.maintain(program => 'history');
 SELECT is(tier('history', 'a') || ' ' || (SELECT string_agg(DISTINCT reason, ',') FROM loyalty.tier_change c JOIN loyalty.program p USING (program_id) WHERE p.name = 'history' AND to_tier IS NULL), '- removed', 'no tiers: none has one');
+
+INSERT INTO loyalty.tier (program, name, rank, min_amount) VALUES ('history', 'silver', 1, 100);
+SELECT is(tier('history', 'a') || ' ' || counted('history', 'b'), '- 200/200/4', 'others instead: what was counted stands');
+DELETE FROM loyalty.tier WHERE program = 'history';
+SELECT buy('history', 'b', 1000, now()::text) \g /dev/null
+INSERT INTO loyalty.tier (program, name, rank, min_amount) VALUES ('history', 'silver', 1, 100);
+CALL loyalty.maintain(program => 'history');
+SELECT is(counted('history', 'b'), 'silver 1200/1200/5', 'what was bought while there were none counts too');
 
 -- Days are the program's
 SELECT open_shop('east', 'calendar year', zone => 'Pacific/Kiritimati'), open_shop('west', 'calendar year', zone => 'Pacific/Pago_Pago') \g /dev/null
