@@ -500,7 +500,7 @@ CALL loyalty.maintain(program => 'history');
 SELECT is(tier('history', 'a') || ' ' || (SELECT string_agg(DISTINCT reason, ',') FROM loyalty.tier_change c JOIN loyalty.program p USING (program_id) WHERE p.name = 'history' AND to_tier IS NULL), '- removed', 'no tiers: none has one');
 
 INSERT INTO loyalty.tier (program, name, rank, min_amount) VALUES ('history', 'silver', 1, 100);
-SELECT is(tier('history', 'a') || ' ' || counted('history', 'b'), '- 200/200/4', 'others instead: what was counted stands');
+SELECT is(tier('history', 'a') || ' ' || counted('history', 'b'), '- - 200/200/4', 'others instead: what was counted stands');
 DELETE FROM loyalty.tier WHERE program = 'history';
 SELECT buy('history', 'b', 1000, now()::text) \g /dev/null
 INSERT INTO loyalty.tier (program, name, rank, min_amount) VALUES ('history', 'silver', 1, 100);
