@@ -8,7 +8,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $nmembers = 12000;
+my $nmembers = 8000;
 my $at = '2023-06-01 12:00+00';
 
 my $node = PostgreSQL::Test::Cluster->new('tier_review_crash');
@@ -96,6 +96,12 @@ my $total = written('calm');
 my $calm = standing('calm');
 cmp_ok($total, '>', $nmembers / 2, 'undisturbed: many fell');
 
+# A review is too quick to be met half way: here each change takes its time.
+$node->safe_psql('crash', <<'SQL');
+CREATE FUNCTION slowly() RETURNS boolean LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.002); RETURN true; END';
+ALTER TABLE loyalty.tier_change ADD CONSTRAINT slowly CHECK (slowly()) NOT VALID;
+SQL
+
 # SIGKILL with a batch written and not yet committed: its end waits for its row in the record.
 my $run = start("CALL loyalty.maintain('$at', batch_size => 5)");
 wait_for(200);
@@ -119,6 +125,7 @@ $node->start;
 is_sound('crash', 'server stopped');
 
 # To the end, by two at once.
+$node->safe_psql('crash', 'ALTER TABLE loyalty.tier_change DROP CONSTRAINT slowly');
 my @runs = map { start("CALL loyalty.maintain('$at', batch_size => $_)") } (70, 110);
 $_->finish for @runs;
 $node->safe_psql('crash', "CALL loyalty.maintain('$at')");
