@@ -118,7 +118,12 @@ standing_store(Standing *standing)
 	if (!standing->changed)
 		return;
 	if (qualification_resolution(window) == PERIOD_EVER)
+	{
 		tally_coarsen(&standing->tally, PERIOD_EVER);
+		/* Nothing in all is not nothing on each day: another window will ask. */
+		if (standing->tally.nperiods == 0)
+			standing->tally_since = DATEVAL_NOEND;
+	}
 	else
 	{
 		last = standing_last_counted_day(standing);
@@ -400,6 +405,6 @@ standing_count(Standing *standing, DateADT day, TimestampTz at, const TallyTotal
 		from = Max(at, calendar_start_of_day(last, standing->program->zone));
 		rose |= rise(standing, last, Max(from, member->tier_since));
 	}
-	if (rose || lowers)
+	if (rose || lowers || review_may_rise(standing, calendar_day(standing->now, standing->program->zone)))
 		lower_next_expiry(standing);
 }
