@@ -397,13 +397,13 @@ standing_count(Standing *standing, DateADT day, TimestampTz at, const TallyTotal
 		rise_in_the_past(standing, then, at);
 
 	/* A late one may reach a tier together with what came after it. */
-	if (then < last || at < member->tier_since)
+	if (at < member->tier_since)
+		rose |= rise(standing, calendar_day(member->tier_since, standing->program->zone), member->tier_since);
+	if (then < last)
 	{
-		TimestampTz from;
+		TimestampTz from = calendar_start_of_day(last, standing->program->zone);
 
-		last = Max(last, calendar_day(member->tier_since, standing->program->zone));
-		from = Max(at, calendar_start_of_day(last, standing->program->zone));
-		rose |= rise(standing, last, Max(from, member->tier_since));
+		rose |= rise(standing, last, Max(Max(from, at), member->tier_since));
 	}
 	if (rose || lowers || review_may_rise(standing, calendar_day(standing->now, standing->program->zone)))
 		lower_next_expiry(standing);
