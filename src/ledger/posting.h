@@ -31,6 +31,7 @@ typedef struct Posting
 	MemberRow  *member;
 	TimestampTz posted_at;
 	bool		settled;		/* the row has changed, with or without entries */
+	bool		owns_purse;		/* the row's purse is the posting's own copy */
 	int			nentries;
 	int			capacity;
 	EntryRow   *entries;
