@@ -47,7 +47,7 @@ COMMENT ON COLUMN loyalty.program.clawback IS 'where returned points are taken f
 COMMENT ON COLUMN loyalty.program.auto_enroll IS 'whether the first purchase makes a customer a member';
 COMMENT ON COLUMN loyalty.program.tier_window IS 'window in which amounts, points and purchases count toward tiers';
 COMMENT ON COLUMN loyalty.program.tier_match IS 'any: one of a tier''s minimums is enough; all: every minimum that it has must be reached';
-COMMENT ON COLUMN loyalty.program.tier_validity IS 'how long a tier that was reached is held: a length (12 months), end of year, 12 months end of year (to the end of the next year), never (it never ends); NULL: as long as the window gives it';
+COMMENT ON COLUMN loyalty.program.tier_validity IS 'how long a tier that was reached is held: a length (12 months), end of year, end of next year, never (it never ends); NULL: as long as the window gives it';
 COMMENT ON COLUMN loyalty.program.tier_downgrade IS 'where a member goes who does not keep a tier: none (he keeps it), one (one tier down), earned (to the tier that he has earned)';
 COMMENT ON COLUMN loyalty.program.tier_grace IS 'whole days for which a tier is held that is not kept any more';
 COMMENT ON COLUMN loyalty.program.created_at IS 'when the program was set up';

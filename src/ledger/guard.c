@@ -104,7 +104,7 @@ check_values(HeapTuple tuple, TupleDesc desc)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a tier cannot lapse by inactivity"),
-				 errhint("For instance '12 months', 'end of year', or '12 months end of year' for the end of the next year.")));
+				 errhint("For instance '12 months', 'end of year' or 'end of next year'.")));
 }
 
 /* What history was made by cannot be changed behind it. */
