@@ -12,7 +12,7 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" loyalty.co
 SQL_ORDER := $(patsubst %,sql/%.sql, prelude \
 	points purse award expiry qualification tally \
 	program rate rule budget limit member entry purchase \
-	act extend balance \
+	act extend balance spend \
 	source backfill deferred record quote explain \
 	maintain schedule expiring verify liability \
 	security)
@@ -28,6 +28,7 @@ OBJS := $(patsubst %.c,%.o, $(wildcard \
 		tally tally_pack tally_io tally_ops tally_sum calendar scan)) \
 	$(sort $(wildcard src/ledger/*.c)) \
 	$(sort $(wildcard src/earning/*.c)) \
+	$(sort $(wildcard src/redemption/*.c)) \
 	$(sort $(wildcard src/operation/*.c)))
 
 PG_CPPFLAGS = -I$(srcdir)/src

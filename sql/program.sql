@@ -20,7 +20,19 @@ CREATE TABLE loyalty.program (
 	clawback text NOT NULL DEFAULT 'debt'
 		CONSTRAINT program_clawback_check CHECK (clawback IN ('debt', 'available', 'pending', 'none')),
 	auto_enroll boolean NOT NULL DEFAULT true,
-	created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+	point_value numeric
+		CONSTRAINT program_point_value_check CHECK (point_value > 0 AND point_value < 'Infinity'),
+	spend_minimum loyalty.points
+		CONSTRAINT program_spend_minimum_check CHECK (spend_minimum OPERATOR(loyalty.>) 0),
+	spend_step loyalty.points
+		CONSTRAINT program_spend_step_check CHECK (spend_step OPERATOR(loyalty.>) 0),
+	spend_maximum loyalty.points
+		CONSTRAINT program_spend_maximum_check CHECK (spend_maximum OPERATOR(loyalty.>) 0),
+	spend_share numeric
+		CONSTRAINT program_spend_share_check CHECK (spend_share > 0 AND spend_share <= 1),
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT program_spend_limits_check CHECK (spend_minimum OPERATOR(loyalty.<=) spend_maximum),
+	CONSTRAINT program_spend_value_check CHECK (spend_share IS NULL OR point_value IS NOT NULL)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.program', '');
 SELECT pg_catalog.pg_extension_config_dump('loyalty.program_program_id_seq', '');
@@ -38,6 +50,11 @@ COMMENT ON COLUMN loyalty.program.rounding IS 'down, half_up, half_even or up, o
 COMMENT ON COLUMN loyalty.program.stacking IS 'how several multipliers on a line combine: add (1 + the sum of what each adds), multiply (their product), best (the greatest); fixed once the program has members';
 COMMENT ON COLUMN loyalty.program.clawback IS 'where returned points are taken from once they are spent: debt (other points, then below zero), available (other points, never below zero), pending (only points still pending), none';
 COMMENT ON COLUMN loyalty.program.auto_enroll IS 'whether the first purchase makes a customer a member';
+COMMENT ON COLUMN loyalty.program.point_value IS 'what one point pays, in the program''s currency; NULL: points are not money';
+COMMENT ON COLUMN loyalty.program.spend_minimum IS 'fewest points that are spent at once';
+COMMENT ON COLUMN loyalty.program.spend_step IS 'points are spent in multiples of this only';
+COMMENT ON COLUMN loyalty.program.spend_maximum IS 'most points that are spent on one purchase';
+COMMENT ON COLUMN loyalty.program.spend_share IS 'most of a purchase''s amount that points may pay: 0.5 is half of it';
 COMMENT ON COLUMN loyalty.program.created_at IS 'when the program was set up';
 
 CREATE FUNCTION loyalty.program_guard() RETURNS trigger

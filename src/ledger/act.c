@@ -114,6 +114,17 @@ act_check_status(const Program *program, const MemberRow *member)
 						text_to_cstring(member->ref), program->name)));
 }
 
+void
+act_check_active(const Program *program, const MemberRow *member)
+{
+	act_check_status(program, member);
+	if (member->status == MEMBER_SUSPENDED)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOYALTY_MEMBER_STATUS),
+				 errmsg("member \"%s\" of program \"%s\" is suspended",
+						text_to_cstring(member->ref), program->name)));
+}
+
 static void
 push_string(JsonbParseState **state, JsonbIteratorToken token, const char *string)
 {
@@ -148,14 +159,20 @@ act_push_date(JsonbParseState **state, const char *name, DateADT day)
 }
 
 void
-act_push_points(JsonbParseState **state, const char *name, Points points)
+act_push_numeric(JsonbParseState **state, const char *name, Numeric number)
 {
 	JsonbValue	value;
 
 	act_push_key(state, name);
 	value.type = jbvNumeric;
-	value.val.numeric = points_to_numeric(points);
+	value.val.numeric = number;
 	pushJsonbValue(state, WJB_VALUE, &value);
+}
+
+void
+act_push_points(JsonbParseState **state, const char *name, Points points)
+{
+	act_push_numeric(state, name, points_to_numeric(points));
 }
 
 bool
@@ -242,6 +259,28 @@ available_then(Store *store, const Program *program, const MemberRow *member, Ti
 	return act_available(program, &state, member->enrolled_at, at);
 }
 
+void
+act_take(Store *store, const Program *program, const MemberRow *member,
+		 Points points, TimestampTz at, bool at_given, Purse *lots)
+{
+	DateADT		day = calendar_day(at, program->zone);
+	Points		available = purse_available(&member->purse, day);
+	Purse		taken;
+
+	if (at_given)
+		available = Min(available, available_then(store, program, member, at));
+	if (available < points)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOYALTY_INSUFFICIENT_POINTS),
+				 errmsg("insufficient points"),
+				 errdetail("Member \"%s\" of program \"%s\" has %s available, %s were asked for.",
+						   text_to_cstring(member->ref), program->name,
+						   points_to_cstring(Max(available, 0)), points_to_cstring(points))));
+	purse_init(&taken);
+	purse_spend(&member->purse, points, day, &taken);
+	purse_sub(lots, &taken);
+}
+
 /* {"expires": "2026-12-31"}; NULL when no last day was asked for. */
 static Jsonb *
 expires_context(FunctionCallInfo fcinfo)
@@ -325,24 +364,7 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 					  points);
 	}
 	else
-	{
-		Purse		taken;
-		Points		available = purse_available(&request.row->purse, day);
-
-		/* In the past nobody can lose what he got later. */
-		if (!PG_ARGISNULL(5))
-			available = Min(available, available_then(store, program, request.row, at));
-		if (available < -points)
-			ereport(ERROR,
-					(errcode(ERRCODE_LOYALTY_INSUFFICIENT_POINTS),
-					 errmsg("insufficient points"),
-					 errdetail("Member \"%s\" of program \"%s\" has %s available, %s were asked for.",
-							   text_to_cstring(ref), program->name,
-							   points_to_cstring(available), points_to_cstring(-points))));
-		purse_init(&taken);
-		purse_spend(&request.row->purse, -points, day, &taken);
-		purse_sub(&lots, &taken);
-	}
+		act_take(store, program, request.row, -points, at, !PG_ARGISNULL(5), &lots);
 
 	memset(&entry, 0, sizeof(entry));
 	entry.kind = KIND_ADJUST;

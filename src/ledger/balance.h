@@ -5,6 +5,8 @@
 #ifndef LOYALTY_BALANCE_H
 #define LOYALTY_BALANCE_H
 
+#include "fmgr.h"
+
 #include "ledger/config.h"
 #include "ledger/storage.h"
 
@@ -22,5 +24,25 @@ typedef struct MemberState
  */
 extern void balance_replay(Store *store, int64 member_id, TimestampTz until, int64 last_seq,
 						   MemberState *state);
+
+/* What a function that only reads is asked about. */
+typedef struct Reading
+{
+	Config	   *config;
+	Program    *program;
+	text	   *ref;
+	int64		member_id;
+	TimestampTz at;
+	bool		known;
+	MemberRow	row;			/* as he is now; only of a known member */
+	MemberState state;			/* as he stands at "at" */
+} Reading;
+
+/*
+ * Read the member of the first argument as of the argument "at" (at_arg -1:
+ * now).  One whom nobody knows reads as nothing where the program enrolls by
+ * itself, else LY002.  Writes and locks nothing.
+ */
+extern void balance_read_member(FunctionCallInfo fcinfo, int at_arg, int program_arg, Reading *reading);
 
 #endif							/* LOYALTY_BALANCE_H */

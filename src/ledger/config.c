@@ -154,6 +154,29 @@ config_snapshot(void)
 	return IsInParallelMode() ? GetActiveSnapshot() : GetLatestSnapshot();
 }
 
+/* A numeric column that outlives the row; NULL where it is. */
+static Numeric
+kept_numeric(Config *config, HeapTuple row, TupleDesc desc, int column)
+{
+	MemoryContext caller = MemoryContextSwitchTo(config->context);
+	bool		isnull;
+	Datum		value = SPI_getbinval(row, desc, column, &isnull);
+	Numeric		kept = isnull ? NULL : DatumGetNumericCopy(value);
+
+	MemoryContextSwitchTo(caller);
+	return kept;
+}
+
+/* A column of points; 0 where it is NULL. */
+static Points
+points_or_zero(HeapTuple row, TupleDesc desc, int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(row, desc, column, &isnull);
+
+	return isnull ? 0 : DatumGetPoints(value);
+}
+
 /* Fill config->programs from the table, as of the latest snapshot. */
 static void
 load_programs(Config *config)
@@ -167,7 +190,8 @@ load_programs(Config *config)
 	if (SPI_execute("SELECT program_id, name, time_zone, expiry, pending, points_scale,"
 					" rounding, clawback, auto_enroll,"
 					" EXISTS (SELECT FROM loyalty.member_alias a WHERE a.program_id = p.program_id),"
-					" currency, stacking"
+					" currency, stacking,"
+					" point_value, spend_minimum, spend_step, spend_maximum, spend_share"
 					" FROM loyalty.program p ORDER BY program_id",
 					true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read programs");
@@ -198,6 +222,11 @@ load_programs(Config *config)
 		program->has_aliases = DatumGetBool(SPI_getbinval(row, desc, 10, &isnull));
 		program->currency = currency == NULL ? NULL : MemoryContextStrdup(config->context, currency);
 		program->stacking = stacking_from_text(SPI_getvalue(row, desc, 12));
+		program->point_value = kept_numeric(config, row, desc, 13);
+		program->spend_minimum = points_or_zero(row, desc, 14);
+		program->spend_step = points_or_zero(row, desc, 15);
+		program->spend_maximum = points_or_zero(row, desc, 16);
+		program->spend_share = kept_numeric(config, row, desc, 17);
 	}
 	SPI_finish();
 	engine_leave(&scope);

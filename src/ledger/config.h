@@ -19,6 +19,7 @@
 #include "utils/timestamp.h"
 
 #include "types/expiry.h"
+#include "types/points.h"
 #include "types/rational.h"
 
 /* program.clawback */
@@ -55,6 +56,11 @@ typedef struct Program
 	ClawbackPolicy clawback;
 	bool		auto_enroll;
 	bool		has_aliases;	/* any row in member_alias */
+	Numeric		point_value;	/* NULL: points are not money */
+	Points		spend_minimum;	/* 0: none, of the next two too */
+	Points		spend_step;
+	Points		spend_maximum;
+	Numeric		spend_share;	/* NULL: none */
 	struct RateSet *rates;		/* read when first asked for */
 	struct RuleSet *rules;		/* likewise */
 } Program;
