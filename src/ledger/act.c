@@ -245,18 +245,40 @@ act_posted(FunctionCallInfo fcinfo, const Program *program, const MemberRow *mem
 						  act_available(program, &state, member->enrolled_at, entry->occurred_at), false);
 }
 
-/* What was available to the member at a time, by his entries up to then. */
-static Points
-available_then(Store *store, const Program *program, const MemberRow *member, TimestampTz at)
+/* What the member has of the lots that he had then. */
+static void
+kept_lots(const Purse *now, const Purse *then, Purse *kept)
 {
-	Snapshot	snapshot = store_snapshot();
-	MemberState state;
+	int			i;
 
-	store_begin_read(store, snapshot);
-	balance_replay(store, member->member_id, at, PG_INT64_MAX, &state);
-	store_end_read(store);
-	UnregisterSnapshot(snapshot);
-	return act_available(program, &state, member->enrolled_at, at);
+	for (i = 0; i < now->nlots; i++)
+	{
+		const Lot  *lot = &now->lots[i];
+		Points		points = Min(lot->points, purse_lot(then, lot->starts, lot->ends));
+
+		if (points > 0)
+			purse_add_lot(kept, lot->starts, lot->ends, points);
+	}
+}
+
+/* Take up to "wanted" of what can be spent of the purse. */
+static Points
+take_from(const Purse *purse, Points wanted, DateADT day, Purse *lots)
+{
+	Purse		left;
+	Purse		taken;
+	Points		points;
+
+	purse_init(&left);
+	purse_copy(&left, purse);
+	purse_add(&left, lots);
+	points = Min(wanted, purse_available(&left, day));
+	if (points <= 0)
+		return 0;
+	purse_init(&taken);
+	purse_spend(&left, points, day, &taken);
+	purse_sub(lots, &taken);
+	return points;
 }
 
 void
@@ -265,10 +287,20 @@ act_take(Store *store, const Program *program, const MemberRow *member,
 {
 	DateADT		day = calendar_day(at, program->zone);
 	Points		available = purse_available(&member->purse, day);
-	Purse		taken;
+	Purse		kept;
 
+	purse_init(&kept);
 	if (at_given)
-		available = Min(available, available_then(store, program, member, at));
+	{
+		Snapshot	snapshot = store_snapshot();
+		MemberState then;
+
+		store_begin_read(store, snapshot);
+		available = Min(available, balance_least_since(store, program, member, at, &then));
+		store_end_read(store);
+		UnregisterSnapshot(snapshot);
+		kept_lots(&member->purse, &then.purse, &kept);
+	}
 	if (available < points)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_INSUFFICIENT_POINTS),
@@ -276,9 +308,8 @@ act_take(Store *store, const Program *program, const MemberRow *member,
 				 errdetail("Member \"%s\" of program \"%s\" has %s available, %s were asked for.",
 						   text_to_cstring(member->ref), program->name,
 						   points_to_cstring(Max(available, 0)), points_to_cstring(points))));
-	purse_init(&taken);
-	purse_spend(&member->purse, points, day, &taken);
-	purse_sub(lots, &taken);
+	points -= take_from(&kept, points, day, lots);
+	(void) take_from(&member->purse, points, day, lots);
 }
 
 /* {"expires": "2026-12-31"}; NULL when no last day was asked for. */

@@ -57,7 +57,8 @@ extern Points act_available(const Program *program, const MemberState *state,
 /*
  * Put into "lots", as negative ones, the points of a member who has been
  * brought up to "at": soonest to expire first.  LY001 with the figures when
- * less is available.  In the past (at_given) nobody can give what he got later.
+ * less is available.  In the past (at_given) nobody can give what he got later,
+ * and what he had then goes first.
  */
 extern void act_take(Store *store, const Program *program, const MemberRow *member,
 					 Points points, TimestampTz at, bool at_given, Purse *lots);

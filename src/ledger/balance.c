@@ -11,6 +11,7 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -58,6 +59,96 @@ balance_replay(Store *store, int64 member_id, TimestampTz until, int64 last_seq,
 	state->lifetime = 0;
 	state->last_activity = DT_NOBEGIN;
 	store_visit_entries(store, member_id, ANY_SOURCE, NULL, replay_entry, &replay);
+}
+
+/*
+ * What could still be taken in the past
+ */
+
+/* Entries after a time, in the order in which they occurred. */
+typedef struct Later
+{
+	TimestampTz since;
+	int			count;
+	int			capacity;
+	EntryRow   *entries;
+} Later;
+
+static void
+remember_later(const EntryRow *entry, void *arg)
+{
+	Later	   *later = arg;
+	EntryRow   *copy;
+
+	if (entry->occurred_at <= later->since)
+		return;
+	if (later->count == later->capacity)
+	{
+		later->capacity = Max(16, later->capacity * 2);
+		later->entries = later->entries == NULL ? palloc(later->capacity * sizeof(EntryRow))
+			: repalloc(later->entries, later->capacity * sizeof(EntryRow));
+	}
+	copy = &later->entries[later->count++];
+	*copy = *entry;
+	copy->kind = pstrdup(entry->kind);
+	copy->lots = PointerGetDatum(PG_DETOAST_DATUM_COPY(entry->lots));
+}
+
+static int
+compare_occurred(const void *a, const void *b)
+{
+	const EntryRow *x = a;
+	const EntryRow *y = b;
+
+	if (x->occurred_at != y->occurred_at)
+		return x->occurred_at < y->occurred_at ? -1 : 1;
+	return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+static Points
+state_available(const Program *program, const MemberState *state, TimestampTz enrolled_at, TimestampTz at)
+{
+	Holdings	holdings;
+
+	holdings_read(&state->purse, holdings_inactive_end(program, state->last_activity, enrolled_at),
+				  calendar_day(at, program->zone), &holdings);
+	return holdings.available;
+}
+
+Points
+balance_least_since(Store *store, const Program *program, const MemberRow *member,
+					TimestampTz since, MemberState *then)
+{
+	Later		later = {since, 0, 0, NULL};
+	MemberState state;
+	Points		least;
+	int			i;
+
+	balance_replay(store, member->member_id, since, PG_INT64_MAX, then);
+	least = state_available(program, then, member->enrolled_at, since);
+	store_visit_entries(store, member->member_id, ANY_SOURCE, NULL, remember_later, &later);
+	if (later.count == 0)
+		return least;
+	qsort(later.entries, later.count, sizeof(EntryRow), compare_occurred);
+	state = *then;
+	purse_init(&state.purse);
+	purse_copy(&state.purse, &then->purse);
+	for (i = 0; i < later.count; i++)
+	{
+		const EntryRow *entry = &later.entries[i];
+		Purse		lots;
+
+		CHECK_FOR_INTERRUPTS();
+		purse_init(&lots);
+		purse_read(&lots, entry->lots);
+		purse_add(&state.purse, &lots);
+		posting_count(entry, &state.lifetime, &state.last_activity);
+		/* What happened at one time is one change. */
+		if (i + 1 == later.count || later.entries[i + 1].occurred_at != entry->occurred_at)
+			least = Min(least, state_available(program, &state, member->enrolled_at,
+											   Min(entry->occurred_at, entry->posted_at)));
+	}
+	return least;
 }
 
 void

@@ -25,6 +25,14 @@ typedef struct MemberState
 extern void balance_replay(Store *store, int64 member_id, TimestampTz until, int64 last_seq,
 						   MemberState *state);
 
+/*
+ * The least that has been available to the member since a time: then and after
+ * everything that occurred later.  So much can be taken at that time without
+ * giving what he got later.  "then" is how he stood.  Inside store_begin_read.
+ */
+extern Points balance_least_since(Store *store, const Program *program, const MemberRow *member,
+								  TimestampTz since, MemberState *then);
+
 /* What a function that only reads is asked about. */
 typedef struct Reading
 {

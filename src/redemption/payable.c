@@ -11,6 +11,7 @@
 #include "access/xact.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 
 #include "ledger/act.h"
 #include "loyalty.h"
@@ -24,22 +25,26 @@ enum
 	ARG_MEMBER, ARG_AMOUNT, ARG_POINTS, ARG_AT, ARG_PROGRAM
 };
 
-/*
- * What the member can spend at the time.  In the past that is what he had then
- * and still has.
- */
+/* What the member can spend at the time; in the past what he had then and still has. */
 static Points
 spendable(const Reading *reading)
 {
 	const MemberRow *row = &reading->row;
-	MemberState now = {row->purse, row->lifetime, row->last_activity};
+	MemberState state = {row->purse, row->lifetime, row->last_activity};
 	Points		available;
 
 	if (!reading->known)
 		return 0;
-	available = act_available(reading->program, &reading->state, row->enrolled_at, reading->at);
+	available = act_available(reading->program, &state, row->enrolled_at, reading->at);
 	if (reading->at < GetCurrentTransactionStartTimestamp())
-		available = Min(available, act_available(reading->program, &now, row->enrolled_at, reading->at));
+	{
+		Store	   *store = store_open(reading->config, false);
+
+		store_begin_read(store, GetActiveSnapshot());
+		available = Min(available, balance_least_since(store, reading->program, row, reading->at, &state));
+		store_end_read(store);
+		store_close(store);
+	}
 	return Max(available, 0);
 }
 
@@ -51,6 +56,8 @@ loyalty_payable(PG_FUNCTION_ARGS)
 	Numeric		amount;
 	Points		asked = 0;
 	Payment		payment;
+	Numeric		value;
+	Points		needed = 0;
 	TupleDesc	desc;
 	Datum		values[4];
 	bool		nulls[4] = {false};
@@ -78,18 +85,11 @@ loyalty_payable(PG_FUNCTION_ARGS)
 		payment.why = reading.row.status == MEMBER_SUSPENDED ? "the member is suspended" : "the member is closed";
 	}
 
+	value = payment_value(reading.program, payment.points);
 	values[0] = PointsGetDatum(payment.points);
-	if (reading.program->point_value == NULL)
-	{
-		values[1] = DirectFunctionCall1(int4_numeric, Int32GetDatum(0));
-		values[2] = (Datum) 0;
-		nulls[2] = true;
-	}
-	else
-	{
-		values[1] = NumericGetDatum(payment_value(reading.program, payment.points));
-		values[2] = PointsGetDatum(payment_needed(reading.program, amount));
-	}
+	values[1] = NumericGetDatum(value == NULL ? int64_to_numeric(0) : value);
+	nulls[2] = !payment_needed(reading.program, amount, &needed);
+	values[2] = PointsGetDatum(needed);
 	nulls[3] = payment.why == NULL;
 	values[3] = nulls[3] ? (Datum) 0 : CStringGetTextDatum(payment.why);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));

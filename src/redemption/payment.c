@@ -67,13 +67,6 @@ payable_share(const Program *program, Rational amount)
 		: rational_mul(amount, rational_from_numeric(program->spend_share));
 }
 
-Points
-payment_needed(const Program *program, Numeric amount)
-{
-	return rational_round(rational_div(rational_from_numeric(amount), rational_from_numeric(program->point_value)),
-						  program->points_scale, ROUND_UP);
-}
-
 /* Points come in these: the program's step, or else its smallest number of points. */
 static Points
 smallest_part(const Program *program)
@@ -86,6 +79,21 @@ smallest_part(const Program *program)
 	for (i = 0; i < program->points_scale; i++)
 		part /= 10;
 	return part;
+}
+
+bool
+payment_needed(const Program *program, Numeric amount, Points *needed)
+{
+	Rational	points;
+
+	if (program->point_value == NULL)
+		return false;
+	points = rational_div(rational_from_numeric(amount), rational_from_numeric(program->point_value));
+	/* Rounded up it is at most one more. */
+	if (rational_cmp(points, rational_points(POINTS_MAX - POINTS_UNIT)) > 0)
+		return false;
+	*needed = rational_round(points, program->points_scale, ROUND_UP);
+	return true;
 }
 
 /* No more than a limit.  One that leaves as many is not what keeps it from more. */

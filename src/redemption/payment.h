@@ -32,9 +32,10 @@ extern Numeric payment_value(const Program *program, Points points);
 
 /*
  * The fewest points, in the decimals that the program's have, that are worth
- * the whole amount, whatever the limits.  Only where points are money.
+ * the whole amount, whatever the limits.  False where points are not money, and
+ * when there cannot be so many.
  */
-extern Points payment_needed(const Program *program, Numeric amount);
+extern bool payment_needed(const Program *program, Numeric amount, Points *needed);
 
 /*
  * The most of the amount that can be paid in one go with the points available,

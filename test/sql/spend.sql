@@ -58,7 +58,8 @@ SELECT count(*) AS strangers FROM loyalty.member WHERE ref = 'stranger' AND prog
 SELECT * FROM loyalty.payable('ann', 20, program => 'spend_no_money');
 SELECT arguments, pg_temp.try(format('SELECT loyalty.payable(%s)', arguments)) FROM unnest(ARRAY[
 	$$'ann', NULL$$, $$'ann', -1$$, $$'ann', 'NaN'$$, $$'ann', 'Infinity'$$, $$'ann', 1, -1$$, $$'ann', 1, 'NaN'$$, $$'ann', 1, 0.00001$$, $$'', 1$$, $$NULL::text, 1$$,
-	$$'stranger', 1, program => 'spend_closed_shop'$$, $$'ann', 1, program => 'spend_nowhere'$$, $$'ann', 1e15$$]) AS arguments;
+	$$'stranger', 1, program => 'spend_closed_shop'$$, $$'ann', 1, program => 'spend_nowhere'$$]) AS arguments;
+SELECT * FROM loyalty.payable('ann', 1e15);
 -- a column is an amount like any other, and a reading writes nothing
 BEGIN READ ONLY;
 SELECT total, p.* FROM (VALUES (1, 1.20), (2, 4.999), (3, 5), (4, 7)) o(n, total), loyalty.payable('ann', total) p ORDER BY n;
@@ -103,7 +104,7 @@ SELECT context FROM loyalty.entry WHERE member_id = loyalty.find_member('pia', '
 SET loyalty.program = 'spend_limits';
 SELECT balance FROM loyalty.adjust('ben', 1620);
 SELECT amount, p.* FROM unnest(ARRAY[200, 100, 99.99, 50, 20, 12.5, 10, 9.99, 5, 1]) amount, loyalty.payable('ben', amount) p;
-SELECT points AS asked, p.* FROM unnest(ARRAY[1500, 1000, 999.9999, 130, 100, 99, 50, 20]) points, loyalty.payable('ben', 200, points) p;
+SELECT asked, p.* FROM unnest(ARRAY[1500, 1000, 999.9999, 130, 100, 99, 50, 20]) asked, loyalty.payable('ben', 200, asked) p;
 SELECT arguments, pg_temp.try(format('SELECT loyalty.spend(%L, %s)', 'ben', arguments)) FROM unnest(ARRAY[
 	$$99, amount => 200$$, $$50, amount => 200$$, $$120, amount => 200$$, $$150.5, amount => 200$$, $$1050, amount => 200$$, $$1050, purchase => 'o1', amount => 200$$,
 	$$150$$, $$150, purchase => 'o1'$$, $$150, amount => 14.99$$, $$150, amount => 7.49$$, $$150, purchase => 'o"1"', amount => 14.99$$, $$150, purchase => 'o1', amount => 5$$]) AS arguments;
@@ -150,13 +151,25 @@ SELECT available, debt, lifetime FROM loyalty.balance('dan');
 
 -- In the past: what he had then and still has
 SELECT balance FROM loyalty.adjust('old', 10, expires => '2024-01-31', at => '2024-01-01 12:00Z');
-SELECT balance FROM loyalty.adjust('old', 100, at => '2024-03-01 12:00Z');
 SELECT * FROM loyalty.payable('old', 1, at => '2024-01-31 23:59:59.999999Z');
 SELECT balance FROM loyalty.spend('old', 4, at => '2024-01-31 23:59:59.999999Z');
-SELECT at, p.*, pg_temp.try(format('SELECT loyalty.spend(%L, 7, at => %L)', 'old', at)) FROM unnest(ARRAY['2023-12-31 12:00Z', '2024-01-15 12:00Z', '2024-02-01 00:00Z']::timestamptz[]) at, loyalty.payable('old', 1, at => at) p;
-SELECT balance FROM loyalty.spend('old', 100, at => '2024-05-01 00:00Z');
-SELECT * FROM loyalty.payable('old', 1, at => '2024-04-01 00:00Z');
+SELECT * FROM loyalty.payable('old', 1, at => '2024-02-01 00:00Z');
+SELECT pg_temp.try($$SELECT loyalty.spend('old', 1, at => '2024-02-01 00:00Z')$$);
+-- the rest lapsed before he got these: there is nothing left of what he had in January
+SELECT balance FROM loyalty.adjust('old', 100, at => '2024-03-01 12:00Z');
+SELECT at, p.*, pg_temp.try(format('SELECT loyalty.spend(%L, 6, at => %L)', 'old', at)) FROM unnest(ARRAY['2023-12-31 12:00Z', '2024-01-15 12:00Z', '2024-02-15 00:00Z']::timestamptz[]) at, loyalty.payable('old', 1, at => at) p;
+-- nor when he spent it in between
+SELECT balance FROM loyalty.spend('old', 90, at => '2024-04-01 12:00Z');
+SELECT balance FROM loyalty.adjust('old', 50, expires => '2990-01-31', at => '2024-05-01 12:00Z');
+SELECT points, pg_temp.try(format('SELECT loyalty.spend(%L, 11, at => %L)', 'old', at)) FROM unnest(ARRAY['2024-03-15 12:00Z', '2024-04-15 12:00Z']::timestamptz[]) at, loyalty.payable('old', 1, at => at) p;
+-- what he had then goes first, though it ends later
+SELECT balance FROM loyalty.spend('old', 8, at => '2024-04-15 12:00Z');
+SELECT balance FROM loyalty.spend('old', 51, at => '2024-05-01 12:00Z');
 SELECT seq, kind, points, lots, occurred_at FROM loyalty.entry WHERE member_id = loyalty.find_member('old') ORDER BY seq;
+-- points that have been given a later last day are his all the time
+SELECT balance FROM loyalty.adjust('eve', 10, expires => '2989-01-31', at => '2024-01-01 12:00Z');
+SELECT balance FROM loyalty.extend('eve', ends => '2989-01-31', new_ends => '2990-01-31');
+SELECT balance FROM loyalty.spend('eve', 10, at => '2024-02-01 12:00Z');
 
 -- A key: the same call answers the same, and moves nothing
 SELECT balance FROM loyalty.adjust('kim', 100, key => 'k1');
