@@ -10,6 +10,9 @@ INSERT INTO loyalty.program (name, currency, time_zone, point_value) VALUES ('be
 SELECT count(loyalty.adjust(n, 1000000, expires => '2990-12-31')), count(loyalty.adjust(n, 1000000))
 FROM generate_series(1, :members) n \g /dev/null
 
+-- Everybody once, in no order.
+CREATE TABLE customer AS SELECT 1 + n * 48271::bigint % :members AS c FROM generate_series(1, :members) n;
+
 CREATE TABLE peer_account (
 	customer_id bigint PRIMARY KEY,
 	balance bigint NOT NULL CHECK (balance >= 0)
