@@ -72,6 +72,12 @@ read_request(FunctionCallInfo fcinfo, SpendRequest *request)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("purchase must not be empty"),
 				 errhint("NULL is no purchase.")));
+	if (request->purchase != NULL && VARSIZE_ANY_EXHDR(request->purchase) > MAX_KEY_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
+				 errmsg("purchase is too long"),
+				 errdetail("It has %d bytes, %d are allowed.",
+						   (int) VARSIZE_ANY_EXHDR(request->purchase), MAX_KEY_BYTES)));
 	request->amount = PG_ARGISNULL(ARG_AMOUNT) ? NULL : payment_amount(PG_GETARG_NUMERIC(ARG_AMOUNT));
 	request->note = text_argument(fcinfo, ARG_REASON);
 	request->key = text_argument(fcinfo, ARG_KEY);

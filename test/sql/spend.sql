@@ -80,7 +80,7 @@ SELECT * FROM loyalty.payable(7, 4);
 -- What is refused, and leaves no trace
 SELECT arguments, pg_temp.try(format('SELECT loyalty.spend(%s)', arguments)) FROM unnest(ARRAY[
 	$$'ann', NULL$$, $$'ann', 0$$, $$'ann', -5$$, $$'ann', 'NaN'$$, $$'ann', 'Infinity'$$, $$'ann', 1.00001$$, $$'ann', 1e15$$, $$'ann', 922337203685477.5807$$, $$'ann', 350.0001$$,
-	$$'ann', 10, amount => -1$$, $$'ann', 10, amount => 'NaN'$$, $$'ann', 10, amount => '-Infinity'$$, $$'ann', 10, purchase => ''$$,
+	$$'ann', 10, amount => -1$$, $$'ann', 10, amount => 'NaN'$$, $$'ann', 10, amount => '-Infinity'$$, $$'ann', 10, purchase => ''$$, $$'ann', 10, purchase => repeat('o', 2001)$$,
 	$$'ann', 10, at => now() + interval '1 hour'$$, $$'ann', 10, at => '-infinity'$$, $$'ann', 10, key => repeat('k', 2000)$$,
 	$$'', 1$$, $$NULL::text, 1$$, $$NULL::bigint, 1$$, $$'ann', 1, program => 'spend_nowhere'$$, $$'stranger', 1$$, $$'stranger', 1, program => 'spend_closed_shop'$$,
 	$$'ann', 101, amount => 1$$, $$'ann', 100.0001, amount => 1$$, $$'ann', 1, amount => 0$$, $$'ann', 1, amount => 0.0099$$, $$'ann', 400, amount => 1$$]) AS arguments;
