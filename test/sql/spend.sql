@@ -204,6 +204,38 @@ SELECT loyalty.set_member('sue', status => 'active');
 SELECT balance FROM loyalty.spend('sue', 1);
 SELECT available FROM loyalty.balance('sue');
 
+-- A role may spend that may do nothing else, whatever stands in its search_path
+SET client_min_messages = warning; -- of an earlier run
+DROP ROLE IF EXISTS regress_loyalty_till;
+RESET client_min_messages;
+CREATE ROLE regress_loyalty_till;
+CREATE SCHEMA spend_trap AUTHORIZATION regress_loyalty_till;
+GRANT USAGE ON SCHEMA loyalty TO regress_loyalty_till;
+SELECT loyalty.adjust('tim', 100) IS NOT NULL AS given;
+SET ROLE regress_loyalty_till;
+SELECT pg_temp.try($$SELECT loyalty.spend('tim', 1)$$) AS spend, pg_temp.try($$SELECT loyalty.payable('tim', 1)$$) AS payable;
+CREATE FUNCTION spend_trap.eq(text, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped as %', current_user; END $$;
+CREATE OPERATOR spend_trap.= (LEFTARG = text, RIGHTARG = text, FUNCTION = spend_trap.eq);
+CREATE TEMPORARY TABLE member (member_id bigint, ref text);
+CREATE TEMPORARY TABLE entry (member_id bigint);
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION loyalty.spend(text, numeric, text, numeric, text, text, timestamptz, text), loyalty.payable(text, numeric, numeric, timestamptz, text) TO regress_loyalty_till;
+INSERT INTO loyalty.member_alias (program_id, ref, member_id) SELECT program_id, 'timothy', loyalty.find_member('tim') FROM loyalty.program WHERE name = 'spend_plain';
+UPDATE loyalty.program SET name = name WHERE name = 'spend_plain'; -- so that everything is read again
+SET ROLE regress_loyalty_till;
+SET search_path = spend_trap, pg_temp, pg_catalog;
+SELECT balance FROM loyalty.spend('tim', 10, purchase => 'o1', amount => 1, key => 'k', reason => 'till');
+SELECT balance, repeated FROM loyalty.spend('tim', 10, purchase => 'o1', amount => 1, key => 'k', reason => 'till');
+SELECT balance FROM loyalty.spend('tim', 10, purchase => 'o1', amount => 1, at => now());
+SELECT points, value FROM loyalty.payable('tim', 20, at => now());
+SELECT current_user;
+RESET search_path;
+SELECT pg_temp.try($$SELECT FROM loyalty.entry$$) AS entries, pg_temp.try($$SELECT loyalty.adjust('tim', 1)$$) AS adjust;
+RESET ROLE;
+DELETE FROM loyalty.member_alias WHERE ref = 'timothy';
+DROP OWNED BY regress_loyalty_till CASCADE;
+DROP ROLE regress_loyalty_till;
+
 SELECT v.* FROM loyalty.program p, loyalty.verify(p.name) v WHERE p.name ~ '^spend_';
 SELECT loyalty.detach('spend_order');
 DROP TABLE spend_order;
