@@ -48,7 +48,7 @@ posting_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activit
 
 	if (earns || strcmp(entry->kind, KIND_CLAWBACK) == 0)
 		*lifetime = points_add(*lifetime, entry->points);
-	if (earns)
+	if (earns || strcmp(entry->kind, KIND_REDEEM) == 0)
 		*last_activity = Max(*last_activity, effective_time(entry->occurred_at, entry->posted_at));
 }
 
