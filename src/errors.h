@@ -22,5 +22,7 @@
 #define ERRCODE_LOYALTY_FIXED				MAKE_SQLSTATE('L', 'Y', '0', '0', '9')	/* configuration that no longer changes */
 #define ERRCODE_LOYALTY_SOURCE_CONFLICT		MAKE_SQLSTATE('L', 'Y', '0', '1', '0')	/* rows of a source contradict each other */
 #define ERRCODE_LOYALTY_NO_RATE				MAKE_SQLSTATE('L', 'Y', '0', '1', '1')	/* into the program's currency, at that time */
+#define ERRCODE_LOYALTY_DECIDED				MAKE_SQLSTATE('L', 'Y', '0', '2', '0')	/* the other way, by somebody or by silence */
+#define ERRCODE_LOYALTY_NOT_AWAITING		MAKE_SQLSTATE('L', 'Y', '0', '2', '1')	/* nothing to decide on under that entry */
 
 #endif							/* LOYALTY_ERRORS_H */

@@ -17,4 +17,7 @@
  */
 extern ErrorData *attempt(void (*work) (void *arg), void *arg);
 
+/* The same where damaged rows (XX001) too are one member's fault, and the others go on. */
+extern ErrorData *attempt_damaged(void (*work) (void *arg), void *arg);
+
 #endif							/* LOYALTY_ATTEMPT_H */

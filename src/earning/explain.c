@@ -455,11 +455,15 @@ standing_points(const Explanation *why, const Rule *rule, RuleContext *context)
 static char *
 reason_text(const char *verdict, Points points, const RuleContext *context)
 {
-	Points		granted = points_sub(points, context->shortfall);
+	Points		granted = points_add(points_sub(points, context->shortfall), context->awaiting.points);
 	const char *reason = verdict;
 
 	if (context->limited && context->wanted != granted)
 		reason = psprintf("limited: %s wanted, %s granted", points_to_cstring(context->wanted), points_to_cstring(granted));
+	if (context->awaiting.points != 0)
+		reason = psprintf("%s; %s await confirmation", reason, points_to_cstring(context->awaiting.points));
+	else if (context->awaiting.decision != DECISION_NONE)
+		reason = psprintf("%s; %s", reason, decision_name(context->awaiting.decision));
 	return psprintf("%s%s", reason, context->shortfall == 0 ? ""
 					: psprintf(", of which %s could not be taken back", points_to_cstring(context->shortfall)));
 }
@@ -514,9 +518,11 @@ put_remains(Explanation *why)
 	{
 		const RuleLedger *rule = &why->ledger.rules[i];
 
-		if (rule->rule_id != 0 && rule->net != 0)
+		if (rule->rule_id != 0 && (rule->net != 0 || rule->context.awaiting.points != 0))
 			put_row(why, rule_by_id(why->rules, rule->rule_id)->name, NULL, NULL, rule->net,
-					rule->context.shortfall == rule->net ? "could not be taken back" : "kept");
+					rule->context.awaiting.points != 0
+					? psprintf("%s await confirmation", points_to_cstring(rule->context.awaiting.points))
+					: rule->context.shortfall == rule->net ? "could not be taken back" : "kept");
 	}
 }
 

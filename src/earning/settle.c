@@ -144,12 +144,13 @@ occurs_at(const Settlement *settlement, const Case *case_)
 	return case_->first ? case_->ledger.at : settlement->now;
 }
 
-/* Add one entry of the case's posting. */
-static void
+/* Add one entry of the case's posting; good until the next is added. */
+static const EntryRow *
 add_entry(const Settlement *settlement, Posting *posting, Case *case_, const char *kind, int32 rule_id,
 		  const Purse *lots, const RuleContext *context)
 {
 	EntryRow	entry;
+	EntryRow   *added;
 
 	memset(&entry, 0, sizeof(entry));
 	entry.kind = kind;
@@ -167,7 +168,23 @@ add_entry(const Settlement *settlement, Posting *posting, Case *case_, const cha
 	}
 	case_->posted = true;
 	posting_bring_current(posting, entry.occurred_at);
-	case_->purchase.key = posting_add(posting, &entry, lots)->source_key;
+	added = posting_add(posting, &entry, lots);
+	case_->purchase.key = added->source_key;
+	return added;
+}
+
+/* Put on record what limits, shortfalls and confirmation have come to, though no points move. */
+static void
+record_step(const Settlement *settlement, Posting *posting, Case *case_, Step *step)
+{
+	MemberRow  *member = posting->member;
+	Points		before = step->ledger == NULL ? 0 : step->ledger->context.awaiting.points;
+	Purse		nothing;
+
+	purse_init(&nothing);
+	step->member_id = member->member_id;
+	step->seq = add_entry(settlement, posting, case_, KIND_EARN, step->rule_id, &nothing, &step->context)->seq;
+	member->awaiting = points_add(member->awaiting, points_sub(step->context.awaiting.points, before));
 }
 
 /* The first day on which points of a purchase can be spent, DATEVAL_NOBEGIN for at once. */
@@ -227,8 +244,13 @@ earn_step(const Settlement *settlement, Posting *posting, Case *case_, Step *ste
 	{
 		DateADT		starts = first_day(settlement, step->rule, at);
 		DateADT		first = DATE_IS_NOBEGIN(starts) ? calendar_day(at, settlement->program->zone) : starts;
+		DateADT		ends = expiry_last_day(step->rule->expiry, first);
 
-		purse_add_lot(&lots, starts, expiry_last_day(step->rule->expiry, first), rest);
+		/* A rise lives as long as what was accepted. */
+		if (step->ledger != NULL && !TIMESTAMP_IS_NOBEGIN(step->ledger->accepted_at))
+			rule_accepted_span(step->rule, calendar_day(at, settlement->program->zone),
+							   calendar_day(step->ledger->accepted_at, settlement->program->zone), &starts, &ends);
+		purse_add_lot(&lots, starts, ends, rest);
 	}
 	add_entry(settlement, posting, case_, KIND_EARN, step->rule_id, &lots, &step->context);
 }
@@ -346,7 +368,7 @@ post_moment(const Settlement *settlement, Posting *posting, const Moment *moment
 				else if (pass == 1 && step->take > 0)
 					take_step(settlement, posting, case_, step);
 				else if (pass == 2 && step->record)
-					add_entry(settlement, posting, case_, KIND_EARN, step->rule_id, &nothing, &step->context);
+					record_step(settlement, posting, case_, step);
 			}
 			/* A purchase that counts always has an entry, also when it earns nothing. */
 			if (pass == 2 && !case_->posted)

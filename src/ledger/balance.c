@@ -15,6 +15,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "ledger/awaiting.h"
 #include "ledger/balance.h"
 #include "ledger/holdings.h"
 #include "ledger/member.h"
@@ -71,6 +72,7 @@ typedef struct Reading
 	TimestampTz at;
 	TimestampTz enrolled_at;
 	MemberState state;
+	Points		awaiting;		/* confirmation */
 } Reading;
 
 /*
@@ -94,6 +96,7 @@ read_member(FunctionCallInfo fcinfo, int program_arg, bool has_at, Reading *read
 	purse_init(&reading->state.purse);
 	reading->state.lifetime = 0;
 	reading->state.last_activity = DT_NOBEGIN;
+	reading->awaiting = 0;
 
 	store = store_open(reading->config, false);
 	snapshot = GetActiveSnapshot();
@@ -111,6 +114,9 @@ read_member(FunctionCallInfo fcinfo, int program_arg, bool has_at, Reading *read
 			reading->state.lifetime = row.lifetime;
 			reading->state.last_activity = row.last_activity;
 		}
+		if (reading->at < now || row.awaiting != 0)
+			awaiting_apply(reading->config, store, reading->program, reading->member_id, reading->at,
+						   reading->at < now, &reading->state, &reading->awaiting);
 	}
 	store_end_read(store);
 	store_close(store);
@@ -152,7 +158,7 @@ loyalty_balance(PG_FUNCTION_ARGS)
 					  calendar_day(reading.at, reading.program->zone), &holdings);
 
 	values[0] = PointsGetDatum(Max(holdings.available, 0));
-	values[1] = PointsGetDatum(holdings.pending);
+	values[1] = PointsGetDatum(points_add(holdings.pending, reading.awaiting));
 	values[2] = PointsGetDatum(0);	/* no act makes holds */
 	values[3] = PointsGetDatum(Max(-holdings.available, 0));
 	values[4] = PointsGetDatum(reading.state.lifetime);

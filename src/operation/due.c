@@ -220,33 +220,6 @@ strike_off(Config *config, const Program *program)
 }
 
 /*
- * Run work(arg) in a subtransaction.  What is wrong with one member comes back
- * as the error's data, damaged rows too; what others would meet as well is
- * raised.
- */
-static ErrorData *
-attempt_damaged(void (*work) (void *arg), void *arg)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ErrorData  *volatile error = NULL;
-
-	PG_TRY();
-	{
-		error = attempt(work, arg);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (error->sqlerrcode != ERRCODE_DATA_CORRUPTED)
-			PG_RE_THROW();
-		FlushErrorState();
-	}
-	PG_END_TRY();
-	return error;
-}
-
-/*
  * Listing
  */
 

@@ -586,6 +586,7 @@ loyalty_verify(PG_FUNCTION_ARGS)
 	verify_members(&verification);
 	verify_purchases(&verification);
 	verify_limits(&verification);
+	verify_confirm(&verification);
 	SPI_finish();
 	PG_RETURN_NULL();
 }
