@@ -230,8 +230,9 @@ work_list(Batches *batches, Run *run)
 			break;
 	if (run->members > 0)
 		ereport(NOTICE,
-				(errmsg("silence decided on %lld awards of program \"%s\"", (long long) run->decided,
-						existing_program(config_get(), run->program_id)->name),
+				(errmsg_plural("silence decided on %lld award of program \"%s\"",
+							   "silence decided on %lld awards of program \"%s\"", run->decided,
+							   (long long) run->decided, existing_program(config_get(), run->program_id)->name),
 				 run->skipped == 0 ? 0
 				 : errdetail_plural("%lld member is busy and left to the next run.",
 									"%lld members are busy and left to the next run.",
