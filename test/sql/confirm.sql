@@ -15,7 +15,7 @@ EXCEPTION WHEN others THEN
 	GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
 	RETURN concat_ws(E'\n', code || ' ' || message, 'DETAIL ' || CASE WHEN detail NOT LIKE 'Failing row%' THEN nullif(detail, '') END, 'HINT ' || nullif(hint, ''));
 END $$;
-INSERT INTO loyalty.program (name, expiry, time_zone) VALUES ('confirm_shop', '12 months', 'Asia/Kuala_Lumpur');
+INSERT INTO loyalty.program (name, time_zone) VALUES ('confirm_shop', 'Asia/Kuala_Lumpur');
 SET loyalty.program = 'confirm_shop';
 
 -- rules: refused
@@ -26,9 +26,9 @@ FROM unnest(ARRAY[$$confirm, confirm_within:true, '0 days'$$, $$confirm, confirm
 
 CREATE TABLE confirm_orders (id integer PRIMARY KEY, customer text, total numeric, status text DEFAULT 'paid', at timestamptz);
 INSERT INTO loyalty.rule (program, name, award) VALUES ('confirm_shop', 'base', '1 per 10');
-INSERT INTO loyalty.rule (program, name, award, confirm, pending) VALUES ('confirm_shop', 'bonus', '1 per 1', true, '14 days');
-INSERT INTO loyalty.rule (program, name, event, award, confirm, confirm_within, on_silence) VALUES
-	('confirm_shop', 'review', 'review', '30', true, '7 days', 'accept'), ('confirm_shop', 'long review', 'review', '20', true, '7 days', 'reject');
+INSERT INTO loyalty.rule (program, name, award, confirm, pending, expiry) VALUES ('confirm_shop', 'bonus', '1 per 1', true, '14 days', '12 months');
+INSERT INTO loyalty.rule (program, name, event, award, confirm, confirm_within, on_silence, expiry) VALUES
+	('confirm_shop', 'review', 'review', '30', true, '7 days', 'accept', '12 months'), ('confirm_shop', 'long review', 'review', '20', true, '7 days', 'reject', NULL);
 -- a multiplier confirms as any other; its successor goes on with that
 INSERT INTO loyalty.rule (program, name, award, condition, confirm) VALUES ('confirm_shop', 'big', 'x3', 'amount >= 500', true);
 SELECT loyalty.revise_rule('big', '{"award": "x2"}') IS NOT NULL AS revised;
@@ -36,7 +36,7 @@ SELECT name, award, confirm, confirm_within, on_silence FROM loyalty.rule WHERE 
 SELECT loyalty.attach('confirm_orders', member => 'customer', amount => 'total', at => 'at', counts => $$status = 'paid'$$) > 0 AS attached;
 
 -- what awaits moves no points
-INSERT INTO confirm_orders VALUES (1, 'ada', 100, 'paid', '2026-03-01 12:00+08'), (2, 'ada', 50, 'paid', '2026-03-02 12:00+08'), (3, 'ada', 600, 'paid', '2026-03-03 12:00+08');
+INSERT INTO confirm_orders VALUES (1, 'ada', 100, 'paid', '2024-03-01 12:00+08'), (2, 'ada', 50, 'paid', '2024-03-02 12:00+08'), (3, 'ada', 600, 'paid', '2024-03-03 12:00+08');
 SELECT entry, kind, points, balance, rule, purchase, lots, awaiting, decision FROM loyalty.statement('ada');
 SELECT member, entry, source, purchase, rule, points, due, on_silence FROM loyalty.awaiting WHERE program = 'confirm_shop' ORDER BY entry;
 SELECT available, pending, lifetime FROM loyalty.balance('ada');
@@ -60,7 +60,7 @@ FROM loyalty.entry WHERE context ? 'decision';
 UPDATE confirm_orders SET total = 150 WHERE id = 1;
 UPDATE confirm_orders SET total = 80 WHERE id = 1;
 SELECT kind, points, context FROM loyalty.entry e JOIN loyalty.rule r USING (rule_id) WHERE source_key = '1' AND r.name = 'bonus' AND r.program = 'confirm_shop' ORDER BY seq;
-SELECT count(*) AS life_spans FROM loyalty.lots('ada') WHERE ends > '2027-03-31';
+SELECT count(*) AS life_spans FROM loyalty.lots('ada') WHERE ends < 'infinity';
 SELECT rule, points, why FROM loyalty.explain('confirm_orders', 1);
 -- rejected
 SELECT points, repeated FROM loyalty.reject('ada', (SELECT entry FROM loyalty.awaiting WHERE purchase = '3' AND rule = 'bonus'), 'fraud');
@@ -72,7 +72,7 @@ SELECT entry, purchase, rule, points FROM loyalty.awaiting WHERE program = 'conf
 SELECT command, pg_temp.try(command) FROM unnest(ARRAY[
 	$$SELECT loyalty.reject('ada', 2)$$, $$SELECT loyalty.accept('ada', 6)$$, $$SELECT loyalty.accept('ada', 4)$$, $$SELECT loyalty.accept('ada', 1)$$, $$SELECT loyalty.accept('ada', 99)$$,
 	$$SELECT loyalty.accept('ada', NULL)$$, $$SELECT loyalty.accept('nobody', 1)$$, $$SELECT loyalty.accept(NULL::text, 1)$$,
-	$$SELECT loyalty.accept('ada', 7, at => now() + interval '1 hour')$$, $$SELECT loyalty.accept('ada', 7, at => '2026-03-03')$$,
+	$$SELECT loyalty.accept('ada', 7, at => now() + interval '1 hour')$$, $$SELECT loyalty.accept('ada', 7, at => '2024-03-03')$$,
 	$$SELECT loyalty.accept('ada', 7, 'called', 'call 1')$$, $$SELECT loyalty.accept('ada', 2, 'wrote', 'call 1')$$, $$SELECT loyalty.reject('ada', 2, 'called', 'call 1')$$,
 	$$SELECT loyalty.accept('ada', 7, key => repeat('k', 1901))$$]) command;
 -- whoever is suspended gets what he earned before; a closed member is left alone
@@ -83,20 +83,20 @@ SELECT points FROM loyalty.accept('ada', 7);
 SELECT loyalty.set_member('ada', status => 'active');
 
 -- silence decides at the start of a day, whether or not anybody writes it down
-SELECT entry, points, balance FROM loyalty.record(77::bigint, 'review', key => 'r', at => '2026-03-01 23:00+08');
+SELECT entry, points, balance FROM loyalty.record(77::bigint, 'review', key => 'r', at => '2024-03-01 23:00+08');
 SELECT seq, due, starts, ends, on_silence, decision FROM loyalty.confirmation WHERE source_id = 0 ORDER BY seq;
 SELECT count(*) AS to_decide FROM loyalty.awaiting WHERE member = '77';
 CREATE VIEW confirm_days AS
 	SELECT at, b.available, b.pending, b.lifetime, b.next_expiry
-	FROM (VALUES ('2026-03-01 22:59+08'::timestamptz), ('2026-03-01 23:00+08'), ('2026-03-08 23:59:59+08'), ('2026-03-09 00:00+08'), ('2027-03-09 23:00+08'), ('2027-03-10 00:00+08')) d (at), loyalty.balance(77::bigint, d.at) b;
+	FROM (VALUES ('2024-03-01 22:59+08'::timestamptz), ('2024-03-01 23:00+08'), ('2024-03-08 23:59:59+08'), ('2024-03-09 00:00+08'), ('2025-03-09 23:00+08'), ('2025-03-10 00:00+08')) d (at), loyalty.balance(77::bigint, d.at) b;
 SELECT * FROM confirm_days;
 SELECT command, pg_temp.try(command) FROM unnest(ARRAY[$$SELECT loyalty.accept('77', 1)$$, $$SELECT loyalty.reject('77', 2)$$]) command;
 BEGIN;
 SELECT entry, points, repeated FROM loyalty.accept(77::bigint, 2);
 SELECT entry, points, repeated FROM loyalty.reject(77::bigint, 1);
 ROLLBACK;
-CALL loyalty.maintain(at => '2026-03-08 23:59+08', program => 'confirm_shop');
-CALL loyalty.maintain(at => '2026-03-09 00:00+08', program => 'confirm_shop');
+CALL loyalty.maintain(at => '2024-03-08 23:59+08', program => 'confirm_shop');
+CALL loyalty.maintain(at => '2024-03-09 00:00+08', program => 'confirm_shop');
 SELECT e.seq, kind, points, lots, occurred_at, context - 'request' AS context FROM loyalty.entry e JOIN loyalty.member m USING (member_id) WHERE m.ref = '77' ORDER BY e.seq;
 SELECT seq, points, decision, decided_at, decided_seq, by_silence FROM loyalty.confirmation WHERE source_id = 0 ORDER BY seq;
 SELECT * FROM confirm_days;
