@@ -141,9 +141,30 @@ read_row(HeapTuple row, TupleDesc desc)
 	return result;
 }
 
-/* The member's rows that a condition over $2 is true of. */
+SPIPlanPtr
+awaiting_plan(SPIPlanPtr *kept, const char *sql, int nargs, Oid *types)
+{
+	if (*kept != NULL && !SPI_plan_is_valid(*kept))
+	{
+		SPIPlanPtr	former = *kept;
+
+		*kept = NULL;
+		SPI_freeplan(former);
+	}
+	if (*kept == NULL)
+	{
+		SPIPlanPtr	fresh = SPI_prepare_cursor(sql, nargs, types, CURSOR_OPT_GENERIC_PLAN);
+
+		if (fresh == NULL || SPI_keepplan(fresh) != 0)
+			elog(ERROR, "could not prepare to read or write what awaits confirmation");
+		*kept = fresh;
+	}
+	return *kept;
+}
+
+/* The member's rows that a query gives, which has another parameter. */
 static List *
-select_rows(Config *config, const char *condition, int64 member_id, Oid type, Datum value, bool read_only)
+select_rows(Config *config, SPIPlanPtr *plan, const char *sql, int64 member_id, Oid type, Datum value, bool read_only)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Oid			types[2] = {INT8OID, type};
@@ -154,8 +175,7 @@ select_rows(Config *config, const char *condition, int64 member_id, Oid type, Da
 
 	engine_enter(&scope, config->owner);
 	SPI_connect();
-	if (SPI_execute_with_args(psprintf(SELECT_CONFIRMATION " AND %s ORDER BY due, seq", condition),
-							  2, types, values, NULL, read_only, 0) != SPI_OK_SELECT)
+	if (SPI_execute_plan(awaiting_plan(plan, sql, 2, types), values, NULL, read_only, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read what awaits confirmation");
 	MemoryContextSwitchTo(caller);
 	for (i = 0; i < SPI_processed; i++)
@@ -168,20 +188,28 @@ select_rows(Config *config, const char *condition, int64 member_id, Oid type, Da
 List *
 awaiting_list_open(Config *config, int64 member_id, DateADT due_by, bool read_only)
 {
-	return select_rows(config, "decision IS NULL AND ($2 = 'infinity' OR due <= $2)", member_id,
-					   DATEOID, DateADTGetDatum(due_by), read_only);
+	static SPIPlanPtr plan = NULL;
+
+	return select_rows(config, &plan,
+					   SELECT_CONFIRMATION " AND decision IS NULL AND ($2 = 'infinity' OR due <= $2) ORDER BY due, seq",
+					   member_id, DATEOID, DateADTGetDatum(due_by), read_only);
 }
 
 List *
 awaiting_list(Config *config, int64 member_id)
 {
-	return select_rows(config, "$2", member_id, BOOLOID, BoolGetDatum(true), true);
+	static SPIPlanPtr plan = NULL;
+
+	return select_rows(config, &plan, SELECT_CONFIRMATION " AND $2 ORDER BY due, seq",
+					   member_id, BOOLOID, BoolGetDatum(true), true);
 }
 
 Confirmation *
 awaiting_find(Config *config, int64 member_id, int64 seq)
 {
-	List	   *rows = select_rows(config, "seq = $2", member_id, INT8OID, Int64GetDatum(seq), false);
+	static SPIPlanPtr plan = NULL;
+	List	   *rows = select_rows(config, &plan, SELECT_CONFIRMATION " AND seq = $2",
+								   member_id, INT8OID, Int64GetDatum(seq), false);
 
 	return rows == NIL ? NULL : linitial(rows);
 }
@@ -189,7 +217,9 @@ awaiting_find(Config *config, int64 member_id, int64 seq)
 Confirmation *
 awaiting_find_key(Config *config, int64 member_id, const text *key)
 {
-	List	   *rows = select_rows(config, "key = $2", member_id, TEXTOID, PointerGetDatum(key), false);
+	static SPIPlanPtr plan = NULL;
+	List	   *rows = select_rows(config, &plan, SELECT_CONFIRMATION " AND key = $2",
+								   member_id, TEXTOID, PointerGetDatum(key), false);
 
 	return rows == NIL ? NULL : linitial(rows);
 }

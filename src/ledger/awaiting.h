@@ -10,6 +10,7 @@
 #ifndef LOYALTY_AWAITING_H
 #define LOYALTY_AWAITING_H
 
+#include "executor/spi.h"
 #include "nodes/pg_list.h"
 
 #include "ledger/balance.h"
@@ -55,6 +56,9 @@ typedef struct Confirmation
 
 /* accepted, rejected; NULL for none. */
 extern const char *decision_name(Decision decision);
+
+/* A plan that is kept in *kept, while it is valid; between SPI_connect and SPI_finish. */
+extern SPIPlanPtr awaiting_plan(SPIPlanPtr *kept, const char *sql, int nargs, Oid *types);
 
 /* What the context (NULL: none) says; 22023 where it is malformed. */
 extern void awaiting_read(const Jsonb *context, Awaiting *awaiting);

@@ -284,6 +284,16 @@ UPDATE loyalty.rule_usage SET points = '1' WHERE member_id = loyalty.member_id('
 SELECT finds('what is counted of a limit',
 	'I4 limits | beans | ivy | points counted of rule "capped" are not what stands | 70 | 1');
 ROLLBACK TO sound;
+-- What is wrong with one member keeps silence from nobody else, nor stops the till.
+INSERT INTO loyalty.rule (program, name, event, award, confirm, confirm_within, on_silence) VALUES ('beans', 'call', 'call', '9', true, '1 day', 'accept');
+SELECT loyalty.record(m, 'call', at => '2024-01-01', key => 'c', program => 'beans') FROM unnest('{jim,kay,lea}'::text[]) m;
+UPDATE loyalty.entry SET context = context - 'awaiting' WHERE member_id = loyalty.member_id('kay', 'beans') AND context ? 'awaiting';
+CALL loyalty.maintain();
+SELECT is((SELECT string_agg(concat_ws(' ', m.ref, c.decision), ', ' ORDER BY m.ref) FROM loyalty.confirmation c JOIN loyalty.member m USING (member_id) WHERE source_key = 'record:c'),
+		  'jim accepted, kay, lea accepted', 'one member who fails is passed over');
+INSERT INTO orders VALUES (75, 'kay', 12, 'paid', '2024-01-20');
+SELECT is((SELECT awaiting::text FROM loyalty.member WHERE member_id = loyalty.member_id('kay', 'beans')), '21', 'and goes on earning');
+ROLLBACK TO sound;
 SELECT sound('all is as it was');
 
 SELECT finish();
