@@ -103,7 +103,7 @@ raise_not_awaiting(const Act *act, const Confirmation *row)
 			(errcode(ERRCODE_LOYALTY_NOT_AWAITING),
 			 errmsg("entry " INT64_FORMAT " of member \"%s\" does not await confirmation", act->seq,
 					text_to_cstring(act->ref)),
-			 row != NULL ? errdetail("Its purchase has been returned.")
+			 row != NULL ? errdetail("Its purchase stands at zero: it was returned, or is another member's now.")
 			 : errdetail("No points of program \"%s\" have begun to await confirmation with it.", act->program->name),
 			 errhint("loyalty.awaiting lists what does.")));
 }

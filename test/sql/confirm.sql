@@ -90,6 +90,7 @@ CREATE VIEW confirm_days AS
 	SELECT at, b.available, b.pending, b.lifetime, b.next_expiry
 	FROM (VALUES ('2024-03-01 22:59+08'::timestamptz), ('2024-03-01 23:00+08'), ('2024-03-08 23:59:59+08'), ('2024-03-09 00:00+08'), ('2025-03-09 23:00+08'), ('2025-03-10 00:00+08')) d (at), loyalty.balance(77::bigint, d.at) b;
 SELECT * FROM confirm_days;
+SELECT rule, points, why FROM loyalty.explain('api', 'r');
 SELECT command, pg_temp.try(command) FROM unnest(ARRAY[$$SELECT loyalty.accept('77', 1)$$, $$SELECT loyalty.reject('77', 2)$$]) command;
 BEGIN;
 SELECT entry, points, repeated FROM loyalty.accept(77::bigint, 2);
@@ -102,5 +103,28 @@ SELECT seq, points, decision, decided_at, decided_seq, by_silence FROM loyalty.c
 SELECT * FROM confirm_days;
 SELECT rule, points, why FROM loyalty.explain('api', 'r');
 SELECT awaiting FROM loyalty.member WHERE ref IN ('ada', '77') ORDER BY ref;
+SELECT * FROM loyalty.verify('confirm_shop');
+
+-- in batches; whoever posts to a member, or changes him, writes it down before
+SELECT count(loyalty.record('m' || n, 'review', key => 'm' || n, at => now() - interval '20 days')) FROM generate_series(1, 7) n;
+SELECT loyalty.set_member('m1', status => 'suspended');
+SELECT loyalty.set_member('m2', status => 'closed');
+SELECT points, balance FROM loyalty.adjust('m3', -10);
+CALL loyalty.maintain(program => 'confirm_shop', batch_size => 2);
+CALL loyalty.maintain(program => 'confirm_shop', batch_size => 2);
+SELECT m.ref, m.status, m.awaiting, m.lifetime, string_agg(c.decision, ' ' ORDER BY c.seq) AS decided
+FROM loyalty.member m JOIN loyalty.confirmation c USING (member_id) WHERE m.ref ~ '^m[1-7]$' GROUP BY 1, 2, 3, 4 ORDER BY 1;
+
+-- history, and purchases of many rows
+CREATE TABLE confirm_lines (receipt integer, line integer, customer text, amount numeric, at timestamptz, PRIMARY KEY (receipt, line));
+INSERT INTO confirm_lines SELECT r, l, 'q' || r, 10 * l, '2024-06-01'::timestamptz + r * interval '1 day' FROM generate_series(1, 3) r, generate_series(1, 2) l;
+SELECT loyalty.attach_query('confirm_lines', 'SELECT receipt AS key, customer AS member, at, amount FROM confirm_lines', '{confirm_lines.receipt}') > 0 AS attached;
+SET client_min_messages = warning;
+CALL loyalty.backfill('confirm_lines', 2);
+RESET client_min_messages;
+INSERT INTO confirm_lines VALUES (2, 3, 'q2', 5, '2024-06-03'), (4, 1, 'q4', 9, '2024-06-05');
+DELETE FROM confirm_lines WHERE receipt = 1;
+SELECT member, entry, source, purchase, points FROM loyalty.awaiting WHERE source = 'confirm_lines' ORDER BY purchase;
+SELECT points, balance FROM loyalty.accept('q2', 2);
 SELECT * FROM loyalty.verify('confirm_shop');
 DROP VIEW confirm_days;
