@@ -65,17 +65,23 @@ read_arguments(FunctionCallInfo fcinfo, Decision decision, Act *act)
 
 /* LY006 when the key has named another decision. */
 static void
-check_key(const Act *act)
+check_key(const Act *act, Snapshot snapshot)
 {
-	Confirmation *row = act->key == NULL ? NULL
-		: awaiting_find_key(act->config, act->member->member_id, act->key);
+	ListCell   *cell;
 
-	if (row == NULL ||
-		(row->seq == act->seq && row->decision == act->decision && same_text(row->note, act->note) &&
-		 (!act->at_given || row->decided_at == act->at)))
+	if (act->key == NULL)
 		return;
-	act_key_reused(act->key, psprintf("By it entry " INT64_FORMAT " of member \"%s\" was %s.", row->seq,
-									  text_to_cstring(act->ref), decision_name(row->decision)));
+	foreach(cell, awaiting_list(act->config, act->member->member_id, snapshot))
+	{
+		const Confirmation *row = lfirst(cell);
+
+		if (!same_text(row->key, act->key) ||
+			(row->seq == act->seq && row->decision == act->decision && same_text(row->note, act->note) &&
+			 (!act->at_given || row->decided_at == act->at)))
+			continue;
+		act_key_reused(act->key, psprintf("By it entry " INT64_FORMAT " of member \"%s\" was %s.", row->seq,
+										  text_to_cstring(act->ref), decision_name(row->decision)));
+	}
 }
 
 /* LY020 */
@@ -185,6 +191,7 @@ decide(FunctionCallInfo fcinfo, Decision decision)
 {
 	MemberRequest request;
 	Confirmation *row;
+	Snapshot	snapshot;
 	DateADT		today;
 	Act			act;
 
@@ -197,8 +204,10 @@ decide(FunctionCallInfo fcinfo, Decision decision)
 		member_unknown(act.program, act.ref);
 	act.member = request.row;
 
-	check_key(&act);
-	row = awaiting_find(act.config, act.member->member_id, act.seq);
+	snapshot = store_snapshot();
+	check_key(&act, snapshot);
+	row = awaiting_find(act.config, act.member->member_id, act.seq, snapshot);
+	UnregisterSnapshot(snapshot);
 	if (row == NULL)
 		raise_not_awaiting(&act, NULL);
 	if (row->decision == decision)

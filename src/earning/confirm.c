@@ -30,6 +30,28 @@
  * The table
  */
 
+/* A plan that is kept: it has nothing that another one would be better for. */
+static SPIPlanPtr
+kept_plan(SPIPlanPtr *kept, const char *sql, int nargs, Oid *types)
+{
+	if (*kept != NULL && !SPI_plan_is_valid(*kept))
+	{
+		SPIPlanPtr	former = *kept;
+
+		*kept = NULL;
+		SPI_freeplan(former);
+	}
+	if (*kept == NULL)
+	{
+		SPIPlanPtr	fresh = SPI_prepare_cursor(sql, nargs, types, CURSOR_OPT_GENERIC_PLAN);
+
+		if (fresh == NULL || SPI_keepplan(fresh) != 0)
+			elog(ERROR, "could not prepare to write what awaits confirmation");
+		*kept = fresh;
+	}
+	return *kept;
+}
+
 /* Points travel as the ten-thousandths that they are kept in. */
 #define POINTS_PARAMETER(n) "($" #n " * 0.0001)::loyalty.points"
 
@@ -67,7 +89,7 @@ insert_row(const Settlement *settlement, const Case *case_, const Step *step)
 	nulls[9] = gives ? ' ' : 'n';
 	values[10] = CStringGetTextDatum(step->rule->silence_accepts ? "accept" : "reject");
 	values[11] = PointerGetDatum(case_->purchase.key);
-	if (SPI_execute_plan(awaiting_plan(&plan, "INSERT INTO loyalty.confirmation (member_id, seq, points, since, program_id,"
+	if (SPI_execute_plan(kept_plan(&plan, "INSERT INTO loyalty.confirmation (member_id, seq, points, since, program_id,"
 								   " rule_id, source_id, due, starts, ends, on_silence, source_key)"
 								   " VALUES ($1, $2, " POINTS_PARAMETER(3) ", $4, $5, $6, $7, $8, $9, $10, $11, $12)",
 								   lengthof(types), types),
@@ -95,7 +117,7 @@ update_points(const Step *step)
 	Datum		values[3] = {Int64GetDatum(step->member_id), Int64GetDatum(step->ledger->awaits_seq),
 		Int64GetDatum(step->context.awaiting.points)};
 
-	if (SPI_execute_plan(awaiting_plan(&plan, "UPDATE loyalty.confirmation SET points = " POINTS_PARAMETER(3)
+	if (SPI_execute_plan(kept_plan(&plan, "UPDATE loyalty.confirmation SET points = " POINTS_PARAMETER(3)
 								   " WHERE member_id = $1 AND seq = $2 AND decision IS NULL",
 								   lengthof(types), types),
 						 values, NULL, false, 0) != SPI_OK_UPDATE)
@@ -116,7 +138,7 @@ write_decision(const Decided *decided)
 	char		nulls[8] = {' ', ' ', ' ', ' ', ' ', ' ',
 		decided->key == NULL ? 'n' : ' ', decided->note == NULL ? 'n' : ' '};
 
-	if (SPI_execute_plan(awaiting_plan(&plan, "UPDATE loyalty.confirmation SET points = (0)::loyalty.points, decision = $3,"
+	if (SPI_execute_plan(kept_plan(&plan, "UPDATE loyalty.confirmation SET points = (0)::loyalty.points, decision = $3,"
 								   " decided_at = $4, decided_seq = $5, by_silence = $6, key = $7, note = $8"
 								   " WHERE member_id = $1 AND seq = $2 AND decision IS NULL",
 								   lengthof(types), types),
@@ -163,6 +185,7 @@ confirm_begin(Deciding *deciding, Config *config, Store *store, Snapshot snapsho
 
 	memset(deciding, 0, sizeof(*deciding));
 	deciding->config = config;
+	deciding->snapshot = snapshot;
 	deciding->program = program;
 	deciding->store = store;
 	deciding->rules = rule_set(config, program);
@@ -267,7 +290,8 @@ confirm_decide(Deciding *deciding, const Confirmation *row, Decision decision, T
 void
 confirm_silence(Deciding *deciding, DateADT day)
 {
-	List	   *rows = awaiting_list_open(deciding->config, deciding->posting.member->member_id, day, false);
+	List	   *rows = awaiting_list_open(deciding->config, deciding->posting.member->member_id,
+										   deciding->snapshot, day);
 	ListCell   *cell;
 
 	foreach(cell, rows)
@@ -371,9 +395,12 @@ bring_current(Config *config, Store *store, MemberRow *row)
 	ErrorData  *error;
 
 	current.day = calendar_day(GetCurrentTransactionStartTimestamp(), program->zone);
-	if (awaiting_list_open(config, row->member_id, current.day, false) == NIL)
-		return;
 	current.snapshot = store_snapshot();
+	if (awaiting_list_open(config, row->member_id, current.snapshot, current.day) == NIL)
+	{
+		UnregisterSnapshot(current.snapshot);
+		return;
+	}
 	error = attempt_damaged(decide_current, &current);
 	UnregisterSnapshot(current.snapshot);
 	if (error != NULL)

@@ -38,6 +38,7 @@ typedef struct Deciding
 	Config	   *config;
 	const Program *program;
 	Store	   *store;
+	Snapshot	snapshot;
 	RuleSet    *rules;
 	MemberUsage usage;
 	Posting		posting;

@@ -4,13 +4,13 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
-#include "lib/stringinfo.h"
+#include "access/htup_details.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/jsonb.h"
 
 #include "ledger/awaiting.h"
+#include "ledger/probe.h"
 #include "loyalty.h"
 #include "types/calendar.h"
 
@@ -84,144 +84,152 @@ awaiting_read(const Jsonb *context, Awaiting *awaiting)
  * The table
  */
 
-/* Columns of the queries below, in order. */
+/* Columns, in order; the first two are its key. */
 enum
 {
-	COL_MEMBER_ID = 1, COL_SEQ, COL_PROGRAM_ID, COL_RULE_ID, COL_SOURCE_ID, COL_SOURCE_KEY, COL_POINTS,
-	COL_DUE, COL_SILENCE_ACCEPTS, COL_STARTS, COL_ENDS, COL_DECISION, COL_DECIDED_AT, COL_DECIDED_SEQ,
-	COL_BY_SILENCE, COL_KEY, COL_NOTE
+	Anum_confirmation_member_id = 1,
+	Anum_confirmation_seq,
+	Anum_confirmation_points,
+	Anum_confirmation_since,
+	Anum_confirmation_decided_at,
+	Anum_confirmation_decided_seq,
+	Anum_confirmation_program_id,
+	Anum_confirmation_rule_id,
+	Anum_confirmation_source_id,
+	Anum_confirmation_due,
+	Anum_confirmation_starts,
+	Anum_confirmation_ends,
+	Anum_confirmation_by_silence,
+	Anum_confirmation_on_silence,
+	Anum_confirmation_decision,
+	Anum_confirmation_source_key,
+	Anum_confirmation_key,
+	Anum_confirmation_note,
+	Natts_confirmation = Anum_confirmation_note
 };
 
-#define SELECT_CONFIRMATION \
-	"SELECT member_id, seq, program_id, rule_id, source_id, source_key, points, due, on_silence = 'accept'," \
-	" starts, ends, decision, decided_at, decided_seq, by_silence, key, note" \
-	" FROM loyalty.confirmation WHERE member_id = $1"
-
-static text *
-get_text(HeapTuple row, TupleDesc desc, int column)
+static bool
+is_text(const text *value, const char *string)
 {
-	bool		isnull;
-	Datum		value = SPI_getbinval(row, desc, column, &isnull);
-
-	return isnull ? NULL : DatumGetTextPCopy(value);
+	return VARSIZE_ANY_EXHDR(value) == strlen(string) &&
+		memcmp(VARDATA_ANY(value), string, strlen(string)) == 0;
 }
 
 /* Unpack a row into the current context. */
 static Confirmation *
-read_row(HeapTuple row, TupleDesc desc)
+read_row(HeapTuple tuple, TupleDesc desc)
 {
-	Confirmation *result = palloc0(sizeof(Confirmation));
-	text	   *decision = get_text(row, desc, COL_DECISION);
+	Confirmation *row = palloc0(sizeof(Confirmation));
+	Datum		all_values[Natts_confirmation];
+	bool		all_nulls[Natts_confirmation];
+	Datum	   *values = all_values - 1;	/* so that columns count from 1 */
+	bool	   *nulls = all_nulls - 1;
+
+	heap_deform_tuple(tuple, desc, all_values, all_nulls);
+	row->member_id = DatumGetInt64(values[Anum_confirmation_member_id]);
+	row->seq = DatumGetInt64(values[Anum_confirmation_seq]);
+	row->points = DatumGetPoints(values[Anum_confirmation_points]);
+	row->decided_at = nulls[Anum_confirmation_decided_at] ? DT_NOBEGIN
+		: DatumGetTimestampTz(values[Anum_confirmation_decided_at]);
+	row->decided_seq = nulls[Anum_confirmation_decided_seq] ? 0
+		: DatumGetInt64(values[Anum_confirmation_decided_seq]);
+	row->program_id = DatumGetInt32(values[Anum_confirmation_program_id]);
+	row->rule_id = DatumGetInt32(values[Anum_confirmation_rule_id]);
+	row->source_id = DatumGetInt32(values[Anum_confirmation_source_id]);
+	row->due = nulls[Anum_confirmation_due] ? DATEVAL_NOEND : DatumGetDateADT(values[Anum_confirmation_due]);
+	row->starts = nulls[Anum_confirmation_starts] ? DATEVAL_NOBEGIN
+		: DatumGetDateADT(values[Anum_confirmation_starts]);
+	row->ends = nulls[Anum_confirmation_ends] ? DATEVAL_NOEND : DatumGetDateADT(values[Anum_confirmation_ends]);
+	row->by_silence = DatumGetBool(values[Anum_confirmation_by_silence]);
+	row->silence_accepts = is_text(DatumGetTextPP(values[Anum_confirmation_on_silence]), "accept");
+	if (!nulls[Anum_confirmation_decision])
+	{
+		text	   *decision = DatumGetTextPP(values[Anum_confirmation_decision]);
+
+		row->decision = decision_from_name(VARDATA_ANY(decision), VARSIZE_ANY_EXHDR(decision));
+	}
+	row->source_key = DatumGetTextPCopy(values[Anum_confirmation_source_key]);
+	if (!nulls[Anum_confirmation_key])
+		row->key = DatumGetTextPCopy(values[Anum_confirmation_key]);
+	if (!nulls[Anum_confirmation_note])
+		row->note = DatumGetTextPCopy(values[Anum_confirmation_note]);
+	return row;
+}
+
+/* In which order silence decides. */
+static int
+compare_rows(const ListCell *a, const ListCell *b)
+{
+	const Confirmation *x = lfirst(a);
+	const Confirmation *y = lfirst(b);
+
+	if (x->due != y->due)
+		return x->due < y->due ? -1 : 1;
+	return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+/* Whether the row, not unpacked yet, is undecided and due by a day (DATEVAL_NOEND: whenever). */
+static bool
+is_open(HeapTuple tuple, TupleDesc desc, DateADT due_by)
+{
 	bool		isnull;
-	Datum		value;
+	Datum		due;
 
-	result->member_id = DatumGetInt64(SPI_getbinval(row, desc, COL_MEMBER_ID, &isnull));
-	result->seq = DatumGetInt64(SPI_getbinval(row, desc, COL_SEQ, &isnull));
-	result->program_id = DatumGetInt32(SPI_getbinval(row, desc, COL_PROGRAM_ID, &isnull));
-	result->rule_id = DatumGetInt32(SPI_getbinval(row, desc, COL_RULE_ID, &isnull));
-	result->source_id = DatumGetInt32(SPI_getbinval(row, desc, COL_SOURCE_ID, &isnull));
-	result->source_key = get_text(row, desc, COL_SOURCE_KEY);
-	result->points = DatumGetPoints(SPI_getbinval(row, desc, COL_POINTS, &isnull));
-	value = SPI_getbinval(row, desc, COL_DUE, &isnull);
-	result->due = isnull ? DATEVAL_NOEND : DatumGetDateADT(value);
-	result->silence_accepts = DatumGetBool(SPI_getbinval(row, desc, COL_SILENCE_ACCEPTS, &isnull));
-	value = SPI_getbinval(row, desc, COL_STARTS, &isnull);
-	result->starts = isnull ? DATEVAL_NOBEGIN : DatumGetDateADT(value);
-	value = SPI_getbinval(row, desc, COL_ENDS, &isnull);
-	result->ends = isnull ? DATEVAL_NOEND : DatumGetDateADT(value);
-	if (decision != NULL)
-		result->decision = decision_from_name(VARDATA_ANY(decision), VARSIZE_ANY_EXHDR(decision));
-	value = SPI_getbinval(row, desc, COL_DECIDED_AT, &isnull);
-	result->decided_at = isnull ? DT_NOBEGIN : DatumGetTimestampTz(value);
-	value = SPI_getbinval(row, desc, COL_DECIDED_SEQ, &isnull);
-	result->decided_seq = isnull ? 0 : DatumGetInt64(value);
-	result->by_silence = DatumGetBool(SPI_getbinval(row, desc, COL_BY_SILENCE, &isnull));
-	result->key = get_text(row, desc, COL_KEY);
-	result->note = get_text(row, desc, COL_NOTE);
-	return result;
+	if (!heap_attisnull(tuple, Anum_confirmation_decision, desc))
+		return false;
+	due = heap_getattr(tuple, Anum_confirmation_due, desc, &isnull);
+	return DATE_IS_NOEND(due_by) || (!isnull && DatumGetDateADT(due) <= due_by);
 }
 
-SPIPlanPtr
-awaiting_plan(SPIPlanPtr *kept, const char *sql, int nargs, Oid *types)
+List *
+awaiting_list_open(Config *config, int64 member_id, Snapshot snapshot, DateADT due_by)
 {
-	if (*kept != NULL && !SPI_plan_is_valid(*kept))
-	{
-		SPIPlanPtr	former = *kept;
-
-		*kept = NULL;
-		SPI_freeplan(former);
-	}
-	if (*kept == NULL)
-	{
-		SPIPlanPtr	fresh = SPI_prepare_cursor(sql, nargs, types, CURSOR_OPT_GENERIC_PLAN);
-
-		if (fresh == NULL || SPI_keepplan(fresh) != 0)
-			elog(ERROR, "could not prepare to read or write what awaits confirmation");
-		*kept = fresh;
-	}
-	return *kept;
-}
-
-/* The member's rows that a query gives, which has another parameter. */
-static List *
-select_rows(Config *config, SPIPlanPtr *plan, const char *sql, int64 member_id, Oid type, Datum value, bool read_only)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	Oid			types[2] = {INT8OID, type};
-	Datum		values[2] = {Int64GetDatum(member_id), value};
 	List	   *rows = NIL;
-	EngineScope scope;
-	uint64		i;
+	ScanKeyData key;
+	HeapTuple	tuple;
+	Probe		probe;
 
-	engine_enter(&scope, config->owner);
-	SPI_connect();
-	if (SPI_execute_plan(awaiting_plan(plan, sql, 2, types), values, NULL, read_only, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read what awaits confirmation");
-	MemoryContextSwitchTo(caller);
-	for (i = 0; i < SPI_processed; i++)
-		rows = lappend(rows, read_row(SPI_tuptable->vals[i], SPI_tuptable->tupdesc));
-	SPI_finish();
-	engine_leave(&scope);
+	ScanKeyInit(&key, Anum_confirmation_member_id, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(member_id));
+	for (tuple = probe_begin(&probe, config->confirmation_rel, snapshot, &key, 1);
+		 tuple != NULL; tuple = probe_next(&probe))
+		if (is_open(tuple, RelationGetDescr(probe.rel), due_by))
+			rows = lappend(rows, read_row(tuple, RelationGetDescr(probe.rel)));
+	probe_end(&probe);
+	list_sort(rows, compare_rows);
 	return rows;
 }
 
 List *
-awaiting_list_open(Config *config, int64 member_id, DateADT due_by, bool read_only)
+awaiting_list(Config *config, int64 member_id, Snapshot snapshot)
 {
-	static SPIPlanPtr plan = NULL;
+	List	   *rows = NIL;
+	ScanKeyData key;
+	HeapTuple	tuple;
+	Probe		probe;
 
-	return select_rows(config, &plan,
-					   SELECT_CONFIRMATION " AND decision IS NULL AND ($2 = 'infinity' OR due <= $2) ORDER BY due, seq",
-					   member_id, DATEOID, DateADTGetDatum(due_by), read_only);
-}
-
-List *
-awaiting_list(Config *config, int64 member_id)
-{
-	static SPIPlanPtr plan = NULL;
-
-	return select_rows(config, &plan, SELECT_CONFIRMATION " AND $2 ORDER BY due, seq",
-					   member_id, BOOLOID, BoolGetDatum(true), true);
+	ScanKeyInit(&key, Anum_confirmation_member_id, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(member_id));
+	for (tuple = probe_begin(&probe, config->confirmation_rel, snapshot, &key, 1);
+		 tuple != NULL; tuple = probe_next(&probe))
+		rows = lappend(rows, read_row(tuple, RelationGetDescr(probe.rel)));
+	probe_end(&probe);
+	return rows;
 }
 
 Confirmation *
-awaiting_find(Config *config, int64 member_id, int64 seq)
+awaiting_find(Config *config, int64 member_id, int64 seq, Snapshot snapshot)
 {
-	static SPIPlanPtr plan = NULL;
-	List	   *rows = select_rows(config, &plan, SELECT_CONFIRMATION " AND seq = $2",
-								   member_id, INT8OID, Int64GetDatum(seq), false);
+	Confirmation *row = NULL;
+	ScanKeyData keys[2];
+	HeapTuple	tuple;
+	Probe		probe;
 
-	return rows == NIL ? NULL : linitial(rows);
-}
-
-Confirmation *
-awaiting_find_key(Config *config, int64 member_id, const text *key)
-{
-	static SPIPlanPtr plan = NULL;
-	List	   *rows = select_rows(config, &plan, SELECT_CONFIRMATION " AND key = $2",
-								   member_id, TEXTOID, PointerGetDatum(key), false);
-
-	return rows == NIL ? NULL : linitial(rows);
+	ScanKeyInit(&keys[0], Anum_confirmation_member_id, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(member_id));
+	ScanKeyInit(&keys[1], Anum_confirmation_seq, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(seq));
+	tuple = probe_begin(&probe, config->confirmation_rel, snapshot, keys, lengthof(keys));
+	if (tuple != NULL)
+		row = read_row(tuple, RelationGetDescr(probe.rel));
+	probe_end(&probe);
+	return row;
 }
 
 /*
@@ -256,12 +264,12 @@ points_then(Store *store, const Confirmation *row, TimestampTz at)
 }
 
 void
-awaiting_apply(Config *config, Store *store, const Program *program, int64 member_id,
+awaiting_apply(Config *config, Store *store, Snapshot snapshot, const Program *program, int64 member_id,
 			   TimestampTz at, bool past, MemberState *state, Points *pending)
 {
 	DateADT		day = calendar_day(at, program->zone);
-	List	   *rows = past ? awaiting_list(config, member_id)
-		: awaiting_list_open(config, member_id, DATEVAL_NOEND, true);
+	List	   *rows = past ? awaiting_list(config, member_id, snapshot)
+		: awaiting_list_open(config, member_id, snapshot, DATEVAL_NOEND);
 	ListCell   *cell;
 
 	foreach(cell, rows)

@@ -10,7 +10,6 @@
 #ifndef LOYALTY_AWAITING_H
 #define LOYALTY_AWAITING_H
 
-#include "executor/spi.h"
 #include "nodes/pg_list.h"
 
 #include "ledger/balance.h"
@@ -57,29 +56,26 @@ typedef struct Confirmation
 /* accepted, rejected; NULL for none. */
 extern const char *decision_name(Decision decision);
 
-/* A plan that is kept in *kept, while it is valid; between SPI_connect and SPI_finish. */
-extern SPIPlanPtr awaiting_plan(SPIPlanPtr *kept, const char *sql, int nargs, Oid *types);
-
 /* What the context (NULL: none) says; 22023 where it is malformed. */
 extern void awaiting_read(const Jsonb *context, Awaiting *awaiting);
 
 /*
- * Rows of a member, in the order in which silence decides: those undecided that
- * are due by a day (DATEVAL_NOEND: all undecided), or all.
+ * Rows of a member as the snapshot sees them: those undecided that are due by a
+ * day (DATEVAL_NOEND: all undecided), in the order in which silence decides; or
+ * all.  Nothing is planned.
  */
-extern List *awaiting_list_open(Config *config, int64 member_id, DateADT due_by, bool read_only);
-extern List *awaiting_list(Config *config, int64 member_id);
+extern List *awaiting_list_open(Config *config, int64 member_id, Snapshot snapshot, DateADT due_by);
+extern List *awaiting_list(Config *config, int64 member_id, Snapshot snapshot);
 
-/* One row, by its entry or by the key of its decision; NULL: there is none. */
-extern Confirmation *awaiting_find(Config *config, int64 member_id, int64 seq);
-extern Confirmation *awaiting_find_key(Config *config, int64 member_id, const text *key);
+/* The row of an entry; NULL: there is none. */
+extern Confirmation *awaiting_find(Config *config, int64 member_id, int64 seq, Snapshot snapshot);
 
 /*
  * Add to the state of a member at a time what silence has decided by then and
  * nobody has written down, and to *pending what still awaits.  "past": the
  * state was replayed up to "at".  Inside store_begin_read.
  */
-extern void awaiting_apply(Config *config, Store *store, const Program *program, int64 member_id,
-						   TimestampTz at, bool past, MemberState *state, Points *pending);
+extern void awaiting_apply(Config *config, Store *store, Snapshot snapshot, const Program *program,
+						   int64 member_id, TimestampTz at, bool past, MemberState *state, Points *pending);
 
 #endif							/* LOYALTY_AWAITING_H */
