@@ -10,6 +10,7 @@
 #include "utils/jsonb.h"
 
 #include "ledger/awaiting.h"
+#include "ledger/holdings.h"
 #include "ledger/probe.h"
 #include "loyalty.h"
 #include "types/calendar.h"
@@ -212,6 +213,7 @@ awaiting_list(Config *config, int64 member_id, Snapshot snapshot)
 		 tuple != NULL; tuple = probe_next(&probe))
 		rows = lappend(rows, read_row(tuple, RelationGetDescr(probe.rel)));
 	probe_end(&probe);
+	list_sort(rows, compare_rows);
 	return rows;
 }
 
@@ -263,31 +265,52 @@ points_then(Store *store, const Confirmation *row, TimestampTz at)
 	return search.awaiting.points;
 }
 
+/* Let the decision take place that writing it down would: see posting_bring_current and posting_add. */
+static void
+decide_silently(const Program *program, const MemberRow *member, const Confirmation *row, Points points,
+				MemberState *state)
+{
+	TimestampTz decided_at = calendar_start_of_day(row->due, program->zone);
+	Due			due;
+
+	purse_init(&due.netting);
+	purse_init(&due.lapsed);
+	while (holdings_due(&state->purse, holdings_inactive_end(program, state->last_activity, member->enrolled_at),
+						row->due, &due))
+	{
+		purse_add(&state->purse, &due.netting);
+		purse_add(&state->purse, &due.lapsed);
+	}
+	if (row->silence_accepts)
+	{
+		purse_add_lot(&state->purse, row->starts, row->ends, points);
+		state->lifetime = points_add(state->lifetime, points);
+		state->last_activity = Max(state->last_activity, decided_at);
+	}
+	purse_netting(&state->purse, row->due, &due.netting);
+	purse_add(&state->purse, &due.netting);
+}
+
 void
-awaiting_apply(Config *config, Store *store, Snapshot snapshot, const Program *program, int64 member_id,
-			   TimestampTz at, bool past, MemberState *state, Points *pending)
+awaiting_apply(Config *config, Store *store, Snapshot snapshot, const Program *program,
+			   const MemberRow *member, TimestampTz at, bool past, MemberState *state, Points *pending)
 {
 	DateADT		day = calendar_day(at, program->zone);
-	List	   *rows = past ? awaiting_list(config, member_id, snapshot)
-		: awaiting_list_open(config, member_id, snapshot, DATEVAL_NOEND);
+	List	   *rows = past ? awaiting_list(config, member->member_id, snapshot)
+		: awaiting_list_open(config, member->member_id, snapshot, DATEVAL_NOEND);
 	ListCell   *cell;
 
 	foreach(cell, rows)
 	{
 		const Confirmation *row = lfirst(cell);
-		Points		points = past ? points_then(store, row, at) : row->points;
+		bool		silent = row->decision == DECISION_NONE && row->due <= day;
+		Points		points = past && !silent ? points_then(store, row, at) : row->points;
 
 		if (points == 0)
 			continue;
-		if (row->due > day)
+		if (!silent)
 			*pending = points_add(*pending, points);
-		else if (row->silence_accepts)
-		{
-			TimestampTz decided_at = calendar_start_of_day(row->due, program->zone);
-
-			purse_add_lot(&state->purse, row->starts, row->ends, points);
-			state->lifetime = points_add(state->lifetime, points);
-			state->last_activity = Max(state->last_activity, decided_at);
-		}
+		else
+			decide_silently(program, member, row, points, state);
 	}
 }

@@ -60,9 +60,9 @@ extern const char *decision_name(Decision decision);
 extern void awaiting_read(const Jsonb *context, Awaiting *awaiting);
 
 /*
- * Rows of a member as the snapshot sees them: those undecided that are due by a
- * day (DATEVAL_NOEND: all undecided), in the order in which silence decides; or
- * all.  Nothing is planned.
+ * Rows of a member as the snapshot sees them, in the order in which silence
+ * decides: those undecided that are due by a day (DATEVAL_NOEND: all undecided),
+ * or all.  Nothing is planned.
  */
 extern List *awaiting_list_open(Config *config, int64 member_id, Snapshot snapshot, DateADT due_by);
 extern List *awaiting_list(Config *config, int64 member_id, Snapshot snapshot);
@@ -76,6 +76,6 @@ extern Confirmation *awaiting_find(Config *config, int64 member_id, int64 seq, S
  * state was replayed up to "at".  Inside store_begin_read.
  */
 extern void awaiting_apply(Config *config, Store *store, Snapshot snapshot, const Program *program,
-						   int64 member_id, TimestampTz at, bool past, MemberState *state, Points *pending);
+						   const MemberRow *member, TimestampTz at, bool past, MemberState *state, Points *pending);
 
 #endif							/* LOYALTY_AWAITING_H */

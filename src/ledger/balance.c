@@ -115,7 +115,7 @@ read_member(FunctionCallInfo fcinfo, int program_arg, bool has_at, Reading *read
 			reading->state.last_activity = row.last_activity;
 		}
 		if (reading->at < now || row.awaiting != 0)
-			awaiting_apply(reading->config, store, snapshot, reading->program, reading->member_id, reading->at,
+			awaiting_apply(reading->config, store, snapshot, reading->program, &row, reading->at,
 						   reading->at < now, &reading->state, &reading->awaiting);
 	}
 	store_end_read(store);
