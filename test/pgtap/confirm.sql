@@ -169,8 +169,9 @@ BEGIN
 	END CASE;
 END $$;
 CREATE TEMPORARY TABLE seen (moment int, program text, member text, at timestamptz, has text);
+-- Of the past without the lots: what is dated back repays a debt that was made later, which history shows under its own date.
 CREATE FUNCTION look(moment int) RETURNS void LANGUAGE sql AS $$
-	INSERT INTO seen SELECT $1, p.name, m.ref, now() + d * interval '1 day', b::text
+	INSERT INTO seen SELECT $1, p.name, m.ref, now() + d * interval '1 day', CASE WHEN d < 0 THEN (b.available, b.pending, b.debt, b.lifetime)::text ELSE b::text END
 	FROM loyalty.member m JOIN loyalty.program p USING (program_id), generate_series(-20, 40, 5) d, loyalty.balance(m.ref, now() + d * interval '1 day', p.name) b
 $$;
 CREATE FUNCTION unlike() RETURNS SETOF text LANGUAGE sql AS $$

@@ -115,16 +115,18 @@ CALL loyalty.maintain(program => 'confirm_shop', batch_size => 2);
 SELECT m.ref, m.status, m.awaiting, m.lifetime, string_agg(c.decision, ' ' ORDER BY c.seq) AS decided
 FROM loyalty.member m JOIN loyalty.confirmation c USING (member_id) WHERE m.ref ~ '^m[1-7]$' GROUP BY 1, 2, 3, 4 ORDER BY 1;
 
--- history, and purchases of many rows
+-- history, and purchases of many rows; other tests look at all of these
+BEGIN;
 CREATE TABLE confirm_lines (receipt integer, line integer, customer text, amount numeric, at timestamptz, PRIMARY KEY (receipt, line));
 INSERT INTO confirm_lines SELECT r, l, 'q' || r, 10 * l, '2024-06-01'::timestamptz + r * interval '1 day' FROM generate_series(1, 3) r, generate_series(1, 2) l;
 SELECT loyalty.attach_query('confirm_lines', 'SELECT receipt AS key, customer AS member, at, amount FROM confirm_lines', '{confirm_lines.receipt}') > 0 AS attached;
 SET client_min_messages = warning;
-CALL loyalty.backfill('confirm_lines', 2);
+CALL loyalty.backfill('confirm_lines', 100);
 RESET client_min_messages;
 INSERT INTO confirm_lines VALUES (2, 3, 'q2', 5, '2024-06-03'), (4, 1, 'q4', 9, '2024-06-05');
 DELETE FROM confirm_lines WHERE receipt = 1;
 SELECT member, entry, source, purchase, points FROM loyalty.awaiting WHERE source = 'confirm_lines' ORDER BY purchase;
 SELECT points, balance FROM loyalty.accept('q2', 2);
 SELECT * FROM loyalty.verify('confirm_shop');
+ROLLBACK;
 DROP VIEW confirm_days;
