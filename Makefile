@@ -13,7 +13,7 @@ SQL_ORDER := $(patsubst %,sql/%.sql, prelude \
 	points purse award expiry qualification tally \
 	program rate rule budget limit member entry tier purchase \
 	act extend balance spend \
-	source backfill deferred record quote explain \
+	source backfill deferred record quote explain confirm \
 	maintain schedule expiring verify liability \
 	security)
 SQL_PARTS := $(foreach part,$(SQL_ORDER),$(wildcard $(part)))

@@ -140,3 +140,22 @@ qualify_count(void *arg, int64 member_id, Tally *tally)
 	finish_purchase(&count);
 	MemoryContextDelete(count.context);
 }
+
+bool
+qualify_is_asked(const RuleSet *rules, const TierSet *tiers)
+{
+	return tiers->ntiers > 0 || rules->reads & FACT_BIT(FACT_QUALIFYING);
+}
+
+Standing *
+qualify_begin(const Program *program, RuleSet *rules, const TierSet *tiers, Store *store, MemberRow *member)
+{
+	QualifyCounter *counter = palloc(sizeof(QualifyCounter));
+	Standing   *standing = palloc(sizeof(Standing));
+
+	counter->program = program;
+	counter->rules = rules;
+	counter->store = store;
+	standing_begin(standing, program, tiers, store, member, qualify_count, counter);
+	return standing;
+}

@@ -11,6 +11,7 @@
 #define LOYALTY_QUALIFY_H
 
 #include "earning/judge.h"
+#include "tiers/standing.h"
 #include "types/tally.h"
 
 /* How a posting changes what it counts for, given its ledger before and its steps. */
@@ -26,5 +27,12 @@ typedef struct QualifyCounter
 } QualifyCounter;
 
 extern void qualify_count(void *counter, int64 member_id, Tally *tally);
+
+/* Whether anybody asks: there are tiers, or a rule reads it. */
+extern bool qualify_is_asked(const RuleSet *rules, const TierSet *tiers);
+
+/* Where a member stands, counted so. */
+extern Standing *qualify_begin(const Program *program, RuleSet *rules, const TierSet *tiers,
+							   Store *store, MemberRow *member);
 
 #endif							/* LOYALTY_QUALIFY_H */

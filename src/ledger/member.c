@@ -31,6 +31,8 @@ PG_FUNCTION_INFO_V1(loyalty_member_id);
 PG_FUNCTION_INFO_V1(loyalty_enroll);
 PG_FUNCTION_INFO_V1(loyalty_set_member);
 
+MemberBringCurrent member_bring_current = NULL;
+
 /*
  * The first 8 bytes of sha256(program || '\0' || ref), sign bit cleared, in
  * UTF-8.  "attempt" above 0 gives another place, for the day on which two refs
@@ -344,6 +346,10 @@ members_lock(Config *config, Store *store, const Program *program,
 		enroll_and_lock(config, store, program, &request, 1);
 	}
 	pfree(waiting);
+
+	for (i = 0; i < nrequests; i++)
+		if (requests[i].row != NULL && requests[i].row->awaiting != 0)
+			member_bring_current(config, store, requests[i].row);
 }
 
 void

@@ -137,6 +137,12 @@ INSERT INTO loyalty.rule (program, name, award, active)
 VALUES ('club', 'items', '3 each', tstzrange(now() + interval '1 hour', NULL));
 SELECT loyalty.revise_rule('big', '{"award": "4", "member_cap": 40}', program => 'beans');
 INSERT INTO aaa.orders (order_id, customer, total) VALUES (1040, 'c1', 250);
+
+-- Points that await confirmation, were accepted and rejected, and that silence accepted though nobody has written it down.
+INSERT INTO loyalty.rule (program, name, event, award, confirm, confirm_within, on_silence, budget)
+VALUES ('beans', 'review', 'review', '15', true, '10 days', 'accept', 500);
+SELECT loyalty.record('reviewer ' || n, 'review', key => 'r' || n, at => now() - (n * 3) * interval '1 day', program => 'beans') FROM generate_series(1, 5) n;
+SELECT loyalty.accept('reviewer 1', 1, 'well written', 'a', program => 'beans'), loyalty.reject('reviewer 2', 1, program => 'beans');
 SQL
 
 # Each row of the tables as text, and where the sequences stand.
@@ -219,6 +225,12 @@ sub goes_on
 	$before = $beans->('c3');
 	$node->safe_psql($db, "UPDATE aaa.orders SET status = 'cancelled' WHERE order_id = 1003");
 	is($beans->('c3') - $before, -45, "$name: an old order is taken back");
+
+	$node->safe_psql($db, "SELECT loyalty.accept('reviewer 3', 1, program => 'beans')");
+	is($beans->('reviewer 3'), 15, "$name: what awaited confirmation is given");
+	is($beans->('reviewer 4'), 15, "$name: and what silence accepted");
+	is($node->safe_psql($db, "SELECT repeated FROM loyalty.accept('reviewer 1', 1, 'well written', 'a', program => 'beans')"),
+		't', "$name: a decision is known");
 
 	$count = $entries->();
 	$node->safe_psql($db, 'UPDATE aaa.orders SET total = total; UPDATE zzz."Pay ments" SET store = store');
