@@ -282,7 +282,8 @@ standing_set_floor(Standing *standing, int tier, DateADT until, TimestampTz at, 
 		add_change(standing, before, own, at, member->tier_until, reason, note);
 		return;
 	}
-	take_effect(standing, at, until, reason, note, true);
+	/* Below his own it changes nothing yet, and its end is not that of his tier. */
+	take_effect(standing, at, standing_own(standing) > tier ? member->tier_until : until, reason, note, true);
 }
 
 /* Who has none has everyone's. */

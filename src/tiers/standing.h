@@ -70,7 +70,7 @@ extern int	standing_own(const Standing *standing);
 /* Let him have a tier of his own from a time on; needs no entries. */
 extern void standing_set_own(Standing *standing, int tier, DateADT until, TimestampTz at, const char *reason);
 
-/* Give him a floor from a time on, or take it away (NO_TIER); likewise. */
+/* Give him a floor from a time on, or take it away (NO_TIER); likewise.  A review is due after its end. */
 extern void standing_set_floor(Standing *standing, int tier, DateADT until, TimestampTz at,
 							   const char *reason, text *note);
 
