@@ -11,6 +11,7 @@
 
 #include "ledger/chain.h"
 #include "ledger/holdings.h"
+#include "ledger/imported.h"
 #include "ledger/posting.h"
 #include "loyalty.h"
 #include "types/calendar.h"
@@ -50,6 +51,15 @@ posting_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activit
 		*lifetime = points_add(*lifetime, entry->points);
 	if (earns)
 		*last_activity = Max(*last_activity, effective_time(entry->occurred_at, entry->posted_at));
+	if (strcmp(entry->kind, KIND_IMPORT) == 0)
+	{
+		Points		brought;
+		TimestampTz active;
+
+		imported_count(entry, &brought, &active);
+		*lifetime = points_add(*lifetime, brought);
+		*last_activity = Max(*last_activity, active);
+	}
 }
 
 /* Last day of the member's points without one of their own. */

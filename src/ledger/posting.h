@@ -24,6 +24,7 @@
 #define KIND_EXPIRE "expire"
 #define KIND_ADJUST "adjust"
 #define KIND_RELEASE "release"
+#define KIND_IMPORT "import"
 
 typedef struct Posting
 {

@@ -61,33 +61,21 @@ check_until(const text *tier, DateADT until, DateADT day)
 						   act_day_text(until))));
 }
 
-static void
-consider_latest(const TierChangeRow *change, void *arg)
-{
-	TimestampTz *latest = arg;
-
-	*latest = Max(*latest, change->at);
-}
-
 /*
  * History goes forward: when the change takes effect.  Transactions may have
  * begun in another order than they came to the member, so a time that nobody
  * asked for gives way; one that was asked for is refused.
  */
 static TimestampTz
-effective_at(Store *store, const Program *program, const MemberRow *member, TimestampTz at, bool given)
+effective_at(Standing *standing, TimestampTz at, bool given)
 {
-	TimestampTz latest = DT_NOBEGIN;
+	Snapshot	snapshot = store_snapshot();
+	TimestampTz latest;
 
-	if (member->tier_changes > 0)
-	{
-		Snapshot	snapshot = store_snapshot();
-
-		store_begin_read(store, snapshot);
-		store_visit_tier_changes(store, member->member_id, consider_latest, &latest);
-		store_end_read(store);
-		UnregisterSnapshot(snapshot);
-	}
+	store_begin_read(standing->store, snapshot);
+	latest = standing_last_change(standing);
+	store_end_read(standing->store);
+	UnregisterSnapshot(snapshot);
 	if (at >= latest)
 		return at;
 	if (given)
@@ -95,7 +83,7 @@ effective_at(Store *store, const Program *program, const MemberRow *member, Time
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a tier cannot be given before the last change of tier"),
 				 errdetail("The tier of member \"%s\" of program \"%s\" last changed at %s, and was to change at %s.",
-						   text_to_cstring(member->ref), program->name,
+						   text_to_cstring(standing->member->ref), standing->program->name,
 						   pstrdup(timestamptz_to_str(latest)), pstrdup(timestamptz_to_str(at))),
 				 errhint("Give it from then on, or leave out \"at\".")));
 	return latest;
@@ -146,12 +134,12 @@ loyalty_set_tier(PG_FUNCTION_ARGS)
 	tier = name == NULL ? NO_TIER : tier_named(program, tiers, name);
 	check_until(name, until, calendar_day(at, program->zone));
 	act_check_status(program, request.row);
-	at = effective_at(store, program, request.row, at, at_given);
+	/* A floor needs no figures, so nothing that counts them. */
+	standing_begin(&standing, program, tiers, store, request.row, NULL, NULL);
+	at = effective_at(&standing, at, at_given);
 
 	posting_begin(&posting, program, request.row);
 	posting_bring_current(&posting, at);
-	/* A floor needs no figures, so nothing that counts them. */
-	standing_begin(&standing, program, tiers, store, request.row, NULL, NULL);
 	standing_set_floor(&standing, tier, until, at, TIER_MANUAL, note);
 	request.row->next_expiry = Min(request.row->next_expiry, until);
 

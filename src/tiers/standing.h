@@ -64,6 +64,16 @@ extern text *standing_tier_at(Standing *standing, TimestampTz at);
  */
 extern void standing_count(Standing *standing, DateADT day, TimestampTz at, const TallyTotals *change);
 
+/*
+ * Count what he brings from elsewhere, by day, at a time that is not ahead.  A
+ * tier (NO_TIER: none) that is not below his own is his own from "since" on.
+ */
+extern void standing_import(Standing *standing, const Tally *tally, int tier, DateADT until,
+							TimestampTz since, TimestampTz at);
+
+/* When his tier last changed, was kept or given; DT_NOBEGIN: never. */
+extern TimestampTz standing_last_change(Standing *standing);
+
 /* The tier that he reached himself; NO_TIER: none. */
 extern int	standing_own(const Standing *standing);
 
