@@ -168,7 +168,7 @@ work_list(Batches *batches, Run *run)
 static void
 report_end(const Run *run)
 {
-	char	   *detail = psprintf("%lld members imported, %lld were already, %lld failed.", (long long) run->imported,
+	char	   *detail = psprintf("Imported: %lld, imported before: %lld, failed: %lld.", (long long) run->imported,
 								  (long long) run->repeated, (long long) run->failed);
 
 	ereport(NOTICE,

@@ -154,6 +154,9 @@ read_values(Arrival *arrival)
 	imported->tier_until = nulls[IMPORT_TIER_UNTIL] ? DATEVAL_NOEND : DatumGetDateADT(values[IMPORT_TIER_UNTIL]);
 	if (imported->tier == NULL && (!nulls[IMPORT_TIER_SINCE] || !nulls[IMPORT_TIER_UNTIL]))
 		refuse(arrival, "\"tier_since\" and \"tier_until\" are about a tier", "No tier is given.", NULL);
+	if (!nulls[IMPORT_TIER_UNTIL] && DATE_NOT_FINITE(imported->tier_until))
+		refuse(arrival, "\"tier_until\" must be a finite day", "A tier that was reached is reviewed one day.",
+			   "Leave it out, or give the tier by hand: loyalty.set_tier.");
 	if (!nulls[IMPORT_TALLY])
 		tally_read(&arrival->tally, values[IMPORT_TALLY]);
 	if (!nulls[IMPORT_DATA] && !JB_ROOT_IS_OBJECT(DatumGetJsonbP(values[IMPORT_DATA])))
