@@ -103,7 +103,7 @@ SELECT loyalty.adjust('c1', 100, expires => '2100-01-31', reason => E'sorry\n"c1
 SELECT loyalty.adjust('c2', 12.34, expires => '2100-06-30', program => 'Stars & "Co"');
 
 -- Members from another system, one of whom could not be taken.
-CALL loyalty.import_balance($$SELECT * FROM (VALUES ('i1', 100), ('i2', -20), ('i3', 'NaN')) v (member, points)$$, 'old till', program => 'club');
+CALL loyalty.import_balance($$SELECT * FROM (VALUES ('i1', 100.0), ('i2', -20), ('i3', 'NaN')) v (member, points)$$, 'old till', program => 'club');
 
 -- A purchase that is pending, one of the future, partial returns, a reassignment, a deletion kept.
 INSERT INTO aaa.orders (order_id, customer, total, created_at) VALUES
