@@ -49,7 +49,7 @@ posting_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activit
 
 	if (earns || strcmp(entry->kind, KIND_CLAWBACK) == 0)
 		*lifetime = points_add(*lifetime, entry->points);
-	if (earns)
+	if (earns || strcmp(entry->kind, KIND_REDEEM) == 0)
 		*last_activity = Max(*last_activity, effective_time(entry->occurred_at, entry->posted_at));
 	if (strcmp(entry->kind, KIND_IMPORT) == 0)
 	{
@@ -79,20 +79,27 @@ posting_add(Posting *posting, const EntryRow *template, const Purse *lots)
 	EntryRow   *entry;
 	Purse		moved;
 	Purse		netting;
-	Purse		after;
+
+	/* Whoever gives this posting up goes back to the row's purse as it was. */
+	if (!posting->owns_purse)
+	{
+		Purse		before = member->purse;
+
+		purse_init(&member->purse);
+		purse_copy(&member->purse, &before);
+		posting->owns_purse = true;
+	}
 
 	/* The member's purse as it will be, debt netted on the way. */
 	purse_init(&moved);
 	purse_copy(&moved, lots);
-	purse_init(&after);
-	purse_copy(&after, &member->purse);
-	purse_add(&after, lots);
+	purse_add(&member->purse, lots);
 	purse_init(&netting);
-	purse_netting(&after, day, &netting);
+	purse_netting(&member->purse, day, &netting);
 	if (netting.nlots > 0)
 	{
 		purse_add(&moved, &netting);
-		purse_add(&after, &netting);
+		purse_add(&member->purse, &netting);
 	}
 
 	if (posting->nentries == posting->capacity)
@@ -116,7 +123,6 @@ posting_add(Posting *posting, const EntryRow *template, const Purse *lots)
 
 	posting_count(entry, &member->lifetime, &member->last_activity);
 	member->seq = entry->seq;
-	member->purse = after;
 	memcpy(member->head, entry->hash, HASH_LENGTH);
 	member->has_head = true;
 	/* Only lowered, so that an index over it leaves most updates HOT. */

@@ -231,33 +231,6 @@ strike_off(Config *config, const Program *program)
 }
 
 /*
- * Run work(arg) in a subtransaction.  What is wrong with one member comes back
- * as the error's data, damaged rows too; what others would meet as well is
- * raised.
- */
-static ErrorData *
-attempt_damaged(void (*work) (void *arg), void *arg)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ErrorData  *volatile error = NULL;
-
-	PG_TRY();
-	{
-		error = attempt(work, arg);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (error->sqlerrcode != ERRCODE_DATA_CORRUPTED)
-			PG_RE_THROW();
-		FlushErrorState();
-	}
-	PG_END_TRY();
-	return error;
-}
-
-/*
  * Settling one member
  */
 
@@ -282,9 +255,8 @@ review_member(Config *config, Program *program, Store *store, MemberRow *row, Ti
 	return counted || standing.nchanges > 0;
 }
 
-/* Make up what has fallen due for the member; false when nothing is to be written.  Inside store_begin_read. */
-static bool
-settle_member(Config *config, Program *program, Store *store, MemberRow *row, TimestampTz at, Posting *posting)
+bool
+due_settle_member(Config *config, Program *program, Store *store, MemberRow *row, TimestampTz at, Posting *posting)
 {
 	DateADT		next_expiry = row->next_expiry;
 	bool		reviewed = false;
@@ -331,7 +303,7 @@ put_unless_right(void *arg)
 
 	store_visited_member(listing->store, &row);
 	store_begin_read(listing->reader, listing->snapshot);
-	if (settle_member(listing->config, listing->program, listing->reader, &row, listing->at, &posting))
+	if (due_settle_member(listing->config, listing->program, listing->reader, &row, listing->at, &posting))
 		put_member(listing->store, row.member_id, listing);
 	store_end_read(listing->reader);
 }
@@ -460,7 +432,7 @@ write_members(void *arg)
 	for (i = 0; i < nrows; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		(void) settle_member(batch->config, batch->program, store, &rows[i], batch->at, &postings[i]);
+		(void) due_settle_member(batch->config, batch->program, store, &rows[i], batch->at, &postings[i]);
 	}
 	store_end_read(store);
 	UnregisterSnapshot(snapshot);

@@ -26,7 +26,8 @@
  * member his ref leads to his row, his program exists, his status is known, and
  *		  no points end before next_expiry.
  *
- * Purchases (I4) are in verify_purchases.c, limits in verify_limits.c.
+ * Purchases (I4) are in verify_purchases.c, limits in verify_limits.c, tiers (I7)
+ * in verify_tiers.c.
  */
 #include "postgres.h"
 
@@ -587,6 +588,7 @@ loyalty_verify(PG_FUNCTION_ARGS)
 	verify_members(&verification);
 	verify_purchases(&verification);
 	verify_limits(&verification);
+	verify_tiers(&verification);
 	SPI_finish();
 	PG_RETURN_NULL();
 }

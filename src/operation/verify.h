@@ -43,6 +43,9 @@ extern void verify_purchases(Verification *verification);
 /* What is counted for limits, and budgets: I4. */
 extern void verify_limits(Verification *verification);
 
+/* Where members stand, and whether maintenance finds them: I7. */
+extern void verify_tiers(Verification *verification);
+
 /*
  * Rows of a query, one after the other, as the active snapshot sees them.
  * Values are good until the next row is asked for; nothing piles up.  To be

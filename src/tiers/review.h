@@ -26,6 +26,12 @@ extern DateADT review_quiet_after(Standing *standing, DateADT from);
 extern DateADT review_quiet_until(Standing *standing);
 
 /*
+ * Whether he may rise by the passing of time alone, after a day: by what is
+ * dated ahead, or when what lowers the figures leaves the window.
+ */
+extern bool review_may_rise(const Standing *standing, DateADT from);
+
+/*
  * The last day on which he has his own tier if nothing else happens;
  * DATEVAL_NOEND: he keeps it.
  */

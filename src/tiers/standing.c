@@ -118,7 +118,12 @@ standing_store(Standing *standing)
 	if (!standing->changed)
 		return;
 	if (qualification_resolution(window) == PERIOD_EVER)
+	{
 		tally_coarsen(&standing->tally, PERIOD_EVER);
+		/* Nothing in all is not nothing on each day: another window will ask. */
+		if (standing->tally.nperiods == 0)
+			standing->tally_since = DATEVAL_NOEND;
+	}
 	else
 	{
 		last = standing_last_counted_day(standing);
@@ -373,13 +378,13 @@ judge_counted(Standing *standing, DateADT last, TimestampTz at)
 		rise_in_the_past(standing, then, at);
 
 	/* A late one may reach a tier together with what came after it. */
-	if (then < last || at < member->tier_since)
+	if (at < member->tier_since)
+		rose |= rise(standing, calendar_day(member->tier_since, standing->program->zone), member->tier_since);
+	if (then < last)
 	{
-		TimestampTz from;
+		TimestampTz from = calendar_start_of_day(last, standing->program->zone);
 
-		last = Max(last, calendar_day(member->tier_since, standing->program->zone));
-		from = Max(at, calendar_start_of_day(last, standing->program->zone));
-		rose |= rise(standing, last, Max(from, member->tier_since));
+		rose |= rise(standing, last, Max(Max(from, at), member->tier_since));
 	}
 	return rose;
 }
@@ -412,7 +417,8 @@ standing_count(Standing *standing, DateADT day, TimestampTz at, const TallyTotal
 		at = standing->now;
 	}
 
-	if (judge_counted(standing, last, at) || lowers)
+	if (judge_counted(standing, last, at) || lowers ||
+		review_may_rise(standing, calendar_day(standing->now, standing->program->zone)))
 		lower_next_expiry(standing);
 }
 

@@ -100,6 +100,8 @@ UPDATE aaa.head SET customer = 'c7' WHERE id = 3;
 
 -- Acts, with and without a key.
 SELECT loyalty.adjust('c1', 100, expires => '2100-01-31', reason => E'sorry\n"c1"', key => 'ticket 7', program => 'beans');
+UPDATE loyalty.program SET point_value = 0.0125, spend_minimum = 10, spend_step = 2.5, spend_maximum = 1000.5, spend_share = 0.75 WHERE name = 'beans';
+SELECT loyalty.spend('c1', 12.5, purchase => E'o"1', amount => 20.50, reason => 'paid', key => 'till 1', program => 'beans');
 SELECT loyalty.adjust('c2', 12.34, expires => '2100-06-30', program => 'Stars & "Co"');
 
 -- Members from another system, one of whom could not be taken.
