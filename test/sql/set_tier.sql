@@ -22,11 +22,12 @@ END $$;
 CREATE FUNCTION pg_temp.standing(ref text) RETURNS TABLE (tier text, since date, until date, own text, floor text, floor_until date, next_expiry date)
 	LANGUAGE sql AS $$
 	SELECT m.tier, CASE WHEN tier_since < '2025-01-01' THEN tier_since::date END, tier_until, tier_own, tier_floor, tier_floor_until, m.next_expiry
-	FROM loyalty.member m WHERE m.ref = $1 $$;
+	FROM loyalty.member m JOIN loyalty.program p USING (program_id) WHERE m.ref = $1 AND p.name LIKE 'st\_%' $$;
 CREATE FUNCTION pg_temp.history(ref text) RETURNS TABLE (seq bigint, no int, at date, "from" text, "to" text, until date, reason text, note text)
 	LANGUAGE sql AS $$
 	SELECT c.seq, change_no, CASE WHEN at < '2025-01-01' THEN at::date END, concat(from_rank, ' ', from_tier), concat(to_rank, ' ', to_tier), until, reason, note
-	FROM loyalty.tier_change c JOIN loyalty.member m USING (member_id) WHERE m.ref = $1 ORDER BY change_no $$;
+	FROM loyalty.tier_change c JOIN loyalty.member m USING (member_id) JOIN loyalty.program p ON p.program_id = m.program_id
+	WHERE m.ref = $1 AND p.name LIKE 'st\_%' ORDER BY change_no $$;
 
 INSERT INTO loyalty.program (name, tier_window) VALUES ('st_a', 'rolling 12 months');
 INSERT INTO loyalty.program (name) VALUES ('st_none');
@@ -48,9 +49,9 @@ SELECT at, tier FROM unnest(ARRAY['2024-01-09', '2024-01-15', '2024-01-25']::tim
 INSERT INTO st_orders VALUES (2, 'ann', 200, '2024-02-01');
 SELECT * FROM pg_temp.standing('ann');
 -- a review after its end takes it away; what he has reached himself stays as long as the window gives it
-CALL loyalty.maintain('2024-03-31 23:00Z');
+CALL loyalty.maintain('2024-03-31 23:00Z', 'st_a');
 SELECT tier, floor FROM pg_temp.standing('ann');
-CALL loyalty.maintain('2024-04-01 00:00Z');
+CALL loyalty.maintain('2024-04-01 00:00Z', 'st_a');
 SELECT * FROM pg_temp.standing('ann');
 SELECT * FROM pg_temp.history('ann');
 
@@ -85,9 +86,9 @@ SELECT seq, context, note FROM loyalty.entry WHERE member_id = loyalty.find_memb
 -- His own is the one that reviews judge, with or without a floor
 INSERT INTO st_orders VALUES (21, 'cid', 300, '2023-01-10');
 SELECT entry FROM loyalty.set_tier('cid', 'silver', '2024-06-30', at => '2023-02-01');
-CALL loyalty.maintain('2024-02-01');
+CALL loyalty.maintain('2024-02-01', 'st_a');
 SELECT * FROM pg_temp.standing('cid');
-CALL loyalty.maintain('2024-07-01');
+CALL loyalty.maintain('2024-07-01', 'st_a');
 SELECT * FROM pg_temp.standing('cid');
 SELECT * FROM pg_temp.history('cid');
 
@@ -122,7 +123,7 @@ SELECT ref, seq, tier FROM loyalty.member WHERE ref IN ('bob', 'zoe', 'sue') AND
 
 -- A tier that is gone: the floor falls with it at the next review
 DELETE FROM loyalty.tier WHERE program = 'st_a' AND name = 'partner';
-CALL loyalty.maintain();
+CALL loyalty.maintain(program => 'st_a');
 SELECT * FROM pg_temp.standing('4711');
 SELECT "from", "to", until, reason FROM pg_temp.history('4711');
 
