@@ -10,6 +10,7 @@
 #include "earning/json.h"
 #include "earning/qualify.h"
 #include "earning/request.h"
+#include "ledger/imported.h"
 #include "ledger/posting.h"
 #include "loyalty.h"
 #include "types/calendar.h"
@@ -113,6 +114,8 @@ count_entry(const EntryRow *entry, void *arg)
 	Count	   *count = arg;
 	MemoryContext caller;
 
+	if (strcmp(entry->kind, KIND_IMPORT) == 0)
+		imported_add_tally(entry, count->tally);
 	if (strcmp(entry->kind, KIND_EARN) != 0 && strcmp(entry->kind, KIND_CLAWBACK) != 0)
 		return;
 	if (count->key != NULL &&

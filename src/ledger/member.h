@@ -42,6 +42,9 @@ extern void members_lock(Config *config, Store *store, const Program *program,
 extern void member_lock(Config *config, Store *store, const Program *program, text *ref,
 						bool enroll, TimestampTz enrolled_at, MemberRequest *request);
 
+/* Merge birthday, segments, referred_by and data into a member's profile; of a null flag 'n' leaves the field as it is. */
+extern void member_write_profile(Config *config, const MemberRow *row, Datum *values, const char *nulls);
+
 /* Whether the row found at a ref's place is his. */
 extern bool member_is(Config *config, const Program *program, const MemberRow *row, const text *ref);
 

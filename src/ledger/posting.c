@@ -12,6 +12,7 @@
 #include "ledger/awaiting.h"
 #include "ledger/chain.h"
 #include "ledger/holdings.h"
+#include "ledger/imported.h"
 #include "ledger/posting.h"
 #include "loyalty.h"
 #include "types/calendar.h"
@@ -63,6 +64,15 @@ posting_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activit
 		*lifetime = points_add(*lifetime, entry->points);
 	if ((earns && !is_mere_decision(entry)) || strcmp(entry->kind, KIND_REDEEM) == 0)
 		*last_activity = Max(*last_activity, effective_time(entry->occurred_at, entry->posted_at));
+	if (strcmp(entry->kind, KIND_IMPORT) == 0)
+	{
+		Points		brought;
+		TimestampTz active;
+
+		imported_count(entry, &brought, &active);
+		*lifetime = points_add(*lifetime, brought);
+		*last_activity = Max(*last_activity, active);
+	}
 }
 
 /* Last day of the member's points without one of their own. */

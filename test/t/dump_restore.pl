@@ -104,6 +104,9 @@ UPDATE loyalty.program SET point_value = 0.0125, spend_minimum = 10, spend_step 
 SELECT loyalty.spend('c1', 12.5, purchase => E'o"1', amount => 20.50, reason => 'paid', key => 'till 1', program => 'beans');
 SELECT loyalty.adjust('c2', 12.34, expires => '2100-06-30', program => 'Stars & "Co"');
 
+-- Members from another system, one of whom could not be taken.
+CALL loyalty.import_balance($$SELECT * FROM (VALUES ('i1', 100.0), ('i2', -20), ('i3', 'NaN')) v (member, points)$$, 'old till', program => 'club');
+
 -- A purchase that is pending, one of the future, partial returns, a reassignment, a deletion kept.
 INSERT INTO aaa.orders (order_id, customer, total, created_at) VALUES
 	(1001, 'c1', 80, now()), (1002, 'c2', 40, now() + interval '60 days'), (1003, 'c3', 60, now()),
@@ -262,6 +265,10 @@ sub goes_on
 	$node->safe_psql($db,
 		"SELECT loyalty.adjust('c1', 100, expires => '2100-01-31', reason => E'sorry\\n\"c1\"', key => 'ticket 7', program => 'beans')");
 	is($beans->('c1'), $before, "$name: the key of an act is remembered");
+
+	$count = $entries->();
+	$node->psql($db, q{CALL loyalty.import_balance('SELECT v.*, 100 AS points FROM (VALUES (\'i1\')) v (member)', 'old till', program => 'club')});
+	is($entries->(), $count, "$name: and so is the key of an import");
 
 	# 1001 was 80 and pending in the one program; 1030 has never earned.
 	is($node->safe_psql($db, 'SELECT count(*) FROM loyalty.deferred'), 4, "$name: deferred purchases are there");
