@@ -17,4 +17,10 @@
  */
 extern ErrorData *attempt(void (*work) (void *arg), void *arg);
 
+/*
+ * The same where the work is on one of many members: damaged rows come back
+ * too, what the others would meet as well is raised.
+ */
+extern ErrorData *attempt_damaged(void (*work) (void *arg), void *arg);
+
 #endif							/* LOYALTY_ATTEMPT_H */

@@ -231,60 +231,44 @@ strike_off(Config *config, const Program *program)
 }
 
 /*
- * Run work(arg) in a subtransaction.  What is wrong with one member comes back
- * as the error's data, damaged rows too; what others would meet as well is
- * raised.
- */
-static ErrorData *
-attempt_damaged(void (*work) (void *arg), void *arg)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ErrorData  *volatile error = NULL;
-
-	PG_TRY();
-	{
-		error = attempt(work, arg);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (error->sqlerrcode != ERRCODE_DATA_CORRUPTED)
-			PG_RE_THROW();
-		FlushErrorState();
-	}
-	PG_END_TRY();
-	return error;
-}
-
-/*
  * Settling one member
  */
+
+/*
+ * When the member's review takes place.  A run of now must not judge by the day
+ * before what an order has reached since it began; as of an earlier time what
+ * was reached later is not there yet.
+ */
+static TimestampTz
+review_time(const MemberRow *row, TimestampTz at)
+{
+	bool		of_now = at > GetCurrentTransactionStartTimestamp() - USECS_PER_DAY;
+
+	return of_now ? Max(at, row->tier_since) : at;
+}
 
 /* Review his tier as of a time; true when his row changes by it. */
 static bool
 review_member(Config *config, Program *program, Store *store, MemberRow *row, TimestampTz at, Posting *posting)
 {
-	QualifyCounter counter = {program, rule_set(config, program), store};
-	Standing	standing;
+	Standing   *standing = qualify_begin(program, rule_set(config, program), tier_set(config, program), store, row);
 	DateADT		quiet;
 	bool		counted;
 	int			i;
 
-	standing_begin(&standing, program, tier_set(config, program), store, row, qualify_count, &counter);
-	review(&standing, at);
-	quiet = review_quiet_after(&standing, calendar_day(review_takes_place(row, at), program->zone));
+	at = review_time(row, at);
+	review(standing, at);
+	quiet = review_quiet_after(standing, calendar_day(at, program->zone));
 	row->next_expiry = Min(row->next_expiry, quiet);
-	for (i = 0; i < standing.nchanges; i++)
-		posting_add_tier_change(posting, &standing.changes[i], row->seq);
-	counted = standing.changed;
-	standing_store(&standing);
-	return counted || standing.nchanges > 0;
+	for (i = 0; i < standing->nchanges; i++)
+		posting_add_tier_change(posting, &standing->changes[i], row->seq);
+	counted = standing->changed;
+	standing_store(standing);
+	return counted || standing->nchanges > 0;
 }
 
-/* Make up what has fallen due for the member; false when nothing is to be written.  Inside store_begin_read. */
-static bool
-settle_member(Config *config, Program *program, Store *store, MemberRow *row, TimestampTz at, Posting *posting)
+bool
+due_settle_member(Config *config, Program *program, Store *store, MemberRow *row, TimestampTz at, Posting *posting)
 {
 	DateADT		next_expiry = row->next_expiry;
 	bool		reviewed = false;
@@ -331,7 +315,7 @@ put_unless_right(void *arg)
 
 	store_visited_member(listing->store, &row);
 	store_begin_read(listing->reader, listing->snapshot);
-	if (settle_member(listing->config, listing->program, listing->reader, &row, listing->at, &posting))
+	if (due_settle_member(listing->config, listing->program, listing->reader, &row, listing->at, &posting))
 		put_member(listing->store, row.member_id, listing);
 	store_end_read(listing->reader);
 }
@@ -460,7 +444,7 @@ write_members(void *arg)
 	for (i = 0; i < nrows; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		(void) settle_member(batch->config, batch->program, store, &rows[i], batch->at, &postings[i]);
+		(void) due_settle_member(batch->config, batch->program, store, &rows[i], batch->at, &postings[i]);
 	}
 	store_end_read(store);
 	UnregisterSnapshot(snapshot);

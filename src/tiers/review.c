@@ -276,23 +276,16 @@ own_name(const Standing *standing)
 	return standing->member->tier_floor != NULL ? standing->member->tier_own : standing->member->tier;
 }
 
-TimestampTz
-review_takes_place(const MemberRow *member, TimestampTz at)
-{
-	return Max(at, member->tier_since);
-}
-
 void
 review(Standing *standing, TimestampTz at)
 {
 	MemberRow  *member = standing->member;
-	DateADT		day;
+	DateADT		day = calendar_day(at, standing->program->zone);
 	int			tier;
 	int			reached;
 
-	at = review_takes_place(member, at);
-	day = calendar_day(at, standing->program->zone);
-
+	/* A change dates from no time before the tier that it ends. */
+	at = Max(at, member->tier_since);
 	if (is_gone(standing, member->tier_floor))
 		standing_set_floor(standing, NO_TIER, DATEVAL_NOEND, at, TIER_REMOVED, NULL);
 	else if (member->tier_floor != NULL && member->tier_floor_until < day)
@@ -322,20 +315,26 @@ review(Standing *standing, TimestampTz at)
  * When to look again
  */
 
+bool
+review_may_rise(const Standing *standing, DateADT from)
+{
+	const Tally *tally = &standing->tally;
+	int			i;
+
+	for (i = 0; i < tally->nperiods; i++)
+		if (tally->periods[i].first > from || tally->periods[i].amount < 0 ||
+			tally->periods[i].points < 0 || tally->periods[i].purchases < 0)
+			return true;
+	return false;
+}
+
 /* Through which day he does not rise by himself. */
 static DateADT
 quiet_upward(Standing *standing, int tier, DateADT from)
 {
-	const Tally *tally = &standing->tally;
-	bool		possible = false;
 	DateADT		day = from;
-	int			i;
 
-	/* By what is dated ahead, or when what lowers the figures passes. */
-	for (i = 0; i < tally->nperiods; i++)
-		possible |= tally->periods[i].first > from || tally->periods[i].amount < 0 ||
-			tally->periods[i].points < 0 || tally->periods[i].purchases < 0;
-	if (!possible)
+	if (!review_may_rise(standing, from))
 		return DATEVAL_NOEND;
 	while (!DATE_IS_NOEND(day = next_change(standing, day)))
 	{

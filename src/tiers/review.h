@@ -8,13 +8,6 @@
 #include "tiers/standing.h"
 
 /*
- * When a review as of a time takes place for the member: not before he got the
- * tier that he has, since what he reached later is not to be judged by what was
- * there before.
- */
-extern TimestampTz review_takes_place(const MemberRow *member, TimestampTz at);
-
-/*
  * Review the member at a time: floors end, tiers are kept for another period or
  * lapse, and what is reached is given.  Changes are the standing's to be
  * posted.  Reads entries as standing.h says.
@@ -31,6 +24,12 @@ extern DateADT review_quiet_after(Standing *standing, DateADT from);
 
 /* The same as seen from when he got his tier, as far as his tally goes back; needs no entries. */
 extern DateADT review_quiet_until(Standing *standing);
+
+/*
+ * Whether he may rise by the passing of time alone, after a day: by what is
+ * dated ahead, or when what lowers the figures leaves the window.
+ */
+extern bool review_may_rise(const Standing *standing, DateADT from);
 
 /*
  * The last day on which he has his own tier if nothing else happens;
