@@ -25,7 +25,7 @@ OBJS := $(patsubst %.c,%.o, $(wildcard \
 	src/loyalty.c \
 	$(patsubst %,src/types/%.c, points points_agg rational rational_wide \
 		purse purse_pack purse_readings purse_io purse_ops purse_sum award expiry qualification \
-		tally tally_pack tally_io tally_ops tally_sum calendar scan)) \
+		tally tally_pack tally_io tally_ops tally_sum calendar scan sha256)) \
 	$(sort $(wildcard src/ledger/*.c)) \
 	$(sort $(wildcard src/tiers/*.c)) \
 	$(sort $(wildcard src/earning/*.c)) \
