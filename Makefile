@@ -12,9 +12,9 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" loyalty.co
 SQL_ORDER := $(patsubst %,sql/%.sql, prelude \
 	points purse award expiry qualification tally voucher_code \
 	program rate rule budget limit member entry tier purchase \
-	act extend balance spend \
-	source backfill deferred record quote explain \
-	maintain schedule expiring verify liability \
+	act extend set_tier balance spend \
+	source backfill deferred record quote explain confirm \
+	maintain import schedule expiring verify liability \
 	security)
 SQL_PARTS := $(foreach part,$(SQL_ORDER),$(wildcard $(part)))
 

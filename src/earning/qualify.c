@@ -10,6 +10,7 @@
 #include "earning/json.h"
 #include "earning/qualify.h"
 #include "earning/request.h"
+#include "ledger/imported.h"
 #include "ledger/posting.h"
 #include "loyalty.h"
 #include "types/calendar.h"
@@ -113,6 +114,8 @@ count_entry(const EntryRow *entry, void *arg)
 	Count	   *count = arg;
 	MemoryContext caller;
 
+	if (strcmp(entry->kind, KIND_IMPORT) == 0)
+		imported_add_tally(entry, count->tally);
 	if (strcmp(entry->kind, KIND_EARN) != 0 && strcmp(entry->kind, KIND_CLAWBACK) != 0)
 		return;
 	if (count->key != NULL &&
@@ -139,4 +142,23 @@ qualify_count(void *arg, int64 member_id, Tally *tally)
 	store_visit_entries(counter->store, member_id, ANY_SOURCE, NULL, count_entry, &count);
 	finish_purchase(&count);
 	MemoryContextDelete(count.context);
+}
+
+bool
+qualify_is_asked(const RuleSet *rules, const TierSet *tiers)
+{
+	return tiers->ntiers > 0 || rules->reads & FACT_BIT(FACT_QUALIFYING);
+}
+
+Standing *
+qualify_begin(const Program *program, RuleSet *rules, const TierSet *tiers, Store *store, MemberRow *member)
+{
+	QualifyCounter *counter = palloc(sizeof(QualifyCounter));
+	Standing   *standing = palloc(sizeof(Standing));
+
+	counter->program = program;
+	counter->rules = rules;
+	counter->store = store;
+	standing_begin(standing, program, tiers, store, member, qualify_count, counter);
+	return standing;
 }

@@ -175,6 +175,16 @@ act_push_points(JsonbParseState **state, const char *name, Points points)
 	act_push_numeric(state, name, points_to_numeric(points));
 }
 
+char *
+act_day_text(DateADT day)
+{
+	int			level = settings_pin();
+	char	   *text = DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(day)));
+
+	settings_unpin(level);
+	return text;
+}
+
 bool
 act_same_context(const Jsonb *a, const Jsonb *b)
 {

@@ -47,6 +47,9 @@ extern void act_push_points(JsonbParseState **state, const char *name, Points po
 extern void act_push_date(JsonbParseState **state, const char *name, DateADT day);
 extern void act_push_text(JsonbParseState **state, const char *name, const char *value);
 
+/* How a day reads, whatever DateStyle is. */
+extern char *act_day_text(DateADT day);
+
 /* The same context, which holds what was asked for and the entry does not show. */
 extern bool act_same_context(const Jsonb *a, const Jsonb *b);
 

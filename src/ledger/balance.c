@@ -16,6 +16,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "ledger/awaiting.h"
 #include "ledger/balance.h"
 #include "ledger/holdings.h"
 #include "ledger/member.h"
@@ -209,6 +210,7 @@ balance_read_member(FunctionCallInfo fcinfo, int at_arg, int program_arg, Readin
 	reading->state.lifetime = 0;
 	reading->state.last_activity = DT_NOBEGIN;
 	reading->tier = NULL;
+	reading->awaiting = 0;
 
 	store = store_open(reading->config, false);
 	snapshot = GetActiveSnapshot();
@@ -226,6 +228,9 @@ balance_read_member(FunctionCallInfo fcinfo, int at_arg, int program_arg, Readin
 			reading->state.lifetime = row->lifetime;
 			reading->state.last_activity = row->last_activity;
 		}
+		if (reading->at < now || row->awaiting != 0)
+			awaiting_apply(reading->config, store, snapshot, reading->program, row, reading->at,
+						   reading->at < now, &reading->state, &reading->awaiting);
 	}
 	store_end_read(store);
 	store_close(store);
@@ -267,7 +272,7 @@ loyalty_balance(PG_FUNCTION_ARGS)
 					  calendar_day(reading.at, reading.program->zone), &holdings);
 
 	values[0] = PointsGetDatum(Max(holdings.available, 0));
-	values[1] = PointsGetDatum(holdings.pending);
+	values[1] = PointsGetDatum(points_add(holdings.pending, reading.awaiting));
 	values[2] = PointsGetDatum(0);	/* no act makes holds */
 	values[3] = PointsGetDatum(Max(-holdings.available, 0));
 	values[4] = PointsGetDatum(reading.state.lifetime);

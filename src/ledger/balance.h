@@ -61,6 +61,7 @@ typedef struct Reading
 	MemberRow	row;			/* as he is now; only of a known member */
 	MemberState state;			/* as he stands at "at" */
 	text	   *tier;			/* that he has at "at"; NULL: none */
+	Points		awaiting;		/* confirmation, likewise */
 } Reading;
 
 /*

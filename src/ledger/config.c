@@ -306,6 +306,7 @@ config_build(void)
 	config->budget_rel = relation_oid(schema, "rule_budget");
 	config->usage_rel = relation_oid(schema, "rule_usage");
 	config->profile_rel = relation_oid(schema, "profile");
+	config->confirmation_rel = relation_oid(schema, "confirmation");
 
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(config->member_rel));
 	if (!HeapTupleIsValid(tuple))

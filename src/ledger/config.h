@@ -102,6 +102,7 @@ typedef struct Config
 	Oid			budget_rel;
 	Oid			usage_rel;
 	Oid			profile_rel;
+	Oid			confirmation_rel;
 	int			nprograms;
 	Program    *programs;
 	HTAB	   *sources;		/* earning/source.c's, by source_id and relation */

@@ -9,8 +9,10 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "ledger/awaiting.h"
 #include "ledger/chain.h"
 #include "ledger/holdings.h"
+#include "ledger/imported.h"
 #include "ledger/posting.h"
 #include "loyalty.h"
 #include "types/calendar.h"
@@ -41,6 +43,18 @@ effective_time(TimestampTz occurred_at, TimestampTz posted_at)
 	return Min(occurred_at, posted_at);
 }
 
+/* Whether the entry only says what was decided, and gives nothing: nobody has done anything to earn it. */
+static bool
+is_mere_decision(const EntryRow *entry)
+{
+	Awaiting	awaiting;
+
+	if (entry->points != 0 || entry->context == NULL)
+		return false;
+	awaiting_read(entry->context, &awaiting);
+	return awaiting.decision != DECISION_NONE;
+}
+
 void
 posting_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activity)
 {
@@ -48,8 +62,17 @@ posting_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activit
 
 	if (earns || strcmp(entry->kind, KIND_CLAWBACK) == 0)
 		*lifetime = points_add(*lifetime, entry->points);
-	if (earns || strcmp(entry->kind, KIND_REDEEM) == 0)
+	if ((earns && !is_mere_decision(entry)) || strcmp(entry->kind, KIND_REDEEM) == 0)
 		*last_activity = Max(*last_activity, effective_time(entry->occurred_at, entry->posted_at));
+	if (strcmp(entry->kind, KIND_IMPORT) == 0)
+	{
+		Points		brought;
+		TimestampTz active;
+
+		imported_count(entry, &brought, &active);
+		*lifetime = points_add(*lifetime, brought);
+		*last_activity = Max(*last_activity, active);
+	}
 }
 
 /* Last day of the member's points without one of their own. */
