@@ -16,8 +16,8 @@
  * and two swapped ones, wherever they stand, by the sum of their weights times
  * their difference: neither is ever zero.  The same holds for two equal
  * neighbors that both turn into another pair of equal ones.  Of all other
- * mistakes one in 32 gets through.  A sum modulo a prime would need a 33rd
- * character or leave some unused; Luhn's formula misses some swaps.
+ * mistakes one in 32 gets through.  A sum modulo a prime would take 31 or 37
+ * characters; Luhn's formula misses some swaps.
  *
  * Codes are worth money to whoever has them, and logs are read by many.  So
  * error messages never repeat the text: one mistyped or missing character
