@@ -373,35 +373,35 @@ lower_next_expiry(Standing *standing)
 	member->next_expiry = Min(member->next_expiry, review_quiet_until(standing));
 }
 
-/*
- * Let him rise by what was just counted at a time; "last" is the last day on
- * which something had counted before.
- */
+/* Let him rise by what was just counted at a time. */
 static bool
 judge_counted(Standing *standing, TimestampTz at)
 {
 	const MemberRow *member = standing->member;
-	DateADT		then = calendar_day(at, standing->program->zone);
+	pg_tz	   *zone = standing->program->zone;
+	DateADT		then = calendar_day(at, zone);
+	/* Who has the tier that he was enrolled with has never had another: nothing can be late for him. */
+	TimestampTz since = member->tier_changes == 0 ? DT_NOBEGIN : member->tier_since;
 	DateADT		last;
 	bool		rose = false;
 
-	if (at >= member->tier_since)
+	if (at >= since)
 		rose = rise(standing, then, at);
 	else
-		rise_in_the_past(standing, then, at);
-
-	/*
-	 * A late one may reach a tier together with what came after it.  By now a
-	 * total has been counted anew, if the day was in question.
-	 */
-	last = standing_last_counted_day(standing);
-	if (at < member->tier_since)
-		rose |= rise(standing, calendar_day(member->tier_since, standing->program->zone), member->tier_since);
-	if (then < last)
 	{
-		TimestampTz from = calendar_start_of_day(last, standing->program->zone);
+		rise_in_the_past(standing, then, at);
+		/* It may reach a tier together with what came after it. */
+		rose = rise(standing, calendar_day(since, zone), since);
+	}
 
-		rose |= rise(standing, last, Max(Max(from, at), member->tier_since));
+	/* By now a total has been counted anew, if the day was in question. */
+	last = standing_last_counted_day(standing);
+	/* What the window gave before he fell is not what he has now. */
+	if (then < last && (at >= since || last >= calendar_day(since, zone)))
+	{
+		TimestampTz from = calendar_start_of_day(last, zone);
+
+		rose |= rise(standing, last, Max(Max(from, at), since));
 	}
 	return rose;
 }

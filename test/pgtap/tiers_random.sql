@@ -140,8 +140,7 @@ BEGIN
 		UPDATE counted c SET amount = 0 WHERE (c.program, c.id) = (t.program, o.id) AND c.customer = o.customer;
 		RETURN;
 	END IF;
-	INSERT INTO standing VALUES (t.program, o.customer, order_day, CASE WHEN t.has_base THEN 1 ELSE 0 END,
-		CASE WHEN t.has_base THEN o.at ELSE '-infinity' END) ON CONFLICT DO NOTHING;
+	INSERT INTO standing VALUES (t.program, o.customer, order_day, CASE WHEN t.has_base THEN 1 ELSE 0 END) ON CONFLICT DO NOTHING;
 	SELECT * INTO s FROM standing x WHERE (x.program, x.customer) = (t.program, o.customer);
 	last := (SELECT max(day) FROM counted c WHERE (c.program, c.customer) = (t.program, o.customer) AND (amount <> 0 OR t.tier_window = 'lifetime'));
 	again := EXISTS (SELECT FROM counted c WHERE (c.program, c.customer, c.id) = (t.program, o.customer, o.id));
@@ -156,8 +155,11 @@ BEGIN
 			PERFORM note(s, o.at, tier_at(s, o.at), best, CASE WHEN best > 1 THEN valid_until(t, order_day) END, 'earned');
 		END IF;
 	END IF;
-	IF order_day < last OR o.at < s.since THEN
-		last := greatest(last, (s.since AT TIME ZONE t.zone)::date);
+	-- it may lift him together with what came after it: when he got the tier that he has, and since
+	IF o.at < s.since THEN
+		s := rise(t, s, (s.since AT TIME ZONE t.zone)::date, s.since);
+	END IF;
+	IF order_day < last AND last >= (s.since AT TIME ZONE t.zone)::date THEN
 		PERFORM rise(t, s, last, greatest(o.at, last::timestamp AT TIME ZONE t.zone, s.since));
 	END IF;
 END $$;
