@@ -9,7 +9,6 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "ledger/awaiting.h"
 #include "ledger/chain.h"
 #include "ledger/holdings.h"
 #include "ledger/imported.h"
@@ -43,26 +42,21 @@ effective_time(TimestampTz occurred_at, TimestampTz posted_at)
 	return Min(occurred_at, posted_at);
 }
 
-/* Whether the entry only says what was decided, and gives nothing: nobody has done anything to earn it. */
+/* Whether the member has done something: returned nothing, and waited for no decision. */
 static bool
-is_mere_decision(const EntryRow *entry)
+is_activity(const EntryRow *entry)
 {
-	Awaiting	awaiting;
-
-	if (entry->points != 0 || entry->context == NULL)
-		return false;
-	awaiting_read(entry->context, &awaiting);
-	return awaiting.decision != DECISION_NONE;
+	if (strcmp(entry->kind, KIND_EARN) == 0)
+		return entry->revision == 1 || entry->points > 0;
+	return strcmp(entry->kind, KIND_REDEEM) == 0;
 }
 
 void
 posting_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activity)
 {
-	bool		earns = strcmp(entry->kind, KIND_EARN) == 0;
-
-	if (earns || strcmp(entry->kind, KIND_CLAWBACK) == 0)
+	if (strcmp(entry->kind, KIND_EARN) == 0 || strcmp(entry->kind, KIND_CLAWBACK) == 0)
 		*lifetime = points_add(*lifetime, entry->points);
-	if ((earns && !is_mere_decision(entry)) || strcmp(entry->kind, KIND_REDEEM) == 0)
+	if (is_activity(entry))
 		*last_activity = Max(*last_activity, effective_time(entry->occurred_at, entry->posted_at));
 	if (strcmp(entry->kind, KIND_IMPORT) == 0)
 	{

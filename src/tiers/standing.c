@@ -331,18 +331,27 @@ standing_tier_at(Standing *standing, TimestampTz at)
  * Counting
  */
 
-/* Let him rise to what he reaches on a day, if that is higher than his own. */
+/*
+ * Let him rise from a time on to what he reached on a day, if that is higher
+ * than his own.  What he reached before that time is his then only by its
+ * validity.
+ */
 static bool
 rise(Standing *standing, DateADT day, TimestampTz at)
 {
 	TallyTotals totals;
+	DateADT		starts = calendar_day(at, standing->program->zone);
+	DateADT		until;
 	int			reached;
 
+	if (day < starts && !standing->program->tier_has_validity)
+		return false;
 	standing_totals(standing, day, &totals);
 	reached = tier_reached(standing->program, standing->tiers, &totals);
-	if (reached <= standing_own(standing))
+	until = standing_until(standing, reached, day);
+	if (reached <= standing_own(standing) || (day < starts && until < starts))
 		return false;
-	standing_set_own(standing, reached, standing_until(standing, reached, day), at, TIER_EARNED);
+	standing_set_own(standing, reached, until, at, TIER_EARNED);
 	return true;
 }
 
@@ -373,35 +382,35 @@ lower_next_expiry(Standing *standing)
 	member->next_expiry = Min(member->next_expiry, review_quiet_until(standing));
 }
 
-/*
- * Let him rise by what was just counted at a time; "last" is the last day on
- * which something had counted before.
- */
+/* Let him rise by what was just counted at a time. */
 static bool
 judge_counted(Standing *standing, TimestampTz at)
 {
 	const MemberRow *member = standing->member;
-	DateADT		then = calendar_day(at, standing->program->zone);
+	pg_tz	   *zone = standing->program->zone;
+	DateADT		then = calendar_day(at, zone);
+	/* Who has the tier that he was enrolled with has never had another: nothing can be late for him. */
+	TimestampTz since = member->tier_changes == 0 ? DT_NOBEGIN : member->tier_since;
 	DateADT		last;
 	bool		rose = false;
 
-	if (at >= member->tier_since)
+	if (at >= since)
 		rose = rise(standing, then, at);
 	else
+	{
 		rise_in_the_past(standing, then, at);
+		/* What it reached may be his still, or it reaches a tier together with what came after it. */
+		rose = rise(standing, then, since);
+		rose |= rise(standing, calendar_day(since, zone), since);
+	}
 
-	/*
-	 * A late one may reach a tier together with what came after it.  By now a
-	 * total has been counted anew, if the day was in question.
-	 */
+	/* By now a total has been counted anew, if the day was in question. */
 	last = standing_last_counted_day(standing);
-	if (at < member->tier_since)
-		rose |= rise(standing, calendar_day(member->tier_since, standing->program->zone), member->tier_since);
 	if (then < last)
 	{
-		TimestampTz from = calendar_start_of_day(last, standing->program->zone);
+		TimestampTz from = calendar_start_of_day(last, zone);
 
-		rose |= rise(standing, last, Max(Max(from, at), member->tier_since));
+		rose |= rise(standing, last, Max(Max(from, at), since));
 	}
 	return rose;
 }

@@ -120,11 +120,13 @@ BEGIN
 	UPDATE standing x SET own = s.own, since = s.since, until = s.until WHERE (x.program, x.customer) = (s.program, s.customer);
 	RETURN s;
 END $$;
+-- What was reached before that time is held then only by its validity.
 CREATE FUNCTION rise(t terms, s standing, day date, moment timestamptz) RETURNS standing LANGUAGE plpgsql AS $$
 DECLARE
 	best int := reached(t, s, day);
+	starts date := (moment AT TIME ZONE t.zone)::date;
 BEGIN
-	RETURN CASE WHEN best > s.own THEN give(t, s, best, valid_until(t, day), moment, 'earned') ELSE s END;
+	RETURN CASE WHEN best > s.own AND (day >= starts OR t.validity = 'never' OR t.validity IS NOT NULL AND valid_until(t, day) >= starts) THEN give(t, s, best, valid_until(t, day), moment, 'earned') ELSE s END;
 END $$;
 
 -- A row of the shop as it is after a statement: the old one of the model gives way to it.
@@ -140,8 +142,7 @@ BEGIN
 		UPDATE counted c SET amount = 0 WHERE (c.program, c.id) = (t.program, o.id) AND c.customer = o.customer;
 		RETURN;
 	END IF;
-	INSERT INTO standing VALUES (t.program, o.customer, order_day, CASE WHEN t.has_base THEN 1 ELSE 0 END,
-		CASE WHEN t.has_base THEN o.at ELSE '-infinity' END) ON CONFLICT DO NOTHING;
+	INSERT INTO standing VALUES (t.program, o.customer, order_day, CASE WHEN t.has_base THEN 1 ELSE 0 END) ON CONFLICT DO NOTHING;
 	SELECT * INTO s FROM standing x WHERE (x.program, x.customer) = (t.program, o.customer);
 	last := (SELECT max(day) FROM counted c WHERE (c.program, c.customer) = (t.program, o.customer) AND (amount <> 0 OR t.tier_window = 'lifetime'));
 	again := EXISTS (SELECT FROM counted c WHERE (c.program, c.customer, c.id) = (t.program, o.customer, o.id));
@@ -156,7 +157,9 @@ BEGIN
 			PERFORM note(s, o.at, tier_at(s, o.at), best, CASE WHEN best > 1 THEN valid_until(t, order_day) END, 'earned');
 		END IF;
 	END IF;
+	-- it may lift him together with what came after it: when he got the tier that he has, and since
 	IF o.at < s.since THEN
+		s := rise(t, s, order_day, s.since);
 		s := rise(t, s, (s.since AT TIME ZONE t.zone)::date, s.since);
 	END IF;
 	IF order_day < last THEN

@@ -75,7 +75,7 @@ UPDATE tier SET expiry = '24 months', pending = '3 days' WHERE program = 'tier' 
 
 INSERT INTO orders (id, customer, total, at) VALUES (1, 'ann', 60, '2024-01-10 09:00');
 SELECT * FROM standing;
-INSERT INTO orders (id, customer, total, at) VALUES (2, 'ann', 40, '2024-01-20 09:00'), (3, 'bob', 99.99, '2024-01-20 10:00');
+INSERT INTO orders (id, customer, total, at) VALUES (2, 'ann', 40, '2024-01-20 09:00'), (3, 'ben', 99.99, '2024-01-20 10:00');
 SELECT * FROM standing;
 -- one statement: the second purchase already earns at the tier that the first one reached
 INSERT INTO orders (id, customer, total, at) VALUES (5, 'ann', 10, '2024-02-02 09:00'), (4, 'ann', 150, '2024-02-01 09:00');
