@@ -100,59 +100,40 @@ tier_at(Store *store, const Program *program, const MemberRow *member, Timestamp
 	return then.tier != NULL ? then.tier : program->base_tier;
 }
 
-/* The arguments (member, at, program) of a reading function, and what they lead to. */
-typedef struct Reading
-{
-	Config	   *config;
-	Program    *program;
-	text	   *ref;
-	bool		known;
-	int64		member_id;
-	TimestampTz at;
-	TimestampTz enrolled_at;
-	MemberState state;
-	text	   *tier;			/* NULL: none */
-} Reading;
-
-/*
- * Read a member as of "at".  Unknown members read as nothing where the program
- * enrolls by itself, else LY002.
- */
-static void
-read_member(FunctionCallInfo fcinfo, int program_arg, bool has_at, Reading *reading)
+void
+balance_read_member(FunctionCallInfo fcinfo, int at_arg, int program_arg, Reading *reading)
 {
 	TimestampTz now = GetCurrentTransactionStartTimestamp();
 	Store	   *store;
 	Snapshot	snapshot;
-	MemberRow	row;
+	MemberRow  *row = &reading->row;
 
 	reading->config = config_get();
 	reading->ref = member_argument(fcinfo, 0);
 	reading->program = config_program(reading->config, PG_ARGISNULL(program_arg) ? NULL
 									  : PG_GETARG_TEXT_PP(program_arg));
-	reading->at = (has_at && !PG_ARGISNULL(1)) ? PG_GETARG_TIMESTAMPTZ(1) : now;
+	reading->at = (at_arg < 0 || PG_ARGISNULL(at_arg)) ? now : PG_GETARG_TIMESTAMPTZ(at_arg);
 	reading->member_id = member_resolve(reading->config, reading->program, reading->ref);
 	purse_init(&reading->state.purse);
 	reading->state.lifetime = 0;
 	reading->state.last_activity = DT_NOBEGIN;
-	reading->tier = NULL;
+	reading->tier = reading->program->base_tier;
 
 	store = store_open(reading->config, false);
 	snapshot = GetActiveSnapshot();
 	store_begin_read(store, snapshot);
-	reading->known = store_find_member(store, reading->member_id, &row) &&
-		member_is(reading->config, reading->program, &row, reading->ref);
+	reading->known = store_find_member(store, reading->member_id, row) &&
+		member_is(reading->config, reading->program, row, reading->ref);
 	if (reading->known)
 	{
-		reading->enrolled_at = row.enrolled_at;
-		reading->tier = tier_at(store, reading->program, &row, reading->at);
+		reading->tier = tier_at(store, reading->program, row, reading->at);
 		if (reading->at < now)
 			balance_replay(store, reading->member_id, reading->at, PG_INT64_MAX, &reading->state);
 		else
 		{
-			reading->state.purse = row.purse;
-			reading->state.lifetime = row.lifetime;
-			reading->state.last_activity = row.last_activity;
+			reading->state.purse = row->purse;
+			reading->state.lifetime = row->lifetime;
+			reading->state.last_activity = row->last_activity;
 		}
 	}
 	store_end_read(store);
@@ -168,7 +149,7 @@ loyalty_find_member(PG_FUNCTION_ARGS)
 {
 	Reading		reading;
 
-	read_member(fcinfo, 1, false, &reading);
+	balance_read_member(fcinfo, -1, 1, &reading);
 	if (!reading.known)
 		PG_RETURN_NULL();
 	PG_RETURN_INT64(reading.member_id);
@@ -186,12 +167,12 @@ loyalty_balance(PG_FUNCTION_ARGS)
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	read_member(fcinfo, 2, true, &reading);
+	balance_read_member(fcinfo, 1, 2, &reading);
 	memset(&holdings, 0, sizeof(holdings));
 	holdings.next_expiry = DATEVAL_NOEND;
 	if (reading.known)
 		holdings_read(&reading.state.purse,
-					  holdings_inactive_end(reading.program, reading.state.last_activity, reading.enrolled_at),
+					  holdings_inactive_end(reading.program, reading.state.last_activity, reading.row.enrolled_at),
 					  calendar_day(reading.at, reading.program->zone), &holdings);
 
 	values[0] = PointsGetDatum(Max(holdings.available, 0));
@@ -219,14 +200,14 @@ loyalty_member_lots(PG_FUNCTION_ARGS)
 	DateADT		day;
 	int			i;
 
-	read_member(fcinfo, 2, true, &reading);
+	balance_read_member(fcinfo, 1, 2, &reading);
 	if (!reading.known)
 		PG_RETURN_NULL();
 	day = calendar_day(reading.at, reading.program->zone);
 	purse_init(&settled);
 	purse_init(&lots);
 	holdings_settle(&reading.state.purse,
-					holdings_inactive_end(reading.program, reading.state.last_activity, reading.enrolled_at),
+					holdings_inactive_end(reading.program, reading.state.last_activity, reading.row.enrolled_at),
 					day, &settled);
 	purse_outstanding(&settled, day, &lots);
 	for (i = 0; i < lots.nlots; i++)

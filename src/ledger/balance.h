@@ -5,6 +5,8 @@
 #ifndef LOYALTY_BALANCE_H
 #define LOYALTY_BALANCE_H
 
+#include "fmgr.h"
+
 #include "ledger/config.h"
 #include "ledger/storage.h"
 
@@ -38,5 +40,26 @@ typedef struct TierAt
 
 extern void tier_at_begin(TierAt *then, TimestampTz at, text *tier);
 extern void tier_at_consider(const TierChangeRow *change, void *then);
+
+/* What a function that only reads is asked about. */
+typedef struct Reading
+{
+	Config	   *config;
+	Program    *program;
+	text	   *ref;
+	int64		member_id;
+	TimestampTz at;
+	bool		known;
+	MemberRow	row;			/* as he is now; only of a known member */
+	MemberState state;			/* as he stands at "at" */
+	text	   *tier;			/* likewise; NULL: none */
+} Reading;
+
+/*
+ * Read the member of the first argument as of the argument "at" (at_arg -1:
+ * now).  One whom nobody knows reads as nothing where the program enrolls by
+ * itself, else LY002.  Writes and locks nothing.
+ */
+extern void balance_read_member(FunctionCallInfo fcinfo, int at_arg, int program_arg, Reading *reading);
 
 #endif							/* LOYALTY_BALANCE_H */
