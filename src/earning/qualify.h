@@ -27,4 +27,13 @@ typedef struct QualifyCounter
 
 extern void qualify_count(void *counter, int64 member_id, Tally *tally);
 
+/* The same of the entries that occurred up to a time. */
+typedef struct QualifyCounterAt
+{
+	QualifyCounter counter;
+	TimestampTz until;
+} QualifyCounterAt;
+
+extern void qualify_count_at(void *counter, int64 member_id, Tally *tally);
+
 #endif							/* LOYALTY_QUALIFY_H */
