@@ -14,7 +14,7 @@ SQL_ORDER := $(patsubst %,sql/%.sql, prelude \
 	program rate rule budget limit member entry tier purchase \
 	act extend balance \
 	source backfill deferred record quote explain \
-	maintain schedule expiring verify liability outlook \
+	maintain schedule expiring verify liability outlook tier_report \
 	security)
 SQL_PARTS := $(foreach part,$(SQL_ORDER),$(wildcard $(part)))
 
