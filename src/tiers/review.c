@@ -349,7 +349,7 @@ quiet_downward(Standing *standing, int tier, DateADT from)
 	if (!can_fall(standing, tier))
 		return DATEVAL_NOEND;
 	if (is_held(standing))
-		return from < until ? until : Max(calendar_add_days(until, grace), from);
+		return from <= until ? until : Max(calendar_add_days(until, grace), from);
 
 	start = DATE_IS_NOEND(until) ? from + 1 : Max(from, until) + 1;
 	failing = first_failing(standing, tier, start);
