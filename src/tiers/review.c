@@ -337,6 +337,23 @@ quiet_upward(Standing *standing, int tier, DateADT from)
 	return DATEVAL_NOEND;
 }
 
+/* Through which day what is dated ahead does not keep a tier that "from" does not keep. */
+static DateADT
+quiet_keeping(Standing *standing, int tier, DateADT from)
+{
+	DateADT		day = from;
+
+	if (!review_may_rise(standing, from))
+		return DATEVAL_NOEND;
+	while (!DATE_IS_NOEND(day = next_change(standing, day)))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (kept_on(standing, tier, day))
+			return day - 1;
+	}
+	return DATEVAL_NOEND;
+}
+
 /* Through which day he neither falls nor is his tier looked at. */
 static DateADT
 quiet_downward(Standing *standing, int tier, DateADT from)
@@ -349,7 +366,8 @@ quiet_downward(Standing *standing, int tier, DateADT from)
 	if (!can_fall(standing, tier))
 		return DATEVAL_NOEND;
 	if (is_held(standing))
-		return from <= until ? until : Max(calendar_add_days(until, grace), from);
+		return from <= until ? until
+			: Max(Min(calendar_add_days(until, grace), quiet_keeping(standing, tier, from)), from);
 
 	start = DATE_IS_NOEND(until) ? from + 1 : Max(from, until) + 1;
 	failing = first_failing(standing, tier, start);
