@@ -153,7 +153,7 @@ loyalty_tier_outlook(PG_FUNCTION_ARGS)
 	put_text(&row, outlook.tier);
 	put(&row, outlook.number == NO_TIER ? (Datum) 0 : Int32GetDatum(view.tiers->tiers[outlook.number].rank),
 		outlook.number == NO_TIER);
-	put(&row, TimestampTzGetDatum(since), TIMESTAMP_NOT_FINITE(since));
+	put(&row, TimestampTzGetDatum(since), TIMESTAMP_NOT_FINITE(since) || since > view.reading.at);
 	put_day(&row, outlook.until);
 	put_text(&row, outlook.projected);
 	put_text(&row, outlook.floor);

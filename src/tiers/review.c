@@ -272,12 +272,13 @@ void
 review(Standing *standing, TimestampTz at)
 {
 	MemberRow  *member = standing->member;
-	DateADT		day = calendar_day(at, standing->program->zone);
+	DateADT		day;
 	int			tier;
 	int			reached;
 
-	/* A change dates from no time before the tier that it ends. */
+	/* A change dates from no time before the tier that it ends, nor is that judged by an earlier day. */
 	at = Max(at, member->tier_since);
+	day = calendar_day(at, standing->program->zone);
 	if (is_gone(standing, member->tier_floor))
 		standing_set_floor(standing, NO_TIER, DATEVAL_NOEND, at, TIER_REMOVED, NULL);
 	else if (member->tier_floor != NULL && member->tier_floor_until < day)
