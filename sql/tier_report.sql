@@ -43,7 +43,7 @@ COMMENT ON COLUMN loyalty.tier_distribution.rank IS 'its rank; NULL: none, or th
 COMMENT ON COLUMN loyalty.tier_distribution.members IS 'members who have it, whatever their status';
 COMMENT ON COLUMN loyalty.tier_distribution.share IS 'their part of all members of the program, 0 to 1; NULL: there are none';
 COMMENT ON COLUMN loyalty.tier_distribution.by_hand IS 'how many of them have it by a floor only, which was given by hand';
-COMMENT ON COLUMN loyalty.tier_distribution.due IS 'how many of them maintain() has to look at: a tier, or points, may have come to their end';
+COMMENT ON COLUMN loyalty.tier_distribution.due IS 'for how many of them a tier, or points, may have come to an end that maintain() has not written down yet';
 
 -- One pass over changes, in the order of members and time; a member's enrollment
 -- stands before them, with the tier that he had before the first.  Members

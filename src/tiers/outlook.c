@@ -178,11 +178,14 @@ next_pause(Standing *standing, DateADT from)
 	return quiet < LAST_DAY ? quiet : DATEVAL_NOEND;
 }
 
-/* The review on the day after that. */
+/* The review on a day; the standing then has the changes that it made, and no earlier ones. */
 static void
 review_on(Standing *standing, DateADT day)
 {
 	CHECK_FOR_INTERRUPTS();
+	if (standing->nchanges > 0)
+		pfree(standing->changes);
+	standing->nchanges = 0;
 	standing->now = calendar_start_of_day(day, standing->program->zone);
 	review(standing, standing->now);
 }
@@ -199,13 +202,13 @@ outlook_advance(Standing *standing, TimestampTz at)
 	standing->now = at;
 }
 
-/* Whether reviews from number "first" on held his tier for another period. */
+/* Whether that review held his tier for another period. */
 static bool
-was_kept(const Standing *standing, int first)
+was_kept(const Standing *standing)
 {
 	int			i;
 
-	for (i = first; i < standing->nchanges; i++)
+	for (i = 0; i < standing->nchanges; i++)
 		if (strcmp(standing->changes[i].reason, TIER_KEPT) == 0)
 			return !is_lifted(standing);
 	return false;
@@ -226,11 +229,9 @@ look_ahead(const Standing *standing, DateADT day, Outlook *outlook)
 	tally_copy(&ahead.tally, &standing->tally);
 	while (!DATE_IS_NOEND(quiet = next_pause(&ahead, day)))
 	{
-		int			before = ahead.nchanges;
-
 		day = quiet + 1;
 		review_on(&ahead, day);
-		if (!same_tier(tier_of(&ahead), outlook->tier) || was_kept(&ahead, before))
+		if (!same_tier(tier_of(&ahead), outlook->tier) || was_kept(&ahead))
 		{
 			outlook->until = quiet;
 			outlook->projected = tier_of(&ahead);
