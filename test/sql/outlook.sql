@@ -51,72 +51,74 @@ SELECT command, pg_temp.try(command) FROM unnest(ARRAY[$$SELECT loyalty.tier_out
 SELECT count(*) AS nobody_was_enrolled FROM loyalty.member WHERE ref IN ('nobody', '7') AND program_id IN (SELECT program_id FROM loyalty.program WHERE name ~ '^outlook_');
 
 -- A validity to the end of the next year, then grace: judged by the year of its last day; any figure is enough; days are Tokyo's
-INSERT INTO outlook_order (program, customer, total, at) VALUES ('outlook_year', 'ann', 120.5, '2022-03-01 12:00Z'), ('outlook_year', 'ann', 30, '2022-11-30 15:00Z'), ('outlook_year', 'ann', 60, '2023-06-01 00:00Z');
-SELECT * FROM pg_temp.have('ann', 'outlook_year', '2022-02-01', '2022-03-01 12:00Z', '2022-12-15', '2023-12-31 14:59:59Z', '2023-12-31 15:00Z');
-SELECT * FROM pg_temp.miss('ann', 'outlook_year', '2022-02-01', '2022-03-01 12:00Z', '2022-12-15', '2023-07-01', '2023-12-31 14:59:59Z', '2023-12-31 15:00Z', '2024-01-30');
+INSERT INTO outlook_order (program, customer, total, at) VALUES ('outlook_year', 'outlook_ann', 120.5, '2022-03-01 12:00Z'), ('outlook_year', 'outlook_ann', 30, '2022-11-30 15:00Z'), ('outlook_year', 'outlook_ann', 60, '2023-06-01 00:00Z');
+SELECT * FROM pg_temp.have('outlook_ann', 'outlook_year', '2022-02-01', '2022-03-01 12:00Z', '2022-12-15', '2023-12-31 14:59:59Z', '2023-12-31 15:00Z');
+SELECT * FROM pg_temp.miss('outlook_ann', 'outlook_year', '2022-02-01', '2022-03-01 12:00Z', '2022-12-15', '2023-07-01', '2023-12-31 14:59:59Z', '2023-12-31 15:00Z', '2024-01-30');
 -- enough: kept for another period
-INSERT INTO outlook_order (program, customer, total, at) VALUES ('outlook_year', 'ann', 40, '2023-07-02 00:00Z');
-SELECT * FROM pg_temp.have('ann', 'outlook_year', '2023-07-02');
-SELECT * FROM pg_temp.miss('ann', 'outlook_year', '2023-07-02');
+INSERT INTO outlook_order (program, customer, total, at) VALUES ('outlook_year', 'outlook_ann', 40, '2023-07-02 00:00Z');
+SELECT * FROM pg_temp.have('outlook_ann', 'outlook_year', '2023-07-02');
+SELECT * FROM pg_temp.miss('outlook_ann', 'outlook_year', '2023-07-02');
 -- a review that is due is taken for granted: nothing of it is written
-SELECT * FROM pg_temp.have('ann', 'outlook_year', '2024-01-01');
-SELECT tier, tier_until, tier_changes FROM loyalty.member WHERE ref = 'ann';
+SELECT * FROM pg_temp.have('outlook_ann', 'outlook_year', '2024-01-01');
+SELECT tier, tier_until, tier_changes FROM loyalty.member WHERE ref = 'outlook_ann';
 CALL loyalty.maintain('2024-01-02', program => 'outlook_year');
-SELECT change_no, at, from_tier, to_tier, until, reason FROM loyalty.tier_change c JOIN loyalty.member m USING (member_id) WHERE m.ref = 'ann' ORDER BY 1;
+SELECT change_no, at, from_tier, to_tier, until, reason FROM loyalty.tier_change c JOIN loyalty.member m USING (member_id) WHERE m.ref = 'outlook_ann' ORDER BY 1;
 CALL loyalty.maintain('2025-02-02', program => 'outlook_year');
-SELECT tier, tier_since FROM loyalty.member WHERE ref = 'ann';
+SELECT tier, tier_since FROM loyalty.member WHERE ref = 'outlook_ann';
 -- and the past reads as it did
-SELECT * FROM pg_temp.have('ann', 'outlook_year', '2022-02-01', '2022-12-15', '2023-07-02', '2024-01-02', '2024-06-01', '2025-02-02');
-SELECT * FROM pg_temp.miss('ann', 'outlook_year', '2022-12-15', '2023-07-02', '2024-01-02', '2024-12-30', '2025-01-15', '2025-02-02');
+SELECT * FROM pg_temp.have('outlook_ann', 'outlook_year', '2022-02-01', '2022-12-15', '2023-07-02', '2024-01-02', '2024-06-01', '2025-02-02');
+SELECT * FROM pg_temp.miss('outlook_ann', 'outlook_year', '2022-12-15', '2023-07-02', '2024-01-02', '2024-12-30', '2025-01-15', '2025-02-02');
 
 -- A validity that gains nothing from its last day: judged by the first day of the new year
-INSERT INTO outlook_order (program, customer, total, at) VALUES ('outlook_end', 'eve', 150, '2022-03-01');
-SELECT * FROM pg_temp.have('eve', 'outlook_end', '2022-06-01');
-SELECT * FROM pg_temp.miss('eve', 'outlook_end', '2022-06-01');
+INSERT INTO outlook_order (program, customer, total, at) VALUES ('outlook_end', 'outlook_eve', 150, '2022-03-01');
+SELECT * FROM pg_temp.have('outlook_eve', 'outlook_end', '2022-06-01');
+SELECT * FROM pg_temp.miss('outlook_eve', 'outlook_end', '2022-06-01');
 
 -- No validity: as long as the window gives it; all figures are asked; one tier down
-INSERT INTO outlook_order (program, customer, total, at) VALUES ('outlook_roll', 'bob', 150, '2023-01-01'), ('outlook_roll', 'bob', 60, '2023-01-11'), ('outlook_roll', 'bob', 10, '2023-01-21');
-SELECT * FROM pg_temp.have('bob', 'outlook_roll', '2023-01-01', '2023-01-11', '2023-01-21', '2023-01-30');
-SELECT * FROM pg_temp.miss('bob', 'outlook_roll', '2023-01-01', '2023-01-11', '2023-01-21', '2023-01-30');
-SELECT * FROM loyalty.tier_progress('bob', at => '2023-01-21', program => 'outlook_roll');
-SELECT * FROM loyalty.tier_progress('bob', at => '2023-02-10', program => 'outlook_roll');
+INSERT INTO outlook_order (program, customer, total, at) VALUES ('outlook_roll', 'outlook_bob', 150, '2023-01-01'), ('outlook_roll', 'outlook_bob', 60, '2023-01-11'), ('outlook_roll', 'outlook_bob', 10, '2023-01-21');
+SELECT * FROM pg_temp.have('outlook_bob', 'outlook_roll', '2023-01-01', '2023-01-11', '2023-01-21', '2023-01-30');
+SELECT * FROM pg_temp.miss('outlook_bob', 'outlook_roll', '2023-01-01', '2023-01-11', '2023-01-21', '2023-01-30');
+SELECT * FROM loyalty.tier_progress('outlook_bob', at => '2023-01-21', program => 'outlook_roll');
+SELECT * FROM loyalty.tier_progress('outlook_bob', at => '2023-02-10', program => 'outlook_roll');
 -- with grace; asked in the grace, too
-INSERT INTO outlook_order (program, customer, total, at) VALUES ('outlook_grace', 'gil', 150, '2023-01-01'), ('outlook_grace', 'gil', 60, '2023-01-21');
-SELECT * FROM pg_temp.have('gil', 'outlook_grace', '2023-01-21', '2023-01-31', '2023-02-03');
-SELECT * FROM pg_temp.miss('gil', 'outlook_grace', '2023-01-21', '2023-01-31', '2023-02-03');
+INSERT INTO outlook_order (program, customer, total, at) VALUES ('outlook_grace', 'outlook_gil', 150, '2023-01-01'), ('outlook_grace', 'outlook_gil', 60, '2023-01-21');
+SELECT * FROM pg_temp.have('outlook_gil', 'outlook_grace', '2023-01-21', '2023-01-31', '2023-02-03');
+SELECT * FROM pg_temp.miss('outlook_gil', 'outlook_grace', '2023-01-21', '2023-01-31', '2023-02-03');
 -- overdue
-SELECT * FROM pg_temp.have('gil', 'outlook_grace', '2023-03-01');
-SELECT * FROM pg_temp.miss('gil', 'outlook_grace', '2023-03-01');
+SELECT * FROM pg_temp.have('outlook_gil', 'outlook_grace', '2023-03-01');
+SELECT * FROM pg_temp.miss('outlook_gil', 'outlook_grace', '2023-03-01');
 -- nobody falls
-INSERT INTO outlook_order (program, customer, total, at) VALUES ('outlook_stay', 'sam', 150, '2023-01-01');
-SELECT * FROM pg_temp.have('sam', 'outlook_stay', '2023-01-01', 'now');
-SELECT * FROM pg_temp.miss('sam', 'outlook_stay', '2023-01-01', 'now');
+INSERT INTO outlook_order (program, customer, total, at) VALUES ('outlook_stay', 'outlook_sam', 150, '2023-01-01');
+SELECT * FROM pg_temp.have('outlook_sam', 'outlook_stay', '2023-01-01', 'now');
+SELECT * FROM pg_temp.miss('outlook_sam', 'outlook_stay', '2023-01-01', 'now');
 
 -- What is dated ahead ends a tier by a higher one, and is there at a future time
-INSERT INTO outlook_order (program, customer, total, at) VALUES ('outlook_roll', 'fay', 250, '2990-01-01 12:00'), ('outlook_roll', 'fay', 1, '2990-01-02 12:00');
-SELECT * FROM pg_temp.have('fay', 'outlook_roll', 'now', '2989-12-31', '2990-01-01 00:00', '2990-01-31', '2990-02-01', '2991-01-01');
-SELECT * FROM pg_temp.miss('fay', 'outlook_roll', 'now', '2990-01-02', '2990-01-31');
+INSERT INTO outlook_order (program, customer, total, at) VALUES ('outlook_roll', 'outlook_fay', 250, '2990-01-01 12:00'), ('outlook_roll', 'outlook_fay', 1, '2990-01-02 12:00');
+SELECT * FROM pg_temp.have('outlook_fay', 'outlook_roll', 'now', '2989-12-31', '2990-01-01 00:00', '2990-01-31', '2990-02-01', '2991-01-01');
+SELECT * FROM pg_temp.miss('outlook_fay', 'outlook_roll', 'now', '2990-01-02', '2990-01-31');
 
 -- A lifetime has no window, and what was reached stays; returns do not change that by themselves
-INSERT INTO outlook_order (program, customer, total, at) VALUES ('outlook_life', 'lea', 150, '2023-01-01'), ('outlook_life', 'lea', 100, '2024-01-01');
-SELECT tier, until, projected, window_start, window_end, amount, purchases, keep_amount, keep_by, next_tier FROM loyalty.tier_outlook('lea', program => 'outlook_life');
-SELECT at, counts, next_tier, next FROM pg_temp.miss('lea', 'outlook_life', '2022-12-31', '2023-06-01', '2024-01-01');
-UPDATE outlook_order SET total = 20 WHERE customer = 'lea' AND at = '2024-01-01';
-SELECT tier, until >= current_date AS today, projected, amount, keep_amount, next_tier FROM loyalty.tier_outlook('lea', program => 'outlook_life');
-SELECT * FROM loyalty.tier_progress('lea', program => 'outlook_life');
+INSERT INTO outlook_order (program, customer, total, at) VALUES ('outlook_life', 'outlook_lea', 150, '2023-01-01'), ('outlook_life', 'outlook_lea', 100, '2024-01-01');
+SELECT tier, until, projected, window_start, window_end, amount, purchases, keep_amount, keep_by, next_tier FROM loyalty.tier_outlook('outlook_lea', program => 'outlook_life');
+SELECT at, counts, next_tier, next FROM pg_temp.miss('outlook_lea', 'outlook_life', '2022-12-31', '2023-06-01', '2024-01-01');
+UPDATE outlook_order SET total = 20 WHERE customer = 'outlook_lea' AND at = '2024-01-01';
+SELECT tier, until >= current_date AS today, projected, amount, keep_amount, next_tier FROM loyalty.tier_outlook('outlook_lea', program => 'outlook_life');
+SELECT * FROM loyalty.tier_progress('outlook_lea', program => 'outlook_life');
 
 -- A floor: until its end, what is missing is what reaches the tier; one above it does not show
-UPDATE loyalty.member SET tier = 'gold', tier_own = 'silver', tier_floor = 'gold', tier_floor_until = '2990-06-30' WHERE ref = 'lea';
-SELECT tier, until, projected, floor, floor_until, keep_amount, keep_by, next_tier FROM loyalty.tier_outlook('lea', program => 'outlook_life');
-UPDATE loyalty.member SET tier = 'founder', tier_own = 'silver', tier_floor = 'founder', tier_floor_until = NULL WHERE ref = 'lea';
-SELECT tier, until, projected, floor, floor_until, keep_amount, keep_by, next_tier FROM loyalty.tier_outlook('lea', program => 'outlook_life');
-UPDATE loyalty.member SET tier = 'silver', tier_own = 'silver', tier_floor = 'base', tier_floor_until = '2990-06-30' WHERE ref = 'lea';
-SELECT tier, projected, floor, floor_until, keep_amount, next_tier FROM loyalty.tier_outlook('lea', program => 'outlook_life');
+BEGIN;
+UPDATE loyalty.member SET tier = 'gold', tier_own = 'silver', tier_floor = 'gold', tier_floor_until = '2990-06-30' WHERE ref = 'outlook_lea';
+SELECT tier, until, projected, floor, floor_until, keep_amount, keep_by, next_tier FROM loyalty.tier_outlook('outlook_lea', program => 'outlook_life');
+UPDATE loyalty.member SET tier = 'founder', tier_own = 'silver', tier_floor = 'founder', tier_floor_until = NULL WHERE ref = 'outlook_lea';
+SELECT tier, until, projected, floor, floor_until, keep_amount, keep_by, next_tier FROM loyalty.tier_outlook('outlook_lea', program => 'outlook_life');
+UPDATE loyalty.member SET tier = 'silver', tier_own = 'silver', tier_floor = 'base', tier_floor_until = '2990-06-30' WHERE ref = 'outlook_lea';
+SELECT tier, projected, floor, floor_until, keep_amount, next_tier FROM loyalty.tier_outlook('outlook_lea', program => 'outlook_life');
+ROLLBACK;
 
 -- Nothing is written, nor a member locked
 BEGIN READ ONLY;
-SELECT tier FROM loyalty.tier_outlook('ann', program => 'outlook_year');
-SELECT count(*) FROM loyalty.tier_progress('ann', program => 'outlook_year');
+SELECT tier FROM loyalty.tier_outlook('outlook_ann', program => 'outlook_year');
+SELECT count(*) FROM loyalty.tier_progress('outlook_ann', program => 'outlook_year');
 COMMIT;
 SELECT count(loyalty.detach('outlook_order', program => name)) FROM loyalty.program WHERE name ~ '^outlook_';
 DROP TABLE outlook_order;
