@@ -12,9 +12,9 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" loyalty.co
 SQL_ORDER := $(patsubst %,sql/%.sql, prelude \
 	points purse award expiry qualification tally \
 	program rate rule budget limit member entry tier purchase \
-	act extend balance \
-	source backfill deferred record quote explain \
-	maintain schedule expiring verify liability outlook tier_report \
+	act extend set_tier balance spend \
+	source backfill deferred record quote explain confirm \
+	maintain import schedule expiring verify liability outlook tier_report \
 	security)
 SQL_PARTS := $(foreach part,$(SQL_ORDER),$(wildcard $(part)))
 
@@ -29,6 +29,7 @@ OBJS := $(patsubst %.c,%.o, $(wildcard \
 	$(sort $(wildcard src/ledger/*.c)) \
 	$(sort $(wildcard src/tiers/*.c)) \
 	$(sort $(wildcard src/earning/*.c)) \
+	$(sort $(wildcard src/redemption/*.c)) \
 	$(sort $(wildcard src/operation/*.c)))
 
 PG_CPPFLAGS = -I$(srcdir)/src

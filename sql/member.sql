@@ -13,6 +13,7 @@ CREATE TABLE loyalty.member (
 	member_id bigint CONSTRAINT member_pkey PRIMARY KEY,
 	seq bigint NOT NULL DEFAULT 0,
 	lifetime loyalty.points NOT NULL DEFAULT 0,
+	awaiting loyalty.points NOT NULL DEFAULT 0,
 	enrolled_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	last_activity timestamptz,
 	tier_since timestamptz,
@@ -38,8 +39,9 @@ COMMENT ON TABLE loyalty.member IS 'members of programs with their points; writt
 COMMENT ON COLUMN loyalty.member.member_id IS 'loyalty.member_id(ref, program), unless member_alias says otherwise';
 COMMENT ON COLUMN loyalty.member.seq IS 'number of the member''s last entry';
 COMMENT ON COLUMN loyalty.member.lifetime IS 'points ever earned or imported, less what returns took back';
+COMMENT ON COLUMN loyalty.member.awaiting IS 'points that await confirmation, in no purse yet: the sum of confirmation.points';
 COMMENT ON COLUMN loyalty.member.enrolled_at IS 'when the member joined';
-COMMENT ON COLUMN loyalty.member.last_activity IS 'when the member last earned';
+COMMENT ON COLUMN loyalty.member.last_activity IS 'when the member last earned or redeemed';
 COMMENT ON COLUMN loyalty.member.tier_since IS 'since when the member has the tier';
 COMMENT ON COLUMN loyalty.member.program_id IS 'the program';
 COMMENT ON COLUMN loyalty.member.next_expiry IS 'nothing falls due for maintenance up to this day: no lot ends before it, no tier is to be reviewed; a lower bound that postings only lower and maintenance raises';

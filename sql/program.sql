@@ -27,7 +27,19 @@ CREATE TABLE loyalty.program (
 	tier_downgrade text NOT NULL DEFAULT 'earned'
 		CONSTRAINT program_tier_downgrade_check CHECK (tier_downgrade IN ('none', 'one', 'earned')),
 	tier_grace interval NOT NULL DEFAULT '0',
-	created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+	point_value numeric
+		CONSTRAINT program_point_value_check CHECK (point_value > 0 AND point_value < 'Infinity'),
+	spend_minimum loyalty.points
+		CONSTRAINT program_spend_minimum_check CHECK (spend_minimum OPERATOR(loyalty.>) 0),
+	spend_step loyalty.points
+		CONSTRAINT program_spend_step_check CHECK (spend_step OPERATOR(loyalty.>) 0),
+	spend_maximum loyalty.points
+		CONSTRAINT program_spend_maximum_check CHECK (spend_maximum OPERATOR(loyalty.>) 0),
+	spend_share numeric
+		CONSTRAINT program_spend_share_check CHECK (spend_share > 0 AND spend_share <= 1),
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT program_spend_limits_check CHECK (spend_minimum OPERATOR(loyalty.<=) spend_maximum),
+	CONSTRAINT program_spend_value_check CHECK (spend_share IS NULL OR point_value IS NOT NULL)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.program', '');
 SELECT pg_catalog.pg_extension_config_dump('loyalty.program_program_id_seq', '');
@@ -47,9 +59,14 @@ COMMENT ON COLUMN loyalty.program.clawback IS 'where returned points are taken f
 COMMENT ON COLUMN loyalty.program.auto_enroll IS 'whether the first purchase makes a customer a member';
 COMMENT ON COLUMN loyalty.program.tier_window IS 'window in which amounts, points and purchases count toward tiers';
 COMMENT ON COLUMN loyalty.program.tier_match IS 'any: one of a tier''s minimums is enough; all: every minimum that it has must be reached';
-COMMENT ON COLUMN loyalty.program.tier_validity IS 'how long a tier that was reached is held: a length (12 months), end of year, 12 months end of year (to the end of the next year), never (it never ends); NULL: as long as the window gives it';
+COMMENT ON COLUMN loyalty.program.tier_validity IS 'how long a tier that was reached is held: a length (12 months), end of year, end of next year, never (it never ends); NULL: as long as the window gives it';
 COMMENT ON COLUMN loyalty.program.tier_downgrade IS 'where a member goes who does not keep a tier: none (he keeps it), one (one tier down), earned (to the tier that he has earned)';
 COMMENT ON COLUMN loyalty.program.tier_grace IS 'whole days for which a tier is held that is not kept any more';
+COMMENT ON COLUMN loyalty.program.point_value IS 'what one point pays, in the program''s currency; NULL: points are not money';
+COMMENT ON COLUMN loyalty.program.spend_minimum IS 'fewest points that are spent at once';
+COMMENT ON COLUMN loyalty.program.spend_step IS 'points are spent in multiples of this only';
+COMMENT ON COLUMN loyalty.program.spend_maximum IS 'most points that are spent on one purchase';
+COMMENT ON COLUMN loyalty.program.spend_share IS 'most of a purchase''s amount that points may pay: 0.5 is half of it';
 COMMENT ON COLUMN loyalty.program.created_at IS 'when the program was set up';
 
 CREATE FUNCTION loyalty.program_guard() RETURNS trigger

@@ -49,6 +49,11 @@ CREATE TABLE loyalty.rule (
 	expiry loyalty.expiry,
 	pending interval,
 	qualifies boolean NOT NULL DEFAULT true,
+	confirm boolean NOT NULL DEFAULT false,
+	confirm_within interval
+		CONSTRAINT rule_confirm_within_check CHECK (confirm_within > '0'),
+	on_silence text NOT NULL DEFAULT 'reject'
+		CONSTRAINT rule_on_silence_check CHECK (on_silence IN ('accept', 'reject')),
 	owner text COLLATE "C" NOT NULL DEFAULT CURRENT_USER,
 	lineage integer,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
@@ -92,6 +97,9 @@ COMMENT ON COLUMN loyalty.rule.budget_period IS 'day, week, month, year or ever'
 COMMENT ON COLUMN loyalty.rule.expiry IS 'life span of the points, in place of the program''s';
 COMMENT ON COLUMN loyalty.rule.pending IS 'whole days before the points can be spent, in place of the program''s';
 COMMENT ON COLUMN loyalty.rule.qualifies IS 'whether its points count toward tiers';
+COMMENT ON COLUMN loyalty.rule.confirm IS 'what it gives awaits confirmation: accept() gives the points, reject() does not';
+COMMENT ON COLUMN loyalty.rule.confirm_within IS 'whole days after the purchase''s day within which somebody may decide; then silence has decided; NULL: it never does';
+COMMENT ON COLUMN loyalty.rule.on_silence IS 'what silence decides: accept, reject';
 COMMENT ON COLUMN loyalty.rule.owner IS 'role that wrote it, with whose rights its expressions run';
 COMMENT ON COLUMN loyalty.rule.lineage IS 'rule_id of its first version, whose limits it goes on with; NULL: it is a first version';
 COMMENT ON COLUMN loyalty.rule.created_at IS 'when the rule was written';

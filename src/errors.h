@@ -22,5 +22,8 @@
 #define ERRCODE_LOYALTY_FIXED				MAKE_SQLSTATE('L', 'Y', '0', '0', '9')	/* configuration that no longer changes */
 #define ERRCODE_LOYALTY_SOURCE_CONFLICT		MAKE_SQLSTATE('L', 'Y', '0', '1', '0')	/* rows of a source contradict each other */
 #define ERRCODE_LOYALTY_NO_RATE				MAKE_SQLSTATE('L', 'Y', '0', '1', '1')	/* into the program's currency, at that time */
+#define ERRCODE_LOYALTY_SPEND_LIMIT			MAKE_SQLSTATE('L', 'Y', '0', '1', '2')	/* the program lets no such number be spent */
+#define ERRCODE_LOYALTY_DECIDED				MAKE_SQLSTATE('L', 'Y', '0', '1', '3')	/* the other way, by somebody or by silence */
+#define ERRCODE_LOYALTY_NOT_AWAITING		MAKE_SQLSTATE('L', 'Y', '0', '1', '4')	/* nothing to decide on under that entry */
 
 #endif							/* LOYALTY_ERRORS_H */

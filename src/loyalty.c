@@ -13,6 +13,7 @@
 #include "utils/guc.h"
 #include "utils/tuplestore.h"
 
+#include "earning/confirm.h"
 #include "earning/trigger.h"
 #include "ledger/config.h"
 #include "loyalty.h"
@@ -43,6 +44,7 @@ _PG_init(void)
 
 	config_init();
 	trigger_init();
+	confirm_init();
 }
 
 /* Take on rights and a safe search_path. */

@@ -65,7 +65,7 @@ context_write(const PurchaseContext *purchase, const RuleContext *rule)
 {
 	JsonbParseState *state = NULL;
 
-	if (rule->shortfall == 0 && !rule->limited &&
+	if (rule->shortfall == 0 && !rule->limited && !rule->awaiting.any && rule->awaiting.decision == DECISION_NONE &&
 		(purchase == NULL ||
 		 (purchase->status == NULL && purchase->facts == NULL && purchase->nbarred == 0 &&
 		  purchase->nrates == 0 && purchase->request == NULL)))
@@ -82,6 +82,18 @@ context_write(const PurchaseContext *purchase, const RuleContext *rule)
 	{
 		json_push_key(&state, "wanted");
 		json_push_numeric(&state, WJB_VALUE, points_to_numeric(rule->wanted));
+	}
+	if (rule->awaiting.any)
+	{
+		json_push_key(&state, "awaiting");
+		json_push_numeric(&state, WJB_VALUE, points_to_numeric(rule->awaiting.points));
+	}
+	if (rule->awaiting.decision != DECISION_NONE)
+	{
+		const char *decision = decision_name(rule->awaiting.decision);
+
+		json_push_key(&state, "decision");
+		json_push_string(&state, WJB_VALUE, decision, strlen(decision));
 	}
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
@@ -144,6 +156,7 @@ context_read_rule(const Jsonb *context, RuleContext *rule)
 	rule->shortfall = shortfall == NULL ? 0 : points_from_numeric(shortfall->val.numeric);
 	rule->limited = wanted != NULL;
 	rule->wanted = wanted == NULL ? 0 : points_from_numeric(wanted->val.numeric);
+	awaiting_read(context, &rule->awaiting);
 }
 
 void

@@ -11,6 +11,8 @@
  * Kept with the entry of a rule:
  *		shortfall	part of its points that a clawback could not take
  *		wanted		of a limited rule: what the lines came to before its limits
+ *		awaiting	points that await confirmation
+ *		decision	accepted or rejected: what became of them
  */
 #ifndef LOYALTY_CONTEXT_H
 #define LOYALTY_CONTEXT_H
@@ -19,6 +21,7 @@
 #include "utils/jsonb.h"
 
 #include "earning/fact.h"
+#include "ledger/awaiting.h"
 #include "types/points.h"
 
 typedef struct KeptRate
@@ -44,6 +47,7 @@ typedef struct RuleContext
 	Points		shortfall;
 	bool		limited;
 	Points		wanted;			/* if limited */
+	Awaiting	awaiting;
 } RuleContext;
 
 /* As an entry's context; NULL when there is nothing to be kept.  "purchase" may be NULL. */

@@ -451,15 +451,33 @@ standing_points(const Explanation *why, const Rule *rule, RuleContext *context)
 	return points;
 }
 
-/* With what limits and clawbacks have made of it. */
-static char *
-reason_text(const char *verdict, Points points, const RuleContext *context)
+/* What became of an award that awaits or awaited confirmation; NULL: it did not. */
+static const char *
+confirmation_text(const Explanation *why, const Rule *rule, const Awaiting *awaiting)
 {
-	Points		granted = points_sub(points, context->shortfall);
+	DateADT		today = calendar_day(GetCurrentTransactionStartTimestamp(), why->program->zone);
+
+	if (awaiting->points == 0)
+		return decision_name(awaiting->decision);
+	if (rule_silence_day(rule, calendar_day(why->ledger.at, why->program->zone)) > today)
+		return psprintf("%s await confirmation", points_to_cstring(awaiting->points));
+	/* It has not been written down. */
+	return rule->silence_accepts ? psprintf("%s accepted by silence", points_to_cstring(awaiting->points))
+		: "rejected by silence";
+}
+
+/* With what limits, confirmation and clawbacks have made of it. */
+static char *
+reason_text(const Explanation *why, const Rule *rule, const char *verdict, Points points, const RuleContext *context)
+{
+	Points		granted = points_add(points_sub(points, context->shortfall), context->awaiting.points);
+	const char *confirmation = confirmation_text(why, rule, &context->awaiting);
 	const char *reason = verdict;
 
 	if (context->limited && context->wanted != granted)
 		reason = psprintf("limited: %s wanted, %s granted", points_to_cstring(context->wanted), points_to_cstring(granted));
+	if (confirmation != NULL)
+		reason = psprintf("%s; %s", reason, confirmation);
 	return psprintf("%s%s", reason, context->shortfall == 0 ? ""
 					: psprintf(", of which %s could not be taken back", points_to_cstring(context->shortfall)));
 }
@@ -478,7 +496,7 @@ put_verdict(Explanation *why, const RuleVerdict *verdict)
 		context.limited = false;
 	put_row(why, verdict->rule->name, asked ? facts_read(why, verdict->rule) : NULL,
 			asked ? rational_to_numeric(amount) : NULL, points,
-			reason_text(verdict_text(why, verdict), points, &context));
+			reason_text(why, verdict->rule, verdict_text(why, verdict), points, &context));
 }
 
 /* All rules about the event: awards, then what multiplies them, each in the order of rules. */
@@ -514,9 +532,11 @@ put_remains(Explanation *why)
 	{
 		const RuleLedger *rule = &why->ledger.rules[i];
 
-		if (rule->rule_id != 0 && rule->net != 0)
+		if (rule->rule_id != 0 && (rule->net != 0 || rule->context.awaiting.points != 0))
 			put_row(why, rule_by_id(why->rules, rule->rule_id)->name, NULL, NULL, rule->net,
-					rule->context.shortfall == rule->net ? "could not be taken back" : "kept");
+					rule->context.awaiting.points != 0
+					? confirmation_text(why, rule_by_id(why->rules, rule->rule_id), &rule->context.awaiting)
+					: rule->context.shortfall == rule->net ? "could not be taken back" : "kept");
 	}
 }
 

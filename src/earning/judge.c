@@ -44,6 +44,7 @@ add_rule_ledger(PurchaseLedger *ledger, int32 rule_id)
 	rule = &ledger->rules[ledger->nrules++];
 	memset(rule, 0, sizeof(*rule));
 	rule->rule_id = rule_id;
+	rule->accepted_at = DT_NOBEGIN;
 	purse_init(&rule->given);
 	purse_init(&rule->lots);
 	return rule;
@@ -84,7 +85,11 @@ judge_add(PurchaseLedger *ledger, const EntryRow *entry)
 	/* Entries of a rule come in order of their revision: the last one's context stands. */
 	context_read_rule(entry->context, &rule->context);
 	rule->net = points_add(rule->net, entry->points);
-	rule->rewarded |= rule->net > rule->context.shortfall;
+	rule->rewarded |= rule->net > rule->context.shortfall || rule->context.awaiting.points > 0;
+	if (rule->context.awaiting.any && rule->awaits_seq == 0)
+		rule->awaits_seq = entry->seq;
+	if (rule->context.awaiting.decision == DECISION_ACCEPTED && TIMESTAMP_IS_NOBEGIN(rule->accepted_at))
+		rule->accepted_at = entry->occurred_at;
 	purse_init(&lots);
 	purse_read(&lots, entry->lots);
 	purse_add(&rule->lots, &lots);
@@ -227,7 +232,8 @@ limited_target(const Program *program, const Rule *rule, const PurchaseLedger *l
 	{
 		request.asked_before = before->context.limited;
 		request.wanted_before = before->context.wanted;
-		request.granted_before = judge_stands_for(before);
+		/* What awaits confirmation counts as granted. */
+		request.granted_before = points_add(judge_stands_for(before), before->context.awaiting.points);
 		request.rewarded_before = before->rewarded;
 	}
 	if (limiter == NULL)
@@ -252,12 +258,23 @@ make_step(const Program *program, PurchaseLedger *ledger, Limiter *limiter,
 	step->rule = rule;
 	step->rule_id = rule->rule_id;
 	step->ledger = rule_ledger(ledger, rule->rule_id);
-	if (rule->limits.any)
-		target = limited_target(program, rule, ledger, limiter, step, target);
-	step->change = points_sub(target, judge_stands_for(step->ledger));
 	before = step->ledger == NULL ? NULL : &step->ledger->context;
 	net = step->ledger == NULL ? 0 : step->ledger->net;
+	if (before != NULL)
+		step->context.awaiting.decision = before->awaiting.decision;
+	/* Whether the purchase that a refund alone is about was accepted nobody can tell. */
+	if (rule->confirm && (target < 0 || step->context.awaiting.decision == DECISION_REJECTED))
+		target = 0;
+	if (rule->limits.any && step->context.awaiting.decision != DECISION_REJECTED)
+		target = limited_target(program, rule, ledger, limiter, step, target);
+	if (rule->confirm && step->context.awaiting.decision == DECISION_NONE)
+	{
+		step->context.awaiting.any = target > 0 || (before != NULL && before->awaiting.any);
+		step->context.awaiting.points = target;
+		target = 0;
+	}
 
+	step->change = points_sub(target, judge_stands_for(step->ledger));
 	if (target < judge_stands_for(step->ledger))
 	{
 		step->take = points_sub(judge_stands_for(step->ledger), target);
@@ -272,7 +289,9 @@ make_step(const Program *program, PurchaseLedger *ledger, Limiter *limiter,
 		step->record = step->context.shortfall != (before == NULL ? 0 : before->shortfall) ||
 			(step->context.limited &&
 			 (before == NULL ? step->context.wanted != target
-			  : !before->limited || step->context.wanted != before->wanted));
+			  : !before->limited || step->context.wanted != before->wanted)) ||
+			(step->context.awaiting.any &&
+			 (before == NULL || !before->awaiting.any || step->context.awaiting.points != before->awaiting.points));
 	return step->earn != 0 || step->take != 0 || step->record;
 }
 

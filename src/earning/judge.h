@@ -19,6 +19,8 @@ typedef struct RuleLedger
 	Points		net;			/* earned less clawed back */
 	RuleContext context;		/* shortfall: part of net that a clawback could not take */
 	bool		rewarded;		/* it has stood for points, be they taken back since */
+	int64		awaits_seq;		/* of the entry that began to await confirmation; 0: none */
+	TimestampTz accepted_at;	/* DT_NOBEGIN: never */
 	Points		clawed;			/* taken back in all */
 	Purse		given;			/* earned in all, by life span */
 	Purse		lots;			/* earned less clawed back, by life span */
@@ -49,6 +51,8 @@ typedef struct Step
 	bool		record;			/* the context changes though no points move */
 	Points		drawn;			/* on the rule's budget; below zero: given back */
 	bool		gives_back;		/* to a limit of the member */
+	int64		member_id;		/* once it is posted and something awaits: whose entry, */
+	int64		seq;			/* and which */
 } Step;
 
 /* Who asks limits. */

@@ -18,7 +18,7 @@
 #include "utils/fmgrprotos.h"
 
 #include "earning/limit.h"
-#include "earning/probe.h"
+#include "ledger/probe.h"
 #include "loyalty.h"
 
 /* Columns of rule_usage; the first three are its key. */

@@ -8,8 +8,8 @@
 #include "utils/array.h"
 #include "utils/fmgroids.h"
 
-#include "earning/probe.h"
 #include "earning/profile.h"
+#include "ledger/probe.h"
 
 /* Columns of profile. */
 enum

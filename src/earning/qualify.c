@@ -10,6 +10,7 @@
 #include "earning/json.h"
 #include "earning/qualify.h"
 #include "earning/request.h"
+#include "ledger/imported.h"
 #include "ledger/posting.h"
 #include "loyalty.h"
 #include "types/calendar.h"
@@ -116,9 +117,11 @@ count_entry(const EntryRow *entry, void *arg)
 	Count	   *count = arg;
 	MemoryContext caller;
 
-	if (strcmp(entry->kind, KIND_EARN) != 0 && strcmp(entry->kind, KIND_CLAWBACK) != 0)
-		return;
 	if (entry->occurred_at > count->until)
+		return;
+	if (strcmp(entry->kind, KIND_IMPORT) == 0)
+		imported_add_tally(entry, count->tally);
+	if (strcmp(entry->kind, KIND_EARN) != 0 && strcmp(entry->kind, KIND_CLAWBACK) != 0)
 		return;
 	if (count->key != NULL &&
 		(count->source_id != entry->source_id || !same_text(count->key, entry->source_key)))
@@ -159,4 +162,23 @@ qualify_count_at(void *arg, int64 member_id, Tally *tally)
 	const QualifyCounterAt *counter = arg;
 
 	count_entries(&counter->counter, counter->until, member_id, tally);
+}
+
+bool
+qualify_is_asked(const RuleSet *rules, const TierSet *tiers)
+{
+	return tiers->ntiers > 0 || rules->reads & FACT_BIT(FACT_QUALIFYING);
+}
+
+Standing *
+qualify_begin(const Program *program, RuleSet *rules, const TierSet *tiers, Store *store, MemberRow *member)
+{
+	QualifyCounter *counter = palloc(sizeof(QualifyCounter));
+	Standing   *standing = palloc(sizeof(Standing));
+
+	counter->program = program;
+	counter->rules = rules;
+	counter->store = store;
+	standing_begin(standing, program, tiers, store, member, qualify_count, counter);
+	return standing;
 }

@@ -13,6 +13,7 @@
 
 #include "earning/request.h"
 #include "earning/single.h"
+#include "ledger/awaiting.h"
 #include "ledger/member.h"
 #include "loyalty.h"
 
@@ -44,7 +45,7 @@ find_member(Config *config, const Program *program, Store *store, Snapshot snaps
 		single_newcomer(program, ref, at, row);
 }
 
-/* quote(member, event, amount, data, lines, at, program) → setof (rule, points) */
+/* quote(member, event, amount, data, lines, at, program) → setof (rule, points, awaiting) */
 Datum
 loyalty_quote(PG_FUNCTION_ARGS)
 {
@@ -78,13 +79,16 @@ loyalty_quote(PG_FUNCTION_ARGS)
 	for (i = 0; i < single.posting.nentries; i++)
 	{
 		const EntryRow *entry = &single.posting.entries[i];
-		Datum		values[2];
-		bool		nulls[2] = {false};
+		Awaiting	awaiting;
+		Datum		values[3];
+		bool		nulls[3] = {false};
 
-		if (!single_is_own(&single, entry) || entry->points == 0)
+		awaiting_read(entry->context, &awaiting);
+		if (!single_is_own(&single, entry) || (entry->points == 0 && awaiting.points == 0))
 			continue;
 		values[0] = CStringGetTextDatum(rule_by_id(single.settlement.rules, entry->rule_id)->name);
 		values[1] = PointsGetDatum(entry->points);
+		values[2] = PointsGetDatum(awaiting.points);
 		tuplestore_putvalues(result, desc, values, nulls);
 	}
 	PG_RETURN_NULL();

@@ -21,6 +21,7 @@
 #include "utils/snapmgr.h"
 
 #include "earning/attempt.h"
+#include "earning/confirm.h"
 #include "earning/deferred.h"
 #include "earning/draw.h"
 #include "earning/reconcile.h"
@@ -479,6 +480,7 @@ work_group(WorkGroup *group)
 	for (i = 0; i < group->nmembers; i++)
 		if (group->members[i].row != NULL)
 			posting_write(&group->postings[i], group->store);
+	confirm_write(&group->settlement, group->cases, group->ncases);
 	for (i = 0; i < group->ncases; i++)
 		if (group->cases[i].posted && !group->cases[i].dropped)
 			group->result->posted++;

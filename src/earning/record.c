@@ -71,17 +71,6 @@ find_earlier(Store *store, const MemberRow *member, const text *key, Earlier *ea
 	return earlier->last_seq != 0;
 }
 
-static void
-check_status(const Program *program, const MemberRow *member)
-{
-	act_check_status(program, member);
-	if (member->status == MEMBER_SUSPENDED)
-		ereport(ERROR,
-				(errcode(ERRCODE_LOYALTY_MEMBER_STATUS),
-				 errmsg("member \"%s\" of program \"%s\" is suspended",
-						text_to_cstring(member->ref), program->name)));
-}
-
 /* What was posted for it, taken together as one entry. */
 static void
 add_up_posting(const Single *single, EntryRow *sum)
@@ -145,7 +134,7 @@ loyalty_record(PG_FUNCTION_ARGS)
 		store_close(store);
 		return act_repeated(fcinfo, program, member.row, &earlier.act);
 	}
-	check_status(program, member.row);
+	act_check_active(program, member.row);
 
 	purchase.member_id = member.row->member_id;
 	purchase.ref = ref;

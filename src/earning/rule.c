@@ -97,7 +97,8 @@ enum
 	COL_MEMBER_CAP, COL_MEMBER_TIMES, COL_CAP_PERIOD, COL_REJECT, COL_ONCE, COL_COOLDOWN,
 	COL_BUDGET, COL_BUDGET_PERIOD,
 	COL_FROM, COL_FROM_INCLUSIVE, COL_UNTIL, COL_UNTIL_INCLUSIVE,
-	COL_EXPIRY, COL_PENDING, COL_QUALIFIES
+	COL_EXPIRY, COL_PENDING, COL_QUALIFIES,
+	COL_CONFIRM, COL_CONFIRM_WITHIN, COL_SILENCE_ACCEPTS
 };
 
 static Datum
@@ -319,10 +320,15 @@ read_rule(RuleReader *reader, Rule *rule)
 	rule->pending_days = isnull ? program->pending_days
 		: config_whole_days(DatumGetIntervalP(value), "pending");
 	rule->qualifies = get_bool(reader, COL_QUALIFIES);
+	rule->confirm = get_bool(reader, COL_CONFIRM);
+	value = get(reader, COL_CONFIRM_WITHIN, &isnull);
+	rule->confirm_days = isnull ? -1 : config_whole_days(DatumGetIntervalP(value), "confirm_within");
+	rule->silence_accepts = get_bool(reader, COL_SILENCE_ACCEPTS);
 
 	set->horizon = Max(set->horizon, rule->rule_id);
 	set->reads |= rule->reads;
 	set->has_limits |= rule->limits.any;
+	set->has_confirm |= rule->confirm;
 }
 
 /* Read the program's rules as of the latest snapshot. */
@@ -355,7 +361,7 @@ load_rules(Config *config, const Program *program)
 				  " budget, budget_period,"
 				  " coalesce(pg_catalog.lower(active), '-infinity'), pg_catalog.lower_inc(active),"
 				  " coalesce(pg_catalog.upper(active), 'infinity'), pg_catalog.upper_inc(active),"
-				  " expiry, pending, qualifies"
+				  " expiry, pending, qualifies, confirm, confirm_within, on_silence = 'accept'"
 				  " FROM loyalty.rule WHERE program = $1"
 				  " ORDER BY priority DESC, rule_id DESC", program->name);
 	former = query("SELECT c.rule_id, c.version, c.until, c.until_inclusive"
@@ -434,6 +440,12 @@ rule_was_active(const Rule *rule, int32 horizon, TimestampTz at)
 		(at == rule->active_from && !rule->from_inclusive && !TIMESTAMP_IS_NOBEGIN(rule->active_from)))
 		return false;
 	return at < until || (at == until && (until_inclusive || TIMESTAMP_IS_NOEND(until)));
+}
+
+DateADT
+rule_silence_day(const Rule *rule, DateADT day)
+{
+	return rule->confirm_days < 0 ? DATEVAL_NOEND : calendar_add_days(day, rule->confirm_days + 1);
 }
 
 static bool

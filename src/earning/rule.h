@@ -88,6 +88,9 @@ typedef struct Rule
 	Expiry		expiry;			/* the rule's, else the program's */
 	int			pending_days;	/* likewise */
 	bool		qualifies;		/* its points count toward tiers */
+	bool		confirm;		/* what it gives awaits confirmation */
+	int			confirm_days;	/* within which somebody may decide; -1: silence never does */
+	bool		silence_accepts;
 } Rule;
 
 typedef struct RuleSet
@@ -99,6 +102,7 @@ typedef struct RuleSet
 	char	  **events;			/* their names; the first is "purchase" */
 	FactSet		reads;			/* by any rule */
 	bool		has_limits;		/* any rule */
+	bool		has_confirm;	/* likewise */
 	Machine		machine;		/* where their expressions find the facts */
 } RuleSet;
 
@@ -116,6 +120,9 @@ extern int	rule_event(const RuleSet *set, const char *name);
 /* Whether the rule existed for a purchase with this horizon, and was active at its time. */
 extern bool rule_existed(const Rule *rule, int32 horizon);
 extern bool rule_was_active(const Rule *rule, int32 horizon, TimestampTz at);
+
+/* The day at whose start silence decides on a purchase of that day; DATEVAL_NOEND: never. */
+extern DateADT rule_silence_day(const Rule *rule, DateADT day);
 
 /* Whether the rule is about a line with this value of a listed fact (NULL: none). */
 extern bool rule_lists(const Rule *rule, ListedFact listed, const text *value);

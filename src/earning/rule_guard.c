@@ -238,6 +238,26 @@ check_cooldown(HeapTuple tuple, TupleDesc desc)
 				 errhint("\"once\" rewards a member once in his life.")));
 }
 
+/* Time to decide in is for rules whose points await a decision. */
+static void
+check_confirm(HeapTuple tuple, TupleDesc desc)
+{
+	bool		isnull;
+	Datum		within = column(tuple, desc, "confirm_within", &isnull);
+	Datum		confirm;
+
+	if (isnull)
+		return;
+	(void) config_whole_days(DatumGetIntervalP(within), "confirm_within");
+	confirm = column(tuple, desc, "confirm", &isnull);
+	if (!isnull && !DatumGetBool(confirm))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("confirm_within is for rules that confirm"),
+				 errdetail("What this rule gives awaits nothing."),
+				 errhint("Set \"confirm\" to true, or leave out \"confirm_within\".")));
+}
+
 /* A successor goes on with the limits of a first version; a restore may bring it before that. */
 static void
 check_lineage(Oid owner, HeapTuple tuple, TupleDesc desc)
@@ -324,6 +344,7 @@ check_rule(Relation rel, HeapTuple tuple)
 	check_minimums(tuple, desc);
 	check_caps(tuple, desc);
 	check_cooldown(tuple, desc);
+	check_confirm(tuple, desc);
 	check_lineage(config->owner, tuple, desc);
 	check_expressions(tuple, desc, check_owner(tuple, desc, is_restore()));
 }

@@ -13,23 +13,17 @@
 
 #include "earning/qualify.h"
 #include "earning/settle.h"
+#include "earning/span.h"
 #include "types/calendar.h"
 
 void
 settle_begin(const Settlement *settlement, Subject *subject)
 {
-	QualifyCounter *counter;
-
 	subject->standing = NULL;
-	if (settlement->tiers->ntiers == 0 && !(settlement->rules->reads & FACT_BIT(FACT_QUALIFYING)))
+	if (!qualify_is_asked(settlement->rules, settlement->tiers))
 		return;
-	counter = palloc(sizeof(QualifyCounter));
-	counter->program = settlement->program;
-	counter->rules = settlement->rules;
-	counter->store = settlement->store;
-	subject->standing = palloc(sizeof(Standing));
-	standing_begin(subject->standing, settlement->program, settlement->tiers, settlement->store,
-				   subject->member, qualify_count, counter);
+	subject->standing = qualify_begin(settlement->program, settlement->rules, settlement->tiers,
+									  settlement->store, subject->member);
 }
 
 void
@@ -228,8 +222,8 @@ settle_reset(Case *case_)
 	case_->posted = false;
 }
 
-/* Add one entry of the case's posting. */
-static void
+/* Add one entry of the case's posting; good until the next is added. */
+static const EntryRow *
 add_entry(const Settlement *settlement, Posting *posting, Case *case_, const char *kind, int32 rule_id,
 		  const Purse *lots, const RuleContext *context)
 {
@@ -257,25 +251,21 @@ add_entry(const Settlement *settlement, Posting *posting, Case *case_, const cha
 		for (int i = 0; i < case_->nchanges; i++)
 			posting_add_tier_change(posting, &case_->changes[i], added->seq);
 	case_->posted = true;
+	return added;
 }
 
-/* The life span of what a rule gives: its own, else the tier's that the purchase was made in, else the program's. */
+/* Put on record what limits, shortfalls and confirmation have come to, though no points move. */
 static void
-life_span(const Settlement *settlement, const Case *case_, const Rule *rule, Expiry *expiry, int *pending_days)
+record_step(const Settlement *settlement, Posting *posting, Case *case_, Step *step)
 {
-	const FactValues *facts = case_->ledger.kept.facts;
-	int			tier = NO_TIER;
+	MemberRow  *member = posting->member;
+	Points		before = step->ledger == NULL ? 0 : step->ledger->context.awaiting.points;
+	Purse		nothing;
 
-	*expiry = rule->expiry;
-	*pending_days = rule->pending_days;
-	if (settlement->tiers->has_spans && facts != NULL && !facts->nulls[FACT_TIER])
-		tier = tier_by_name(settlement->tiers, DatumGetTextPP(facts->values[FACT_TIER]));
-	if (tier == NO_TIER)
-		return;
-	if (!rule->has_expiry && settlement->tiers->tiers[tier].has_expiry)
-		*expiry = settlement->tiers->tiers[tier].expiry;
-	if (!rule->has_pending && settlement->tiers->tiers[tier].pending_days >= 0)
-		*pending_days = settlement->tiers->tiers[tier].pending_days;
+	purse_init(&nothing);
+	step->member_id = member->member_id;
+	step->seq = add_entry(settlement, posting, case_, KIND_EARN, step->rule_id, &nothing, &step->context)->seq;
+	member->awaiting = points_add(member->awaiting, points_sub(step->context.awaiting.points, before));
 }
 
 /* The first day on which points of a purchase can be spent, DATEVAL_NOBEGIN for at once. */
@@ -333,15 +323,16 @@ earn_step(const Settlement *settlement, Posting *posting, Case *case_, Step *ste
 	rest = step->earn - give_back(step->ledger, step->earn, &lots);
 	if (rest > 0)
 	{
-		Expiry		expiry;
-		int			pending_days;
-		DateADT		starts;
-		DateADT		first;
+		Span		span = span_of(settlement->tiers, step->rule, case_->ledger.kept.facts);
+		DateADT		day = calendar_day(at, settlement->program->zone);
+		DateADT		starts = first_day(settlement, span.pending_days, at);
+		DateADT		ends = expiry_last_day(span.expiry, DATE_IS_NOBEGIN(starts) ? day : starts);
 
-		life_span(settlement, case_, step->rule, &expiry, &pending_days);
-		starts = first_day(settlement, pending_days, at);
-		first = DATE_IS_NOBEGIN(starts) ? calendar_day(at, settlement->program->zone) : starts;
-		purse_add_lot(&lots, starts, expiry_last_day(expiry, first), rest);
+		/* A rise lives as long as what was accepted. */
+		if (step->ledger != NULL && !TIMESTAMP_IS_NOBEGIN(step->ledger->accepted_at))
+			span_accepted(span, day, calendar_day(step->ledger->accepted_at, settlement->program->zone),
+						  &starts, &ends);
+		purse_add_lot(&lots, starts, ends, rest);
 	}
 	add_entry(settlement, posting, case_, KIND_EARN, step->rule_id, &lots, &step->context);
 }
@@ -459,7 +450,7 @@ post_moment(const Settlement *settlement, Posting *posting, const Moment *moment
 				else if (pass == 1 && step->take > 0)
 					take_step(settlement, posting, case_, step);
 				else if (pass == 2 && step->record)
-					add_entry(settlement, posting, case_, KIND_EARN, step->rule_id, &nothing, &step->context);
+					record_step(settlement, posting, case_, step);
 			}
 			/* A purchase that counts always has an entry, also when it earns nothing. */
 			if (pass == 2 && !case_->posted)

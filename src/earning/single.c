@@ -6,6 +6,7 @@
 
 #include "access/xact.h"
 
+#include "earning/confirm.h"
 #include "earning/draw.h"
 #include "earning/single.h"
 #include "loyalty.h"
@@ -102,6 +103,7 @@ single_write(Single *single)
 	if (single->subject.usage != NULL)
 		limits_write(single->settlement.config, single->subject.usage, 1);
 	posting_write(&single->posting, single->settlement.store);
+	confirm_write(&single->settlement, &single->case_, 1);
 }
 
 bool

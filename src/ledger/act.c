@@ -114,6 +114,17 @@ act_check_status(const Program *program, const MemberRow *member)
 						text_to_cstring(member->ref), program->name)));
 }
 
+void
+act_check_active(const Program *program, const MemberRow *member)
+{
+	act_check_status(program, member);
+	if (member->status == MEMBER_SUSPENDED)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOYALTY_MEMBER_STATUS),
+				 errmsg("member \"%s\" of program \"%s\" is suspended",
+						text_to_cstring(member->ref), program->name)));
+}
+
 static void
 push_string(JsonbParseState **state, JsonbIteratorToken token, const char *string)
 {
@@ -148,14 +159,30 @@ act_push_date(JsonbParseState **state, const char *name, DateADT day)
 }
 
 void
-act_push_points(JsonbParseState **state, const char *name, Points points)
+act_push_numeric(JsonbParseState **state, const char *name, Numeric number)
 {
 	JsonbValue	value;
 
 	act_push_key(state, name);
 	value.type = jbvNumeric;
-	value.val.numeric = points_to_numeric(points);
+	value.val.numeric = number;
 	pushJsonbValue(state, WJB_VALUE, &value);
+}
+
+void
+act_push_points(JsonbParseState **state, const char *name, Points points)
+{
+	act_push_numeric(state, name, points_to_numeric(points));
+}
+
+char *
+act_day_text(DateADT day)
+{
+	int			level = settings_pin();
+	char	   *text = DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(day)));
+
+	settings_unpin(level);
+	return text;
 }
 
 bool
@@ -228,18 +255,71 @@ act_posted(FunctionCallInfo fcinfo, const Program *program, const MemberRow *mem
 						  act_available(program, &state, member->enrolled_at, entry->occurred_at), false);
 }
 
-/* What was available to the member at a time, by his entries up to then. */
-static Points
-available_then(Store *store, const Program *program, const MemberRow *member, TimestampTz at)
+/* What the member has of the lots that he had then. */
+static void
+kept_lots(const Purse *now, const Purse *then, Purse *kept)
 {
-	Snapshot	snapshot = store_snapshot();
-	MemberState state;
+	int			i;
 
-	store_begin_read(store, snapshot);
-	balance_replay(store, member->member_id, at, PG_INT64_MAX, &state);
-	store_end_read(store);
-	UnregisterSnapshot(snapshot);
-	return act_available(program, &state, member->enrolled_at, at);
+	for (i = 0; i < now->nlots; i++)
+	{
+		const Lot  *lot = &now->lots[i];
+		Points		points = Min(lot->points, purse_lot(then, lot->starts, lot->ends));
+
+		if (points > 0)
+			purse_add_lot(kept, lot->starts, lot->ends, points);
+	}
+}
+
+/* Take up to "wanted" of what can be spent of the purse. */
+static Points
+take_from(const Purse *purse, Points wanted, DateADT day, Purse *lots)
+{
+	Purse		left;
+	Purse		taken;
+	Points		points;
+
+	purse_init(&left);
+	purse_copy(&left, purse);
+	purse_add(&left, lots);
+	points = Min(wanted, purse_available(&left, day));
+	if (points <= 0)
+		return 0;
+	purse_init(&taken);
+	purse_spend(&left, points, day, &taken);
+	purse_sub(lots, &taken);
+	return points;
+}
+
+void
+act_take(Store *store, const Program *program, const MemberRow *member,
+		 Points points, TimestampTz at, bool at_given, Purse *lots)
+{
+	DateADT		day = calendar_day(at, program->zone);
+	Points		available = purse_available(&member->purse, day);
+	Purse		kept;
+
+	purse_init(&kept);
+	if (at_given)
+	{
+		Snapshot	snapshot = store_snapshot();
+		MemberState then;
+
+		store_begin_read(store, snapshot);
+		available = Min(available, balance_least_since(store, program, member, at, &then));
+		store_end_read(store);
+		UnregisterSnapshot(snapshot);
+		kept_lots(&member->purse, &then.purse, &kept);
+	}
+	if (available < points)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOYALTY_INSUFFICIENT_POINTS),
+				 errmsg("insufficient points"),
+				 errdetail("Member \"%s\" of program \"%s\" has %s available, %s were asked for.",
+						   text_to_cstring(member->ref), program->name,
+						   points_to_cstring(Max(available, 0)), points_to_cstring(points))));
+	points -= take_from(&kept, points, day, lots);
+	(void) take_from(&member->purse, points, day, lots);
 }
 
 /* {"expires": "2026-12-31"}; NULL when no last day was asked for. */
@@ -325,24 +405,7 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 					  points);
 	}
 	else
-	{
-		Purse		taken;
-		Points		available = purse_available(&request.row->purse, day);
-
-		/* In the past nobody can lose what he got later. */
-		if (!PG_ARGISNULL(5))
-			available = Min(available, available_then(store, program, request.row, at));
-		if (available < -points)
-			ereport(ERROR,
-					(errcode(ERRCODE_LOYALTY_INSUFFICIENT_POINTS),
-					 errmsg("insufficient points"),
-					 errdetail("Member \"%s\" of program \"%s\" has %s available, %s were asked for.",
-							   text_to_cstring(ref), program->name,
-							   points_to_cstring(available), points_to_cstring(-points))));
-		purse_init(&taken);
-		purse_spend(&request.row->purse, -points, day, &taken);
-		purse_sub(&lots, &taken);
-	}
+		act_take(store, program, request.row, -points, at, !PG_ARGISNULL(5), &lots);
 
 	memset(&entry, 0, sizeof(entry));
 	entry.kind = KIND_ADJUST;

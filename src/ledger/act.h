@@ -37,11 +37,18 @@ extern TimestampTz act_time(FunctionCallInfo fcinfo, int argno);
 /* LY003 for a member who is closed. */
 extern void act_check_status(const Program *program, const MemberRow *member);
 
+/* LY003 for one who is closed or suspended. */
+extern void act_check_active(const Program *program, const MemberRow *member);
+
 /* Put a key, or a key with its value, into the JSON object under way: 42, "2026-12-31", "text". */
 extern void act_push_key(JsonbParseState **state, const char *name);
+extern void act_push_numeric(JsonbParseState **state, const char *name, Numeric number);
 extern void act_push_points(JsonbParseState **state, const char *name, Points points);
 extern void act_push_date(JsonbParseState **state, const char *name, DateADT day);
 extern void act_push_text(JsonbParseState **state, const char *name, const char *value);
+
+/* How a day reads, whatever DateStyle is. */
+extern char *act_day_text(DateADT day);
 
 /* The same context, which holds what was asked for and the entry does not show. */
 extern bool act_same_context(const Jsonb *a, const Jsonb *b);
@@ -49,6 +56,15 @@ extern bool act_same_context(const Jsonb *a, const Jsonb *b);
 /* What is available to a member in this state at a time. */
 extern Points act_available(const Program *program, const MemberState *state,
 							TimestampTz enrolled_at, TimestampTz at);
+
+/*
+ * Put into "lots", as negative ones, the points of a member who has been
+ * brought up to "at": soonest to expire first.  LY001 with the figures when
+ * less is available.  In the past (at_given) nobody can give what he got later,
+ * and what he had then goes first.
+ */
+extern void act_take(Store *store, const Program *program, const MemberRow *member,
+					 Points points, TimestampTz at, bool at_given, Purse *lots);
 
 /*
  * The last day of points that are given on "day": as asked for, or else (NULL)

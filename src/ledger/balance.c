@@ -11,10 +11,12 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "ledger/awaiting.h"
 #include "ledger/balance.h"
 #include "ledger/holdings.h"
 #include "ledger/member.h"
@@ -100,6 +102,96 @@ tier_at(Store *store, const Program *program, const MemberRow *member, Timestamp
 	return then.tier != NULL ? then.tier : program->base_tier;
 }
 
+/*
+ * What could still be taken in the past
+ */
+
+/* Entries after a time, in the order in which they occurred. */
+typedef struct Later
+{
+	TimestampTz since;
+	int			count;
+	int			capacity;
+	EntryRow   *entries;
+} Later;
+
+static void
+remember_later(const EntryRow *entry, void *arg)
+{
+	Later	   *later = arg;
+	EntryRow   *copy;
+
+	if (entry->occurred_at <= later->since)
+		return;
+	if (later->count == later->capacity)
+	{
+		later->capacity = Max(16, later->capacity * 2);
+		later->entries = later->entries == NULL ? palloc(later->capacity * sizeof(EntryRow))
+			: repalloc(later->entries, later->capacity * sizeof(EntryRow));
+	}
+	copy = &later->entries[later->count++];
+	*copy = *entry;
+	copy->kind = pstrdup(entry->kind);
+	copy->lots = PointerGetDatum(PG_DETOAST_DATUM_COPY(entry->lots));
+}
+
+static int
+compare_occurred(const void *a, const void *b)
+{
+	const EntryRow *x = a;
+	const EntryRow *y = b;
+
+	if (x->occurred_at != y->occurred_at)
+		return x->occurred_at < y->occurred_at ? -1 : 1;
+	return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+static Points
+state_available(const Program *program, const MemberState *state, TimestampTz enrolled_at, TimestampTz at)
+{
+	Holdings	holdings;
+
+	holdings_read(&state->purse, holdings_inactive_end(program, state->last_activity, enrolled_at),
+				  calendar_day(at, program->zone), &holdings);
+	return holdings.available;
+}
+
+Points
+balance_least_since(Store *store, const Program *program, const MemberRow *member,
+					TimestampTz since, MemberState *then)
+{
+	Later		later = {since, 0, 0, NULL};
+	MemberState state;
+	Points		least;
+	int			i;
+
+	balance_replay(store, member->member_id, since, PG_INT64_MAX, then);
+	least = state_available(program, then, member->enrolled_at, since);
+	store_visit_entries(store, member->member_id, ANY_SOURCE, NULL, remember_later, &later);
+	if (later.count == 0)
+		return least;
+	qsort(later.entries, later.count, sizeof(EntryRow), compare_occurred);
+	state = *then;
+	purse_init(&state.purse);
+	purse_copy(&state.purse, &then->purse);
+	for (i = 0; i < later.count; i++)
+	{
+		const EntryRow *entry = &later.entries[i];
+		Purse		lots;
+
+		CHECK_FOR_INTERRUPTS();
+		purse_init(&lots);
+		purse_read(&lots, entry->lots);
+		purse_add(&state.purse, &lots);
+		posting_count(entry, &state.lifetime, &state.last_activity);
+		/* What happened at one time is one change. */
+		if (i + 1 == later.count || later.entries[i + 1].occurred_at != entry->occurred_at)
+			least = Min(least, state_available(program, &state, member->enrolled_at,
+											   Min(entry->occurred_at, entry->posted_at)));
+	}
+	return least;
+}
+
 void
 balance_read_member(FunctionCallInfo fcinfo, int at_arg, int program_arg, Reading *reading)
 {
@@ -118,6 +210,7 @@ balance_read_member(FunctionCallInfo fcinfo, int at_arg, int program_arg, Readin
 	reading->state.lifetime = 0;
 	reading->state.last_activity = DT_NOBEGIN;
 	reading->tier = reading->program->base_tier;
+	reading->awaiting = 0;
 
 	store = store_open(reading->config, false);
 	snapshot = GetActiveSnapshot();
@@ -135,6 +228,9 @@ balance_read_member(FunctionCallInfo fcinfo, int at_arg, int program_arg, Readin
 			reading->state.lifetime = row->lifetime;
 			reading->state.last_activity = row->last_activity;
 		}
+		if (reading->at < now || row->awaiting != 0)
+			awaiting_apply(reading->config, store, snapshot, reading->program, row, reading->at,
+						   reading->at < now, &reading->state, &reading->awaiting);
 	}
 	store_end_read(store);
 	store_close(store);
@@ -176,7 +272,7 @@ loyalty_balance(PG_FUNCTION_ARGS)
 					  calendar_day(reading.at, reading.program->zone), &holdings);
 
 	values[0] = PointsGetDatum(Max(holdings.available, 0));
-	values[1] = PointsGetDatum(holdings.pending);
+	values[1] = PointsGetDatum(points_add(holdings.pending, reading.awaiting));
 	values[2] = PointsGetDatum(0);	/* no act makes holds */
 	values[3] = PointsGetDatum(Max(-holdings.available, 0));
 	values[4] = PointsGetDatum(reading.state.lifetime);

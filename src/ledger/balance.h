@@ -41,6 +41,14 @@ typedef struct TierAt
 extern void tier_at_begin(TierAt *then, TimestampTz at, text *tier);
 extern void tier_at_consider(const TierChangeRow *change, void *then);
 
+/*
+ * The least that has been available to the member since a time: then and after
+ * everything that occurred later.  So much can be taken at that time without
+ * giving what he got later.  "then" is how he stood.  Inside store_begin_read.
+ */
+extern Points balance_least_since(Store *store, const Program *program, const MemberRow *member,
+								  TimestampTz since, MemberState *then);
+
 /* What a function that only reads is asked about. */
 typedef struct Reading
 {
@@ -52,7 +60,8 @@ typedef struct Reading
 	bool		known;
 	MemberRow	row;			/* as he is now; only of a known member */
 	MemberState state;			/* as he stands at "at" */
-	text	   *tier;			/* likewise; NULL: none */
+	text	   *tier;			/* that he has at "at"; NULL: none */
+	Points		awaiting;		/* confirmation, likewise */
 } Reading;
 
 /*

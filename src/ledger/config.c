@@ -192,6 +192,29 @@ read_tier_terms(Config *config, HeapTuple row, TupleDesc desc, int first, Progra
 	}
 }
 
+/* A numeric column that outlives the row; NULL where it is. */
+static Numeric
+kept_numeric(Config *config, HeapTuple row, TupleDesc desc, int column)
+{
+	MemoryContext caller = MemoryContextSwitchTo(config->context);
+	bool		isnull;
+	Datum		value = SPI_getbinval(row, desc, column, &isnull);
+	Numeric		kept = isnull ? NULL : DatumGetNumericCopy(value);
+
+	MemoryContextSwitchTo(caller);
+	return kept;
+}
+
+/* A column of points; 0 where it is NULL. */
+static Points
+points_or_zero(HeapTuple row, TupleDesc desc, int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(row, desc, column, &isnull);
+
+	return isnull ? 0 : DatumGetPoints(value);
+}
+
 /* Fill config->programs from the table, as of the latest snapshot. */
 static void
 load_programs(Config *config)
@@ -206,7 +229,8 @@ load_programs(Config *config)
 					" rounding, clawback, auto_enroll,"
 					" EXISTS (SELECT FROM loyalty.member_alias a WHERE a.program_id = p.program_id),"
 					" currency, stacking,"
-					" tier_window, tier_match, tier_validity, tier_downgrade, tier_grace, base_tier, base_rank"
+					" tier_window, tier_match, tier_validity, tier_downgrade, tier_grace, base_tier, base_rank,"
+					" point_value, spend_minimum, spend_step, spend_maximum, spend_share"
 					" FROM loyalty.program p LEFT JOIN LATERAL"
 	/* The highest of the tiers that nothing is asked for. */
 					" (SELECT t.name AS base_tier, t.rank AS base_rank FROM loyalty.tier t WHERE t.program = p.name"
@@ -247,6 +271,11 @@ load_programs(Config *config)
 		program->currency = currency == NULL ? NULL : MemoryContextStrdup(config->context, currency);
 		program->stacking = stacking_from_text(SPI_getvalue(row, desc, 12));
 		read_tier_terms(config, row, desc, 13, program);
+		program->point_value = kept_numeric(config, row, desc, 20);
+		program->spend_minimum = points_or_zero(row, desc, 21);
+		program->spend_step = points_or_zero(row, desc, 22);
+		program->spend_maximum = points_or_zero(row, desc, 23);
+		program->spend_share = kept_numeric(config, row, desc, 24);
 	}
 	SPI_finish();
 	engine_leave(&scope);
@@ -277,6 +306,7 @@ config_build(void)
 	config->budget_rel = relation_oid(schema, "rule_budget");
 	config->usage_rel = relation_oid(schema, "rule_usage");
 	config->profile_rel = relation_oid(schema, "profile");
+	config->confirmation_rel = relation_oid(schema, "confirmation");
 
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(config->member_rel));
 	if (!HeapTupleIsValid(tuple))

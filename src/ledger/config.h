@@ -19,6 +19,7 @@
 #include "utils/timestamp.h"
 
 #include "types/expiry.h"
+#include "types/points.h"
 #include "types/qualification.h"
 #include "types/rational.h"
 
@@ -73,6 +74,11 @@ typedef struct Program
 	int			tier_grace;		/* days */
 	text	   *base_tier;		/* everyone's; NULL: there is none */
 	int32		base_rank;		/* its rank */
+	Numeric		point_value;	/* NULL: points are not money */
+	Points		spend_minimum;	/* 0: none, of the next two too */
+	Points		spend_step;
+	Points		spend_maximum;
+	Numeric		spend_share;	/* NULL: none */
 	struct RateSet *rates;		/* read when first asked for */
 	struct RuleSet *rules;		/* likewise */
 	struct TierSet *tiers;		/* likewise */
@@ -96,6 +102,7 @@ typedef struct Config
 	Oid			budget_rel;
 	Oid			usage_rel;
 	Oid			profile_rel;
+	Oid			confirmation_rel;
 	int			nprograms;
 	Program    *programs;
 	HTAB	   *sources;		/* earning/source.c's, by source_id and relation */

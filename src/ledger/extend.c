@@ -30,17 +30,6 @@ PG_FUNCTION_INFO_V1(loyalty_reinstate);
 /* Where reinstatements keep which expiries they took back: {"7": 120}, by entry. */
 #define REINSTATES "reinstates"
 
-/* How a day reads, whatever DateStyle is. */
-static char *
-day_text(DateADT day)
-{
-	int			level = settings_pin();
-	char	   *text = DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(day)));
-
-	settings_unpin(level);
-	return text;
-}
-
 /*
  * What both acts begin with
  */
@@ -217,7 +206,7 @@ check_later(const Act *act, DateADT ends, DateADT new_ends)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("points can only be given a later last day"),
-				 errdetail("They end on %s, and would end on %s.", day_text(ends), day_text(lives_until))));
+				 errdetail("They end on %s, and would end on %s.", act_day_text(ends), act_day_text(lives_until))));
 }
 
 /* extend(member, ends, new_ends, points, reason, key, at, program) → posting */
@@ -274,7 +263,7 @@ loyalty_extend(PG_FUNCTION_ARGS)
 				 errmsg("insufficient points"),
 				 errdetail("Member \"%s\" of program \"%s\" has %s points that end on %s, %s were asked for.",
 						   text_to_cstring(act.member->ref), act.program->name, points_to_cstring(there),
-						   day_text(ends), act.all ? "all" : points_to_cstring(act.points))));
+						   act_day_text(ends), act.all ? "all" : points_to_cstring(act.points))));
 
 	/* What opens first is extended first. */
 	purse_init(&moves);
@@ -478,7 +467,7 @@ loyalty_reinstate(PG_FUNCTION_ARGS)
 				 errmsg("insufficient points"),
 				 errdetail("Of member \"%s\" of program \"%s\" %s points have expired since %s and not come back, %s were asked for.",
 						   text_to_cstring(act.member->ref), act.program->name, points_to_cstring(there),
-						   day_text(first), act.all ? "all" : points_to_cstring(act.points))));
+						   act_day_text(first), act.all ? "all" : points_to_cstring(act.points))));
 
 	/* What will soonest be too old comes back first. */
 	push_asked(fcinfo, &act, within, &context);

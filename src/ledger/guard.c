@@ -83,6 +83,76 @@ was_null(HeapTuple old, TupleDesc desc, const char *column)
 	return isnull;
 }
 
+/* A column of points; 0 where it is NULL. */
+static Points
+points_column(HeapTuple tuple, TupleDesc desc, const char *column)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, SPI_fnumber(desc, column), desc, &isnull);
+
+	return isnull ? 0 : DatumGetPoints(value);
+}
+
+/*
+ * What points pay and how many at once.  The table's constraints forbid most of
+ * it too; here it is said what is wrong.
+ */
+static void
+check_spending(HeapTuple tuple, TupleDesc desc)
+{
+	static const char *const limits[] = {"spend_minimum", "spend_step", "spend_maximum"};
+	Points		minimum = points_column(tuple, desc, "spend_minimum");
+	Points		step = points_column(tuple, desc, "spend_step");
+	Points		maximum = points_column(tuple, desc, "spend_maximum");
+	Points		most;
+	Points		fewest;
+	bool		no_value;
+	bool		isnull;
+	Datum		value;
+	int			i;
+
+	value = heap_getattr(tuple, SPI_fnumber(desc, "point_value"), desc, &no_value);
+	if (!no_value && rational_sign(rational_from_numeric(DatumGetNumeric(value))) <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("point_value must be greater than zero"),
+				 errhint("With 0.01 a hundred points pay 1; with NULL points are not money.")));
+	value = heap_getattr(tuple, SPI_fnumber(desc, "spend_share"), desc, &isnull);
+	if (!isnull)
+	{
+		Rational	share = rational_from_numeric(DatumGetNumeric(value));
+
+		if (rational_sign(share) <= 0 || rational_cmp(share, rational_from_int64(1, 1)) > 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("spend_share must be greater than 0 and at most 1"),
+					 errhint("With 0.5 points pay at most half of a purchase.")));
+		if (no_value)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("spend_share needs a point_value"),
+					 errdetail("Without one points pay nothing of an amount.")));
+	}
+	for (i = 0; i < lengthof(limits); i++)
+	{
+		value = heap_getattr(tuple, SPI_fnumber(desc, limits[i]), desc, &isnull);
+		if (!isnull && DatumGetPoints(value) <= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s must be greater than zero", limits[i]),
+					 errhint("NULL is no limit.")));
+	}
+	most = step == 0 ? maximum : maximum - maximum % step;
+	fewest = Max(minimum, step);
+	if (maximum > 0 && (most == 0 || most < fewest))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("no number of points could be spent"),
+				 errdetail("At most %s can be spent on a purchase, at least %s must be at once.",
+						   points_to_cstring(most), points_to_cstring(fewest)),
+				 errhint("Look at spend_minimum, spend_step and spend_maximum together.")));
+}
+
 /* Values that the table's own constraints cannot judge. */
 static void
 check_values(HeapTuple tuple, TupleDesc desc)
@@ -104,7 +174,8 @@ check_values(HeapTuple tuple, TupleDesc desc)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a tier cannot lapse by inactivity"),
-				 errhint("For instance '12 months', 'end of year', or '12 months end of year' for the end of the next year.")));
+				 errhint("For instance '12 months', 'end of year' or 'end of next year'.")));
+	check_spending(tuple, desc);
 }
 
 /* What history was made by cannot be changed behind it. */

@@ -31,6 +31,8 @@ PG_FUNCTION_INFO_V1(loyalty_member_id);
 PG_FUNCTION_INFO_V1(loyalty_enroll);
 PG_FUNCTION_INFO_V1(loyalty_set_member);
 
+MemberBringCurrent member_bring_current = NULL;
+
 /*
  * The first 8 bytes of sha256(program || '\0' || ref), sign bit cleared, in
  * UTF-8.  "attempt" above 0 gives another place, for the day on which two refs
@@ -344,6 +346,10 @@ members_lock(Config *config, Store *store, const Program *program,
 		enroll_and_lock(config, store, program, &request, 1);
 	}
 	pfree(waiting);
+
+	for (i = 0; i < nrequests; i++)
+		if (requests[i].row != NULL && requests[i].row->awaiting != 0)
+			member_bring_current(config, store, requests[i].row);
 }
 
 void
@@ -416,9 +422,8 @@ member_is_known(Config *config, const Program *program, const text *ref, int64 m
 	return known;
 }
 
-/* Merge what is given into a member's profile; NULL leaves a field as it is. */
-static void
-write_profile(Config *config, const MemberRow *row, Datum *values, const char *nulls)
+void
+member_write_profile(Config *config, const MemberRow *row, Datum *values, const char *nulls)
 {
 	/* values: birthday, segments, referred_by, data */
 	Oid			types[6] = {INT8OID, INT4OID, DATEOID, TEXTARRAYOID, INT8OID, JSONBOID};
@@ -532,7 +537,7 @@ loyalty_enroll(PG_FUNCTION_ARGS)
 			values[2] = Int64GetDatum(referrer_id);
 			nulls[2] = ' ';
 		}
-		write_profile(config, request.row, values, nulls);
+		member_write_profile(config, request.row, values, nulls);
 	}
 	PG_RETURN_INT64(request.member_id);
 }
@@ -581,6 +586,6 @@ loyalty_set_member(PG_FUNCTION_ARGS)
 		nulls[3] = ' ';
 	}
 	if (memchr(nulls, ' ', 4) != NULL)
-		write_profile(config, request.row, values, nulls);
+		member_write_profile(config, request.row, values, nulls);
 	PG_RETURN_VOID();
 }

@@ -18,13 +18,22 @@ typedef struct MemberRequest
 	MemberRow  *row;			/* out: locked; NULL when nobody knows him */
 } MemberRequest;
 
+/*
+ * Called for a locked member for whom points await confirmation: writes down
+ * what silence has decided by now.  Set on loading, since to know what a
+ * decision gives is another floor's business.
+ */
+typedef void (*MemberBringCurrent) (Config *config, Store *store, MemberRow *row);
+extern MemberBringCurrent member_bring_current;
+
 /* Where a ref lives: loyalty.member_id(ref, program), or what member_alias says. */
 extern int64 member_resolve(Config *config, const Program *program, const text *ref);
 
 /*
  * Lock the members of the requests, which ascend by member_id, in that order;
  * those who are to be enrolled are on the way.  Two refs may compute one
- * member_id: then the newcomer's request gets another one.
+ * member_id: then the newcomer's request gets another one.  What silence has
+ * decided of them is written down.
  */
 extern void members_lock(Config *config, Store *store, const Program *program,
 						 MemberRequest *requests, int nrequests);
@@ -32,6 +41,9 @@ extern void members_lock(Config *config, Store *store, const Program *program,
 /* The same for one ref; request->row is NULL when nobody knows him and he is not to be enrolled. */
 extern void member_lock(Config *config, Store *store, const Program *program, text *ref,
 						bool enroll, TimestampTz enrolled_at, MemberRequest *request);
+
+/* Merge birthday, segments, referred_by and data into a member's profile; of a null flag 'n' leaves the field as it is. */
+extern void member_write_profile(Config *config, const MemberRow *row, Datum *values, const char *nulls);
 
 /* Whether the row found at a ref's place is his. */
 extern bool member_is(Config *config, const Program *program, const MemberRow *row, const text *ref);

@@ -9,8 +9,10 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "ledger/awaiting.h"
 #include "ledger/chain.h"
 #include "ledger/holdings.h"
+#include "ledger/imported.h"
 #include "ledger/posting.h"
 #include "loyalty.h"
 #include "types/calendar.h"
@@ -41,6 +43,18 @@ effective_time(TimestampTz occurred_at, TimestampTz posted_at)
 	return Min(occurred_at, posted_at);
 }
 
+/* Whether the entry only says what was decided, and gives nothing: nobody has done anything to earn it. */
+static bool
+is_mere_decision(const EntryRow *entry)
+{
+	Awaiting	awaiting;
+
+	if (entry->points != 0 || entry->context == NULL)
+		return false;
+	awaiting_read(entry->context, &awaiting);
+	return awaiting.decision != DECISION_NONE;
+}
+
 void
 posting_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activity)
 {
@@ -48,8 +62,17 @@ posting_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activit
 
 	if (earns || strcmp(entry->kind, KIND_CLAWBACK) == 0)
 		*lifetime = points_add(*lifetime, entry->points);
-	if (earns)
+	if ((earns && !is_mere_decision(entry)) || strcmp(entry->kind, KIND_REDEEM) == 0)
 		*last_activity = Max(*last_activity, effective_time(entry->occurred_at, entry->posted_at));
+	if (strcmp(entry->kind, KIND_IMPORT) == 0)
+	{
+		Points		brought;
+		TimestampTz active;
+
+		imported_count(entry, &brought, &active);
+		*lifetime = points_add(*lifetime, brought);
+		*last_activity = Max(*last_activity, active);
+	}
 }
 
 /* Last day of the member's points without one of their own. */
@@ -69,20 +92,27 @@ posting_add(Posting *posting, const EntryRow *template, const Purse *lots)
 	EntryRow   *entry;
 	Purse		moved;
 	Purse		netting;
-	Purse		after;
+
+	/* Whoever gives this posting up goes back to the row's purse as it was. */
+	if (!posting->owns_purse)
+	{
+		Purse		before = member->purse;
+
+		purse_init(&member->purse);
+		purse_copy(&member->purse, &before);
+		posting->owns_purse = true;
+	}
 
 	/* The member's purse as it will be, debt netted on the way. */
 	purse_init(&moved);
 	purse_copy(&moved, lots);
-	purse_init(&after);
-	purse_copy(&after, &member->purse);
-	purse_add(&after, lots);
+	purse_add(&member->purse, lots);
 	purse_init(&netting);
-	purse_netting(&after, day, &netting);
+	purse_netting(&member->purse, day, &netting);
 	if (netting.nlots > 0)
 	{
 		purse_add(&moved, &netting);
-		purse_add(&after, &netting);
+		purse_add(&member->purse, &netting);
 	}
 
 	if (posting->nentries == posting->capacity)
@@ -106,7 +136,6 @@ posting_add(Posting *posting, const EntryRow *template, const Purse *lots)
 
 	posting_count(entry, &member->lifetime, &member->last_activity);
 	member->seq = entry->seq;
-	member->purse = after;
 	memcpy(member->head, entry->hash, HASH_LENGTH);
 	member->has_head = true;
 	/* Only lowered, so that an index over it leaves most updates HOT. */

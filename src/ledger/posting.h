@@ -24,6 +24,8 @@
 #define KIND_EXPIRE "expire"
 #define KIND_ADJUST "adjust"
 #define KIND_RELEASE "release"
+#define KIND_REDEEM "redeem"
+#define KIND_IMPORT "import"
 
 typedef struct Posting
 {
@@ -31,6 +33,7 @@ typedef struct Posting
 	MemberRow  *member;
 	TimestampTz posted_at;
 	bool		settled;		/* the row has changed, with or without entries */
+	bool		owns_purse;		/* the row's purse is the posting's own copy */
 	int			nentries;
 	int			capacity;
 	EntryRow   *entries;
@@ -70,7 +73,7 @@ extern EntryRow *posting_add(Posting *posting, const EntryRow *entry, const Purs
 extern void posting_clawback_lots(const Posting *posting, Points wanted, const Purse *given,
 								  DateADT day, Purse *lots);
 
-/* What an entry means to a member's lifetime points and last activity. */
+/* What an entry means to a member's lifetime points and last activity: earning and redeeming are active. */
 extern void posting_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activity);
 
 /* Add a change of tier that the entry with this number made. */

@@ -37,6 +37,7 @@ typedef struct MemberRow
 	int64		member_id;
 	int64		seq;
 	Points		lifetime;
+	Points		awaiting;		/* confirmation */
 	TimestampTz enrolled_at;
 	TimestampTz last_activity;	/* DT_NOBEGIN: none yet */
 	int32		program_id;

@@ -24,6 +24,7 @@ enum
 	Anum_member_member_id = 1,
 	Anum_member_seq,
 	Anum_member_lifetime,
+	Anum_member_awaiting,
 	Anum_member_enrolled_at,
 	Anum_member_last_activity,
 	Anum_member_tier_since,
@@ -106,6 +107,7 @@ unpack_member(TupleTableSlot *slot, MemberRow *row)
 	row->member_id = DatumGetInt64(values[Anum_member_member_id]);
 	row->seq = DatumGetInt64(values[Anum_member_seq]);
 	row->lifetime = DatumGetPoints(values[Anum_member_lifetime]);
+	row->awaiting = DatumGetPoints(values[Anum_member_awaiting]);
 	row->enrolled_at = DatumGetTimestampTz(values[Anum_member_enrolled_at]);
 	row->last_activity = nulls[Anum_member_last_activity] ? DT_NOBEGIN
 		: DatumGetTimestampTz(values[Anum_member_last_activity]);
@@ -331,6 +333,7 @@ store_update_member(Store *store, MemberRow *row)
 	values[Anum_member_member_id] = Int64GetDatum(row->member_id);
 	values[Anum_member_seq] = Int64GetDatum(row->seq);
 	values[Anum_member_lifetime] = PointsGetDatum(row->lifetime);
+	values[Anum_member_awaiting] = PointsGetDatum(row->awaiting);
 	values[Anum_member_enrolled_at] = TimestampTzGetDatum(row->enrolled_at);
 	values[Anum_member_last_activity] = TimestampTzGetDatum(row->last_activity);
 	nulls[Anum_member_last_activity] = TIMESTAMP_IS_NOBEGIN(row->last_activity);

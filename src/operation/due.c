@@ -238,21 +238,19 @@ strike_off(Config *config, const Program *program)
 static bool
 review_member(Config *config, Program *program, Store *store, MemberRow *row, TimestampTz at, Posting *posting)
 {
-	QualifyCounter counter = {program, rule_set(config, program), store};
-	Standing	standing;
+	Standing   *standing = qualify_begin(program, rule_set(config, program), tier_set(config, program), store, row);
 	DateADT		quiet;
 	bool		counted;
 	int			i;
 
-	standing_begin(&standing, program, tier_set(config, program), store, row, qualify_count, &counter);
-	review(&standing, at);
-	quiet = review_quiet_after(&standing, calendar_day(at, program->zone));
+	review(standing, at);
+	quiet = review_quiet_after(standing, calendar_day(at, program->zone));
 	row->next_expiry = Min(row->next_expiry, quiet);
-	for (i = 0; i < standing.nchanges; i++)
-		posting_add_tier_change(posting, &standing.changes[i], row->seq);
-	counted = standing.changed;
-	standing_store(&standing);
-	return counted || standing.nchanges > 0;
+	for (i = 0; i < standing->nchanges; i++)
+		posting_add_tier_change(posting, &standing->changes[i], row->seq);
+	counted = standing->changed;
+	standing_store(standing);
+	return counted || standing->nchanges > 0;
 }
 
 bool

@@ -22,7 +22,7 @@
  *		  starts at once and never ends; so nobody has less than zero available
  *		  otherwise.  The program's policy of today does not tell whether a debt
  *		  was allowed when it was made, the entries do: only a clawback may
- *		  make a debt or deepen it.
+ *		  make a debt or deepen it, and an import bring one along.
  * member his ref leads to his row, his program exists, his status is known, and
  *		  no points end before next_expiry.
  *
@@ -394,7 +394,8 @@ check_entry(Walk *walk)
 		if (entry->points != walk->total)
 			report(walk, "I1", psprintf("points of %s are not the total of its lots", name),
 				   points_to_cstring(walk->total), points_to_cstring(entry->points));
-		if (debt_so_far(walk) < debt && strcmp(entry->kind, KIND_CLAWBACK) != 0)
+		if (debt_so_far(walk) < debt && strcmp(entry->kind, KIND_CLAWBACK) != 0 &&
+			strcmp(entry->kind, KIND_IMPORT) != 0)
 			report(walk, "I5", psprintf("%s makes a debt though it is no clawback", name),
 				   points_to_cstring(debt), points_to_cstring(debt_so_far(walk)));
 	}
@@ -587,6 +588,7 @@ loyalty_verify(PG_FUNCTION_ARGS)
 	verify_members(&verification);
 	verify_purchases(&verification);
 	verify_limits(&verification);
+	verify_confirm(&verification);
 	verify_tiers(&verification);
 	SPI_finish();
 	PG_RETURN_NULL();

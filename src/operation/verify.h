@@ -43,6 +43,12 @@ extern void verify_purchases(Verification *verification);
 /* What is counted for limits, and budgets: I4. */
 extern void verify_limits(Verification *verification);
 
+/* What awaits confirmation, and what was decided: I4. */
+extern void verify_confirm(Verification *verification);
+
+/* Report the rows of a query over $1, a program's name: a violation each, without the purchase. */
+extern void verify_report_rows(Verification *verification, const char *sql, Oid *types, Datum *values,
+							   const char *nulls);
 /* Where members stand, and whether maintenance finds them: I7. */
 extern void verify_tiers(Verification *verification);
 

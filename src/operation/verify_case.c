@@ -164,6 +164,11 @@ report_steps(const Case *case_)
 			report_case(case_, "I4", psprintf("limits of %s were asked for other points than the row wants", rule),
 						points_to_cstring(step->context.wanted),
 						step->ledger == NULL ? NULL : points_to_cstring(step->ledger->context.wanted));
+		else if (step->record && step->context.awaiting.any &&
+				 (step->ledger == NULL || step->context.awaiting.points != step->ledger->context.awaiting.points))
+			report_case(case_, "I4", psprintf("points of %s that await confirmation are not what the row wants", rule),
+						points_to_cstring(step->context.awaiting.points),
+						points_to_cstring(step->ledger == NULL ? 0 : step->ledger->context.awaiting.points));
 		else if (step->record)
 			report_case(case_, "I4", psprintf("shortfall of %s is not what a clawback left", rule),
 						points_to_cstring(step->context.shortfall),

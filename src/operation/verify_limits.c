@@ -11,7 +11,7 @@
  *				slots allot the budget that they name, and none spends more.
  *
  * What stands is what was earned less what was clawed back less the shortfall
- * on record; a purchase's period is that of its first posting.  No row means
+ * on record, and what awaits confirmation; a purchase's period is that of its first posting.  No row means
  * that nothing is counted.
  *
  * PostgreSQL sorts and adds up, within work_mem and on disk beyond it, and only
@@ -44,7 +44,7 @@
 #define STANDING \
 	"standing AS (" \
 	" SELECT e.member_id, e.rule_id," \
-	"  sum(e.points) OVER postings - e.shortfall AS stands," \
+	"  sum(e.points) OVER postings - e.shortfall + e.awaiting AS stands," \
 	"  lead(e.revision) OVER postings IS NULL AS is_last," \
 	"  first_value(CASE WHEN e.revision = 1 THEN e.occurred_at" \
 	"   ELSE (SELECT f.occurred_at FROM loyalty.entry f" \
@@ -52,7 +52,9 @@
 	"    AND f.revision = 1 LIMIT 1) END) OVER postings AS at" \
 	" FROM (SELECT member_id, source_id, source_key, rule_id, revision, occurred_at, points::numeric AS points," \
 	"   CASE jsonb_typeof(context -> 'shortfall') WHEN 'number' THEN (context ->> 'shortfall')::numeric" \
-	"   ELSE 0 END AS shortfall" \
+	"   ELSE 0 END AS shortfall," \
+	"   CASE jsonb_typeof(context -> 'awaiting') WHEN 'number' THEN (context ->> 'awaiting')::numeric" \
+	"   ELSE 0 END AS awaiting" \
 	"  FROM loyalty.entry WHERE rule_id = ANY (ARRAY(SELECT rule_id FROM rules)) OFFSET 0) e" \
 	" WINDOW postings AS (PARTITION BY e.member_id, e.source_id, e.source_key, e.rule_id" \
 	"  ORDER BY e.revision ROWS UNBOUNDED PRECEDING))"
@@ -130,9 +132,9 @@ static const char *const budgets_query =
 	" CROSS JOIN LATERAL (SELECT q.problem, trim_scale(q.wanted)::text AS expected, trim_scale(q.found)::text AS actual) p"
 	" WHERE q.wanted <> q.found";
 
-/* Report what a query finds. */
-static void
-report_rows(Verification *verification, const char *sql, Oid *types, Datum *values, const char *nulls)
+void
+verify_report_rows(Verification *verification, const char *sql, Oid *types, Datum *values,
+				   const char *nulls)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext row_context = AllocSetContextCreate(caller, "loyalty limit", ALLOCSET_DEFAULT_SIZES);
@@ -181,7 +183,7 @@ verify_limits(Verification *verification)
 	budgets = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
 	SPI_freetuptable(SPI_tuptable);
 	if (limits)
-		report_rows(verification, limits_query, types, values, nulls);
+		verify_report_rows(verification, limits_query, types, values, nulls);
 	if (budgets)
-		report_rows(verification, budgets_query, types, values, nulls);
+		verify_report_rows(verification, budgets_query, types, values, nulls);
 }

@@ -45,6 +45,7 @@ typedef struct TierProof
 	Snapshot	snapshot;
 	MemoryContext context;		/* of a member */
 	TimestampTz now;
+	bool		readable;		/* his row is */
 	MemberRow	row;
 	/* his changes, as far as they were read */
 	int			nchanges;
@@ -172,6 +173,18 @@ check_changes(TierProof *proof)
 			   tier_text(proof->tiers->tiers[Max(own, lowest)].name), tier_text(row->tier));
 }
 
+/* Whether points end before a day, which verify_members reports. */
+static bool
+ends_before(const Purse *purse, DateADT day)
+{
+	int			i;
+
+	for (i = 0; i < purse->nlots; i++)
+		if (purse->lots[i].points > 0 && purse->lots[i].ends < day)
+			return true;
+	return false;
+}
+
 /* member: next_expiry is a lower bound of when maintenance has something to do. */
 static void
 check_bound(TierProof *proof)
@@ -190,7 +203,7 @@ check_bound(TierProof *proof)
 	else if (posting.nchanges > 0)
 		report(proof, "member", "tier is to be reviewed before next_expiry",
 			   tier_text(posting.changes[posting.nchanges - 1].to_tier), tier_text(proof->row.tier));
-	else if (proof->row.next_expiry > row.next_expiry)
+	else if (proof->row.next_expiry > row.next_expiry && !ends_before(&row.purse, proof->row.next_expiry))
 		report(proof, "member", "something falls due before next_expiry",
 			   day_text(row.next_expiry), day_text(proof->row.next_expiry));
 }
@@ -201,6 +214,7 @@ check_member(void *arg)
 	TierProof  *proof = arg;
 
 	store_visited_member(proof->store, &proof->row);
+	proof->readable = true;
 	store_begin_read(proof->reader, proof->snapshot);
 	check_tally(proof);
 	check_changes(proof);
@@ -216,12 +230,14 @@ visit_member(Store *store, int64 member_id, void *arg)
 	MemoryContext caller = MemoryContextSwitchTo(proof->context);
 	ErrorData  *error;
 
-	proof->row.ref = cstring_to_text(psprintf("member_id " INT64_FORMAT, member_id));
+	proof->readable = false;
 	error = attempt_damaged(check_member, proof);
 	if (error != NULL)
 	{
 		store_abandon_read(proof->reader);
-		report(proof, "I7", psprintf("member cannot be reviewed: %s", error->message), NULL, NULL);
+		/* A row that cannot be read is verify_members' to report. */
+		if (proof->readable)
+			report(proof, "I7", psprintf("member cannot be reviewed: %s", error->message), NULL, NULL);
 	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(proof->context);

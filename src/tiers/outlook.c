@@ -103,7 +103,8 @@ replay_change(const Standing *standing, MemberRow *row, const TierChangeRow *cha
 
 	if (!same_tier(change->from_tier, change->to_tier))
 		row->tier_since = change->at;
-	if (strcmp(change->reason, TIER_MANUAL) == 0 && to != NO_TIER && to >= from)
+	if (strcmp(change->reason, TIER_MANUAL) == 0 && to != NO_TIER && to >= from &&
+		!(row->tier_floor != NULL && same_tier(row->tier_own, change->to_tier)))
 	{
 		if (row->tier_floor == NULL)
 			row->tier_own = row->tier;

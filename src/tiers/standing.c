@@ -287,7 +287,8 @@ standing_set_floor(Standing *standing, int tier, DateADT until, TimestampTz at, 
 		add_change(standing, before, own, at, member->tier_until, reason, note);
 		return;
 	}
-	take_effect(standing, at, until, reason, note, true);
+	/* Below his own it changes nothing yet, and its end is not that of his tier. */
+	take_effect(standing, at, standing_own(standing) > tier ? member->tier_until : until, reason, note, true);
 }
 
 /* Who has none has everyone's. */
@@ -360,14 +361,40 @@ lower_next_expiry(Standing *standing)
 	member->next_expiry = Min(member->next_expiry, review_quiet_until(standing));
 }
 
+/*
+ * Let him rise by what was just counted at a time; "last" is the last day on
+ * which something had counted before.
+ */
+static bool
+judge_counted(Standing *standing, DateADT last, TimestampTz at)
+{
+	const MemberRow *member = standing->member;
+	DateADT		then = calendar_day(at, standing->program->zone);
+	bool		rose = false;
+
+	if (at >= member->tier_since)
+		rose = rise(standing, then, at);
+	else
+		rise_in_the_past(standing, then, at);
+
+	/* A late one may reach a tier together with what came after it. */
+	if (at < member->tier_since)
+		rose |= rise(standing, calendar_day(member->tier_since, standing->program->zone), member->tier_since);
+	if (then < last)
+	{
+		TimestampTz from = calendar_start_of_day(last, standing->program->zone);
+
+		rose |= rise(standing, last, Max(Max(from, at), member->tier_since));
+	}
+	return rose;
+}
+
 void
 standing_count(Standing *standing, DateADT day, TimestampTz at, const TallyTotals *change)
 {
 	MemberRow  *member = standing->member;
 	bool		lowers = change->amount < 0 || change->points < 0 || change->purchases < 0;
-	bool		rose = false;
 	DateADT		last;
-	DateADT		then;
 
 	if (change->amount == 0 && change->points == 0 && change->purchases == 0)
 		return;
@@ -390,21 +417,55 @@ standing_count(Standing *standing, DateADT day, TimestampTz at, const TallyTotal
 		at = standing->now;
 	}
 
-	then = calendar_day(at, standing->program->zone);
-	if (at >= member->tier_since)
-		rose = rise(standing, then, at);
-	else
-		rise_in_the_past(standing, then, at);
-
-	/* A late one may reach a tier together with what came after it. */
-	if (at < member->tier_since)
-		rose |= rise(standing, calendar_day(member->tier_since, standing->program->zone), member->tier_since);
-	if (then < last)
-	{
-		TimestampTz from = calendar_start_of_day(last, standing->program->zone);
-
-		rose |= rise(standing, last, Max(Max(from, at), member->tier_since));
-	}
-	if (rose || lowers || review_may_rise(standing, calendar_day(standing->now, standing->program->zone)))
+	if (judge_counted(standing, last, at) || lowers ||
+		review_may_rise(standing, calendar_day(standing->now, standing->program->zone)))
 		lower_next_expiry(standing);
+}
+
+static void
+consider_latest(const TierChangeRow *change, void *arg)
+{
+	TimestampTz *latest = arg;
+
+	*latest = Max(*latest, change->at);
+}
+
+TimestampTz
+standing_last_change(Standing *standing)
+{
+	TimestampTz latest = DT_NOBEGIN;
+	int			i;
+
+	if (standing->member->tier_changes > standing->nchanges)
+		store_visit_tier_changes(standing->store, standing->member->member_id, consider_latest, &latest);
+	for (i = 0; i < standing->nchanges; i++)
+		latest = Max(latest, standing->changes[i].at);
+	return latest;
+}
+
+void
+standing_import(Standing *standing, const Tally *tally, int tier, DateADT until, TimestampTz since, TimestampTz at)
+{
+	int			own;
+	DateADT		last;
+	int			i;
+
+	if (DATE_IS_NOEND(standing->tally_since))
+		recount(standing);
+	last = standing_last_counted_day(standing);
+	for (i = 0; i < tally->nperiods; i++)
+	{
+		const TallyPeriod *period = &tally->periods[i];
+
+		tally_add_day(&standing->added, period->first, period->amount, period->points, period->purchases);
+		tally_add_day(&standing->tally, period->first, period->amount, period->points, period->purchases);
+	}
+	standing->changed = true;
+
+	/* What has changed since then is not undone. */
+	own = standing_own(standing);
+	if (tier > own || (tier != NO_TIER && tier == own && !tier_is_everyones(standing->program, standing->tiers, tier)))
+		standing_set_own(standing, tier, until, Max(since, standing_last_change(standing)), TIER_IMPORTED);
+	(void) judge_counted(standing, last, at);
+	lower_next_expiry(standing);
 }

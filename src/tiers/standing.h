@@ -64,13 +64,23 @@ extern text *standing_tier_at(Standing *standing, TimestampTz at);
  */
 extern void standing_count(Standing *standing, DateADT day, TimestampTz at, const TallyTotals *change);
 
+/*
+ * Count what he brings from elsewhere, by day, at a time that is not ahead.  A
+ * tier (NO_TIER: none) that is not below his own is his own from "since" on.
+ */
+extern void standing_import(Standing *standing, const Tally *tally, int tier, DateADT until,
+							TimestampTz since, TimestampTz at);
+
+/* When his tier last changed, was kept or given; DT_NOBEGIN: never. */
+extern TimestampTz standing_last_change(Standing *standing);
+
 /* The tier that he reached himself; NO_TIER: none. */
 extern int	standing_own(const Standing *standing);
 
 /* Let him have a tier of his own from a time on; needs no entries. */
 extern void standing_set_own(Standing *standing, int tier, DateADT until, TimestampTz at, const char *reason);
 
-/* Give him a floor from a time on, or take it away (NO_TIER); likewise. */
+/* Give him a floor from a time on, or take it away (NO_TIER); likewise.  A review is due after its end. */
 extern void standing_set_floor(Standing *standing, int tier, DateADT until, TimestampTz at,
 							   const char *reason, text *note);
 

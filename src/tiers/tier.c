@@ -7,6 +7,7 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
+#include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -136,6 +137,25 @@ tier_by_name(const TierSet *set, const text *name)
 		if (name != NULL && same_text(set->tiers[i].name, name))
 			return i;
 	return NO_TIER;
+}
+
+int
+tier_named(const Program *program, const TierSet *set, const text *name)
+{
+	int			tier = tier_by_name(set, name);
+	StringInfoData names;
+	int			i;
+
+	if (tier != NO_TIER)
+		return tier;
+	initStringInfo(&names);
+	for (i = 0; i < set->ntiers; i++)
+		appendStringInfo(&names, "%s\"%s\"", i > 0 ? ", " : "", text_to_cstring(set->tiers[i].name));
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("tier \"%s\" of program \"%s\" does not exist", text_to_cstring(name), program->name),
+			 set->ntiers > 0 ? errdetail("Its tiers are %s, from the lowest.", names.data)
+			 : errhint("The program has no tiers; INSERT INTO loyalty.tier makes one.")));
 }
 
 static bool

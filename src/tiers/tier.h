@@ -44,6 +44,9 @@ extern TierSet *tier_set(Config *config, Program *program);
 /* The number of a tier by its name; NO_TIER for NULL and for one that is gone. */
 extern int	tier_by_name(const TierSet *set, const text *name);
 
+/* The number of a tier that somebody names; 42704, with those there are, when there is none of that name. */
+extern int	tier_named(const Program *program, const TierSet *set, const text *name);
+
 /*
  * The highest tier whose minimums the totals reach: one of those that it asks,
  * or all of them (program.tier_match).  A tier that asks nothing is never reached.

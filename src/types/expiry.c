@@ -64,7 +64,7 @@ static const char *const unit_names[NUNITS][2] = {
 
 #define EXPIRY_FORMS \
 	"An expiry is written \"never\", \"12 months\", \"1 year 6 months\", " \
-	"\"12 months end of quarter\", \"end of year\", \"03-31\", \"03-31 after 1 year\" " \
+	"\"12 months end of quarter\", \"end of year\", \"end of next year\", \"03-31\", \"03-31 after 1 year\" " \
 	"or \"inactive 18 months\"; lengths are in years, months, weeks and days, " \
 	"ends are those of a month, quarter, half-year or year."
 
@@ -229,15 +229,23 @@ scan_length(Scanner *scanner, ExpiryParts *parts, ScanResult result, int count)
 	return fault;
 }
 
-/* "end of month" and the like, or nothing. */
+/*
+ * "end of month" and the like, or nothing; where there is no length also "end
+ * of next month", which is the end of the period after one as long.
+ */
 static ExpiryFault
 scan_end_of(Scanner *scanner, ExpiryParts *parts)
 {
+	bool		next;
+
 	if (!scan_word(scanner, "end"))
 		return FAULT_NONE;
 	if (!scan_word(scanner, "of"))
 		return FAULT_SYNTAX;
 
+	next = scan_word(scanner, "next");
+	if (next && (parts->kind != EXPIRY_LENGTH || has_length(parts)))
+		return FAULT_SYNTAX;
 	if (scan_word(scanner, "month"))
 		parts->period = 1;
 	else if (scan_word(scanner, "quarter"))
@@ -253,6 +261,8 @@ scan_end_of(Scanner *scanner, ExpiryParts *parts)
 		parts->period = 12;
 	else
 		return FAULT_SYNTAX;
+	if (next)
+		parts->months = parts->period;
 	return FAULT_NONE;
 }
 

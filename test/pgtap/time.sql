@@ -20,9 +20,12 @@ INSERT INTO rule_of VALUES
 	('1 month end of month', '2024-01-31', '2024-02-29'), ('1 month end of month', '2023-01-01', '2023-02-28'), ('12 months end of month', '2023-02-10', '2024-02-29'),
 	('end of month', '2024-02-01', '2024-02-29'), ('end of month', '2023-02-28', '2023-02-28'), ('end of month', '2024-04-30', '2024-04-30'),
 	('end of quarter', '2024-01-01', '2024-03-31'), ('end of quarter', '2024-03-31', '2024-03-31'), ('end of quarter', '2024-04-01', '2024-06-30'), ('3 months end of quarter', '2023-11-30', '2024-03-31'),
-	('end of half-year', '2024-06-30', '2024-06-30'), ('end of half-year', '2024-07-01', '2024-12-31'), ('6 months end of half-year', '2024-01-15', '2024-12-31'),
+	('end of half-year', '2024-06-30', '2024-06-30'), ('end of half-year', '2024-07-01', '2024-12-31'), ('6 months end of half-year', '2024-01-15', '2024-12-31'), ('6 months end of half-year', '2023-12-31', '2024-06-30'), ('6 months end of half-year', '2023-07-01', '2024-06-30'),
+	('1 month end of half-year', '2024-05-31', '2024-06-30'), ('1 month end of half-year', '2024-06-01', '2024-12-31'), ('1 month end of quarter', '2024-02-29', '2024-03-31'), ('1 month end of quarter', '2024-08-31', '2024-09-30'),
 	('end of year', '2024-01-01', '2024-12-31'), ('end of year', '2023-12-31', '2023-12-31'), ('2 months end of year', '2023-11-30', '2024-12-31'),
-	('03-31', '2024-03-31', '2024-03-31'), ('03-31', '2024-04-01', '2025-03-31'), ('03-31 after 1 year', '2023-03-31', '2024-03-31'), ('03-31 after 1 year', '2023-04-01', '2025-03-31');
+	('03-31', '2024-03-31', '2024-03-31'), ('03-31', '2024-04-01', '2025-03-31'), ('03-31 after 1 year', '2023-03-31', '2024-03-31'), ('03-31 after 1 year', '2023-04-01', '2025-03-31'),
+	('12-31', '2024-12-31', '2024-12-31'), ('02-28', '2024-02-29', '2025-02-28'), ('02-28 after 2 months', '2023-12-28', '2024-02-28'), ('02-28 after 2 months', '2023-12-31', '2025-02-28'), ('02-29', '2023-03-01', '2024-02-29'), ('02-29', '2024-03-01', '2025-02-28'), ('02-28 after 2 months', '2024-01-31', '2025-02-28'),
+	('24 months end of month', '2022-02-01', '2024-02-29'), ('1 month end of month', '2023-12-31', '2024-01-31'), ('end of month', '2024-12-31', '2024-12-31');
 -- Zones ahead and behind, with clocks that change, at midnight too
 CREATE TABLE zone (name text);
 INSERT INTO zone VALUES ('UTC'), ('Pacific/Kiritimati'), ('Pacific/Pago_Pago'), ('Europe/Berlin'), ('America/Havana');
@@ -57,7 +60,40 @@ SELECT is_empty($$SELECT * FROM seen WHERE late <> 1$$, 'a second later one entr
 SELECT is((SELECT count(*) FROM loyalty.entry WHERE kind = 'expire'), (SELECT count(*) FROM lot), 'and only once');
 SELECT is_empty($$SELECT ref FROM loyalty.member WHERE next_expiry IS NOT NULL$$, 'nobody is left to be looked at');
 
--- Inactivity is renewed by earning, and by nothing else
+-- Days, with the instants of their beginning and end in UTC by hand: ahead and behind, of 23 and 25 hours, without
+-- a midnight (Havana in March), with two of them (Havana in November)
+CREATE TABLE day_of (zone text, day date, begins timestamptz, ends timestamptz);
+INSERT INTO day_of VALUES
+	('Pacific/Kiritimati', '2024-02-29', '2024-02-28 10:00Z', '2024-02-29 10:00Z'), ('Pacific/Pago_Pago', '2024-02-29', '2024-02-29 11:00Z', '2024-03-01 11:00Z'),
+	('Asia/Kathmandu', '2023-12-31', '2023-12-30 18:15Z', '2023-12-31 18:15Z'), ('America/St_Johns', '2023-12-31', '2023-12-31 03:30Z', '2024-01-01 03:30Z'),
+	('Europe/Berlin', '2024-03-30', '2024-03-29 23:00Z', '2024-03-30 23:00Z'), ('Europe/Berlin', '2024-03-31', '2024-03-30 23:00Z', '2024-03-31 22:00Z'),
+	('Europe/Berlin', '2024-10-27', '2024-10-26 22:00Z', '2024-10-27 23:00Z'), ('Europe/Berlin', '2024-10-28', '2024-10-27 23:00Z', '2024-10-28 23:00Z'),
+	('America/Havana', '2024-03-09', '2024-03-09 05:00Z', '2024-03-10 05:00Z'), ('America/Havana', '2024-03-10', '2024-03-10 05:00Z', '2024-03-11 04:00Z'),
+	('America/Havana', '2024-11-02', '2024-11-02 04:00Z', '2024-11-03 04:00Z'), ('America/Havana', '2024-11-03', '2024-11-03 04:00Z', '2024-11-04 05:00Z');
+INSERT INTO loyalty.program (name, expiry, time_zone) SELECT DISTINCT 'day in ' || zone, '1 day'::loyalty.expiry, zone FROM day_of;
+CREATE TABLE given AS SELECT d.*, 'day in ' || zone AS program, 'd' || day || g AS member, at, zone_day FROM day_of d,
+	LATERAL (VALUES ('before', begins - interval '1 second', day - 1), ('first', begins, day), ('last', ends - interval '1 second', day), ('after', ends, day + 1)) g(g, at, zone_day);
+SELECT count(loyalty.adjust(member, 1, at => at, program => program)) FROM given \g /dev/null
+SELECT is_empty($$SELECT g.*, l.ends FROM given g, loyalty.lots(member, at => at, program => program) l WHERE l.ends <> zone_day + 1$$, 'a day begins and ends where the clocks say');
+SELECT count(loyalty.adjust('x' || day, 1, expires => day, at => begins, program => 'day in ' || zone)) FROM day_of \g /dev/null
+SELECT is_empty($$SELECT d.* FROM day_of d, loyalty.balance('x' || day, at => ends - interval '1 second', program => 'day in ' || zone) b WHERE b.available::numeric <> 1 OR b.next_expiry <> day$$, 'a second before it ends points of that last day are there');
+SELECT is_empty($$SELECT d.* FROM day_of d, loyalty.balance('x' || day, at => ends, program => 'day in ' || zone) b WHERE b.available::numeric <> 0$$, 'as it ends they are not');
+CREATE TABLE noted (zone text, day date, early bigint, late bigint);
+DO $$
+DECLARE
+	d record;
+BEGIN
+	FOR d IN SELECT *, 'day in ' || zone AS program, loyalty.member_id('x' || day, 'day in ' || zone) AS id FROM day_of ORDER BY ends LOOP
+		CALL loyalty.maintain(d.ends - interval '1 second', d.program);
+		INSERT INTO noted SELECT d.zone, d.day, count(*) FROM loyalty.entry WHERE member_id = d.id AND kind = 'expire';
+		CALL loyalty.maintain(d.ends, d.program);
+		UPDATE noted SET late = (SELECT count(*) FROM loyalty.entry WHERE member_id = d.id AND kind = 'expire' AND occurred_at = d.ends) WHERE (zone, day) = (d.zone, d.day);
+	END LOOP;
+END $$;
+SELECT bag_eq('SELECT * FROM noted', 'SELECT zone, day, 0::bigint AS early, 1::bigint AS late FROM day_of', 'maintenance writes it down as it ends, not a second before');
+CALL loyalty.maintain();
+
+-- Inactivity is renewed by earning and by redeeming, not by an adjustment
 INSERT INTO loyalty.program (name, expiry, time_zone) VALUES ('idle', 'inactive 3 months', 'Asia/Kuala_Lumpur');
 INSERT INTO loyalty.rule (program, name, award) VALUES ('idle', 'base', '1 per 1');
 CREATE TABLE purchase (id int PRIMARY KEY, customer text, total numeric, at timestamptz);
@@ -78,6 +114,17 @@ CALL loyalty.maintain('2024-07-30 23:59:59+08', 'idle');
 SELECT is((SELECT loyalty.total(purse)::numeric FROM loyalty.member WHERE ref = 'ian'), 21::numeric, 'his last day is over,');
 CALL loyalty.maintain('2024-07-31 00:00+08', 'idle');
 SELECT is((SELECT loyalty.total(purse)::numeric FROM loyalty.member WHERE ref = 'ian'), 0::numeric, 'he does too');
+
+INSERT INTO purchase VALUES (7, 'ira', 10, '2023-11-29 23:59:59+08');
+SELECT is((SELECT available::numeric FROM loyalty.balance('ira', at => '2024-02-29 23:59:59+08', program => 'idle')), 10::numeric, 'three months after 29 November is 29 February,');
+SELECT is((SELECT available::numeric FROM loyalty.balance('ira', at => '2024-03-01 00:00:00+08', program => 'idle')), 0::numeric, 'in its last second');
+SELECT is((SELECT balance::numeric FROM loyalty.spend('ira', 4, at => '2024-02-29 23:59:59+08', program => 'idle')), 6::numeric, 'redeeming then');
+SELECT is((SELECT available::numeric || ' until ' || next_expiry FROM loyalty.balance('ira', at => '2024-03-01 00:00:00+08', program => 'idle')), '6 until 2024-05-29', 'gives the rest three months more');
+CALL loyalty.maintain('2024-05-29 23:59:59+08', 'idle');
+SELECT is((SELECT loyalty.total(purse)::numeric FROM loyalty.member WHERE ref = 'ira'), 6::numeric, 'which are over');
+CALL loyalty.maintain('2024-05-30 00:00:00+08', 'idle');
+SELECT is((SELECT string_agg(e.kind || ' ' || e.points || ' ' || (e.occurred_at AT TIME ZONE 'Asia/Kuala_Lumpur'), ', ' ORDER BY e.seq) FROM loyalty.entry e WHERE member_id = loyalty.member_id('ira', 'idle')),
+	'earn 10 2023-11-29 23:59:59, redeem -4 2024-02-29 23:59:59, expire -6 2024-05-30 00:00:00', 'on the day after');
 
 -- A debt that stands when lots open
 INSERT INTO loyalty.program (name, expiry, pending, time_zone) VALUES ('debt', '10 days', '5 days', 'America/New_York');

@@ -40,6 +40,7 @@ SELECT i AS input, i::expiry AS output, i::expiry::text::expiry::text = i::expir
 FROM unnest(ARRAY['never', '12 months', '90 days', '2 years', '6 weeks', '1 year 6 months', '1 year 2 months 3 weeks 4 days',
 	'12 months end of month', '12 months end of quarter', '1 year end of half-year', '90 days end of year',
 	'end of month', 'end of quarter', 'end of half-year', 'end of year',
+	'end of next month', 'end of next quarter', 'end of next half-year', 'end of next year',
 	'03-31', '12-31', '02-29', '03-31 after 1 year', '06-30 after 6 months 15 days',
 	'inactive 18 months', 'inactive 1 year 6 months', 'inactive 12 months end of month',
 	'NEVER', '1 Month', '1 months', '2 year', '1 WEEKS', '1 day', '12months', '3 days 2 years', '012 months',
@@ -52,7 +53,7 @@ SELECT '12 moons'::expiry;
 SELECT i AS input, pg_temp.try(format('SELECT %L::expiry', i))
 FROM unnest(ARRAY['', ' ', '12', 'months', 'year', '12 mon', '1y', 'P1Y', '1 year, 6 months', '1 year and 1 day', '12 month s',
 	'never ever', 'never end of month', '12 months never', 'end', 'end of', 'end month', 'end of day', 'end of week', 'end of half',
-	'end of half-years', 'end of years', 'end of month end of year', 'end of month 1 day', '12 months end', '12 months end of',
+	'end of next', '12 months end of next year', 'inactive 12 months end of next year', 'end of half-years', 'end of years', 'end of month end of year', 'end of month 1 day', '12 months end', '12 months end of',
 	'12 months of year', 'inactive', 'inactive never', 'inactive end of year', 'inactive 12', 'inactive 03-31', '12 months inactive',
 	'03-', '-03-31', '03--31', '03/31', '03-31 after', '03-31 after year', '03-31 after 1', '03-31 1 year', '2026-03-31', '03-31 end of month',
 	'03-31 after 1 year end of month', '1 month - 1 day', '+1 year', '1_0 days', '1e1 days', '0x1 days', 'infinity', '1 day;', 'null']) AS i;
@@ -113,7 +114,7 @@ SELECT e, first, last_day(e::expiry, first) FROM (VALUES
 	('1 month end of month', '2026-01-31'), ('1 month end of month', '2028-01-31'), ('1 month end of month', '2026-01-01'), ('28 days end of month', '2026-01-31'),
 	('end of month', '2026-02-01'), ('end of month', '2028-02-29'), ('end of month', '2000-02-01'), ('end of month', '2100-02-28'),
 	('end of quarter', '2026-01-01'), ('end of quarter', '2026-03-31'), ('end of quarter', '2026-04-01'), ('end of quarter', '2026-11-30'),
-	('end of half-year', '2026-06-30'), ('end of half-year', '2026-07-01'), ('end of year', '2026-01-01'), ('end of year', '2026-12-31'),
+	('end of next year', '2024-02-29'), ('end of next year', '2026-12-31'), ('end of next quarter', '2025-11-30'), ('end of next half-year', '2025-08-31'), ('end of next month', '2026-01-31'), ('end of half-year', '2026-06-30'), ('end of half-year', '2026-07-01'), ('end of year', '2026-01-01'), ('end of year', '2026-12-31'),
 	('12 months end of quarter', '2026-02-10'), ('6 months end of half-year', '2026-08-31'), ('2 years end of year', '2026-12-31'),
 	('03-31', '2026-03-30'), ('03-31', '2026-03-31'), ('03-31', '2026-04-01'), ('01-01', '2026-12-31'), ('12-31', '2026-12-31'),
 	('03-31 after 1 year', '2026-03-31'), ('03-31 after 1 year', '2026-04-01'), ('03-31 after 1 year', '2026-01-01'), ('06-30 after 18 months', '2026-01-01'),

@@ -86,13 +86,13 @@ SELECT * FROM pg_temp.readings('{}', '{2026-01-01}');
 -- Spending
 SELECT n, spend('{5@infinity, 120@2026-03-31, 40@2026-01-15/2026-12-31, 7@2026-01-01/2026-03-31, 9@2025-12-31, 9@2027-01-01/infinity}', n, '2026-03-31')
 FROM unnest('{0.0001, 100, 120, 127, 130, 167, 172}'::numeric[]::points[]) n;
-SELECT spend('{-50@infinity, 30@2026-02-01/2026-12-31, 40@2026-03-01/2026-03-31}', 20, '2026-03-01') AS after_netting,
-	spend('{-5@2026-01-31, 30@2026-02-28, 4@2026-03-31}', 29, '2026-01-31') AS beside_negative_lots;
+SELECT spend(purse '{-50@infinity, 30@2026-02-01/2026-12-31, 40@2026-03-01/2026-03-31}', 20, '2026-03-01') AS after_netting,
+	spend(purse '{-5@2026-01-31, 30@2026-02-28, 4@2026-03-31}', 29, '2026-01-31') AS beside_negative_lots;
 SELECT pg_temp.raises(s) FROM unnest(ARRAY[
-	$$SELECT spend('{120@2026-03-31}', 150, '2026-03-31')$$, $$SELECT spend('{120@2026-03-31}', '0.0001', '2026-04-01')$$,
-	$$SELECT spend('{120@2026-02-01/2026-03-31}', 1, '2026-01-31')$$, $$SELECT spend('{-50.25@infinity}', 1, '2026-01-31')$$,
-	$$SELECT spend('{-50@infinity, 60@2026-03-31}', '10.5', '2026-03-31')$$,
-	$$SELECT spend('{120@2026-03-31}', 0, '2026-03-31')$$, $$SELECT spend('{120@2026-03-31}', -1, '2026-03-31')$$]) s;
+	$$SELECT spend(purse '{120@2026-03-31}', 150, '2026-03-31')$$, $$SELECT spend(purse '{120@2026-03-31}', '0.0001', '2026-04-01')$$,
+	$$SELECT spend(purse '{120@2026-02-01/2026-03-31}', 1, '2026-01-31')$$, $$SELECT spend(purse '{-50.25@infinity}', 1, '2026-01-31')$$,
+	$$SELECT spend(purse '{-50@infinity, 60@2026-03-31}', '10.5', '2026-03-31')$$,
+	$$SELECT spend(purse '{120@2026-03-31}', 0, '2026-03-31')$$, $$SELECT spend(purse '{120@2026-03-31}', -1, '2026-03-31')$$]) s;
 
 -- Laws, over generated purses: signed, with fractions, with and without debt
 CREATE TEMP TABLE gen AS

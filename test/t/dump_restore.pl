@@ -100,7 +100,12 @@ UPDATE aaa.head SET customer = 'c7' WHERE id = 3;
 
 -- Acts, with and without a key.
 SELECT loyalty.adjust('c1', 100, expires => '2100-01-31', reason => E'sorry\n"c1"', key => 'ticket 7', program => 'beans');
+UPDATE loyalty.program SET point_value = 0.0125, spend_minimum = 10, spend_step = 2.5, spend_maximum = 1000.5, spend_share = 0.75 WHERE name = 'beans';
+SELECT loyalty.spend('c1', 12.5, purchase => E'o"1', amount => 20.50, reason => 'paid', key => 'till 1', program => 'beans');
 SELECT loyalty.adjust('c2', 12.34, expires => '2100-06-30', program => 'Stars & "Co"');
+
+-- Members from another system, one of whom could not be taken.
+CALL loyalty.import_balance($$SELECT * FROM (VALUES ('i1', 100.0), ('i2', -20), ('i3', 'NaN')) v (member, points)$$, 'old till', program => 'club');
 
 -- A purchase that is pending, one of the future, partial returns, a reassignment, a deletion kept.
 INSERT INTO aaa.orders (order_id, customer, total, created_at) VALUES
@@ -135,6 +140,12 @@ INSERT INTO loyalty.rule (program, name, award, active)
 VALUES ('club', 'items', '3 each', tstzrange(now() + interval '1 hour', NULL));
 SELECT loyalty.revise_rule('big', '{"award": "4", "member_cap": 40}', program => 'beans');
 INSERT INTO aaa.orders (order_id, customer, total) VALUES (1040, 'c1', 250);
+
+-- Points that await confirmation, were accepted and rejected, and that silence accepted though nobody has written it down.
+INSERT INTO loyalty.rule (program, name, event, award, confirm, confirm_within, on_silence, budget)
+VALUES ('beans', 'review', 'review', '15', true, '10 days', 'accept', 500);
+SELECT loyalty.record('reviewer ' || n, 'review', key => 'r' || n, at => now() - (n * 3) * interval '1 day', program => 'beans') FROM generate_series(1, 5) n;
+SELECT loyalty.accept('reviewer 1', 1, 'well written', 'a', program => 'beans'), loyalty.reject('reviewer 2', 1, program => 'beans');
 SQL
 
 # Each row of the tables as text, and where the sequences stand.
@@ -218,6 +229,12 @@ sub goes_on
 	$node->safe_psql($db, "UPDATE aaa.orders SET status = 'cancelled' WHERE order_id = 1003");
 	is($beans->('c3') - $before, -45, "$name: an old order is taken back");
 
+	$node->safe_psql($db, "SELECT loyalty.accept('reviewer 3', 1, program => 'beans')");
+	is($beans->('reviewer 3'), 15, "$name: what awaited confirmation is given");
+	is($beans->('reviewer 4'), 15, "$name: and what silence accepted");
+	is($node->safe_psql($db, "SELECT repeated FROM loyalty.accept('reviewer 1', 1, 'well written', 'a', program => 'beans')"),
+		't', "$name: a decision is known");
+
 	$count = $entries->();
 	$node->safe_psql($db, 'UPDATE aaa.orders SET total = total; UPDATE zzz."Pay ments" SET store = store');
 	is($entries->(), $count, "$name: rewriting old rows changes nothing");
@@ -248,6 +265,10 @@ sub goes_on
 	$node->safe_psql($db,
 		"SELECT loyalty.adjust('c1', 100, expires => '2100-01-31', reason => E'sorry\\n\"c1\"', key => 'ticket 7', program => 'beans')");
 	is($beans->('c1'), $before, "$name: the key of an act is remembered");
+
+	$count = $entries->();
+	$node->psql($db, q{CALL loyalty.import_balance('SELECT v.*, 100 AS points FROM (VALUES (\'i1\')) v (member)', 'old till', program => 'club')});
+	is($entries->(), $count, "$name: and so is the key of an import");
 
 	# 1001 was 80 and pending in the one program; 1030 has never earned.
 	is($node->safe_psql($db, 'SELECT count(*) FROM loyalty.deferred'), 4, "$name: deferred purchases are there");

@@ -1,4 +1,4 @@
-# verify(), quote(), explain() and tier_outlook() read only: they run on a standby and take no transaction id.
+# verify(), quote(), explain(), payable() and tier_outlook() read only: they run on a standby and take no transaction id.
 use strict;
 use warnings;
 
@@ -11,7 +11,7 @@ $primary->init(allows_streaming => 1);
 $primary->start;
 $primary->safe_psql('postgres', q{
 	CREATE EXTENSION loyalty;
-	INSERT INTO loyalty.program (name, tier_window) VALUES ('beans', 'rolling 30 days');
+	INSERT INTO loyalty.program (name, point_value, spend_step, tier_window) VALUES ('beans', 0.1, 5, 'rolling 30 days');
 	INSERT INTO loyalty.tier (program, name, rank, min_amount) VALUES ('beans', 'silver', 1, 500), ('beans', 'gold', 2, 1000);
 	INSERT INTO loyalty.rule (program, name, award) VALUES ('beans', 'base', '1 per 1');
 	INSERT INTO loyalty.rule (program, name, event, award, member_cap) VALUES ('beans', 'review', 'review', '10', 15);
@@ -65,6 +65,16 @@ is($standby->safe_psql('postgres', $outlooks), $seen, 'outlooks on a standby');
 is($primary->safe_psql('postgres', "BEGIN READ ONLY; $outlooks; SELECT pg_current_xact_id_if_assigned() IS NULL; COMMIT;"),
 	"$seen\nt", 'outlooks in a read-only transaction, without a transaction id');
 is($standby->safe_psql('postgres', "SELECT count(*) FROM loyalty.tier_progress('c9') WHERE reached"), '1', 'progress on a standby');
+
+# What can be paid with points.
+my $payable = q{
+	SELECT points, value, points_needed, why FROM loyalty.payable('c3', 1.20)
+	UNION ALL SELECT points, value, points_needed, why FROM loyalty.payable('c3', 1.20, at => '2020-01-01')
+	UNION ALL SELECT points, value, points_needed, why FROM loyalty.payable('stranger', 1)};
+my $paid = "10|1.0|12|points are spent in steps\n0|0.0|12|no more points are available\n0|0.0|10|no more points are available";
+is($standby->safe_psql('postgres', $payable), $paid, 'payable on a standby');
+is($primary->safe_psql('postgres', "BEGIN READ ONLY; $payable; SELECT pg_current_xact_id_if_assigned() IS NULL; COMMIT;"),
+	"$paid\nt", 'payable in a read-only transaction, without a transaction id');
 
 # What is wrong, with rows that fail to be read, is found there too.
 $primary->safe_psql('postgres', q{

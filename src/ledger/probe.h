@@ -1,6 +1,6 @@
 /*
  * probe.h
- *		One row of a table of the engine, by its primary key.
+ *		Rows of a table of the engine, by its primary key.
  */
 #ifndef LOYALTY_PROBE_H
 #define LOYALTY_PROBE_H
@@ -16,10 +16,12 @@ typedef struct Probe
 } Probe;
 
 /*
- * The row that the snapshot sees, good until probe_end; NULL when there is
- * none.  Nothing is planned.
+ * The first row that the snapshot sees and that has these columns, in the order
+ * of the key, and the next ones; each good until then, NULL when there is none.
+ * Nothing is planned.
  */
 extern HeapTuple probe_begin(Probe *probe, Oid relid, Snapshot snapshot, ScanKey keys, int nkeys);
+extern HeapTuple probe_next(Probe *probe);
 extern void probe_end(Probe *probe);
 
 #endif							/* LOYALTY_PROBE_H */

@@ -1,12 +1,12 @@
 /*
  * probe.c
- *		One row of a table of the engine, by its primary key.
+ *		Rows of a table of the engine, by its primary key.
  */
 #include "postgres.h"
 
 #include "access/table.h"
 
-#include "earning/probe.h"
+#include "ledger/probe.h"
 #include "loyalty.h"
 
 HeapTuple
@@ -27,6 +27,12 @@ probe_begin(Probe *probe, Oid relid, Snapshot snapshot, ScanKey keys, int nkeys)
 						LOYALTY_SCHEMA, RelationGetRelationName(probe->rel)),
 				 errhint("It came with the extension; restore it before going on.")));
 	probe->scan = systable_beginscan(probe->rel, key, true, snapshot, nkeys, keys);
+	return systable_getnext(probe->scan);
+}
+
+HeapTuple
+probe_next(Probe *probe)
+{
 	return systable_getnext(probe->scan);
 }
 

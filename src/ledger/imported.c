@@ -1,0 +1,115 @@
+/*
+ * imported.c
+ *		What the entry of an import says beside its lots.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/json.h"
+
+#include "ledger/act.h"
+#include "ledger/imported.h"
+#include "loyalty.h"
+
+extern Datum loyalty_purse_out(PG_FUNCTION_ARGS);
+extern Datum loyalty_tally_in(PG_FUNCTION_ARGS);
+extern Datum loyalty_tally_out(PG_FUNCTION_ARGS);
+
+/*
+ * Writing
+ */
+
+static void
+push_purse(JsonbParseState **state, const char *name, const Purse *purse)
+{
+	if (purse->nlots > 0)
+		act_push_text(state, name, DatumGetCString(DirectFunctionCall1(loyalty_purse_out, purse_pack(purse))));
+}
+
+static void
+push_time(JsonbParseState **state, const char *name, TimestampTz at)
+{
+	char		string[MAXDATELEN + 1];
+	int			utc = 0;
+
+	if (TIMESTAMP_NOT_FINITE(at))
+		return;
+	JsonEncodeDateTime(string, TimestampTzGetDatum(at), TIMESTAMPTZOID, &utc);
+	act_push_text(state, name, string);
+}
+
+Jsonb *
+imported_write(const Imported *imported)
+{
+	JsonbParseState *state = NULL;
+	Jsonb	   *context;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	push_purse(&state, "lots", &imported->lots);
+	push_purse(&state, "undated", &imported->undated);
+	if (imported->has_lifetime)
+		act_push_points(&state, "lifetime", imported->lifetime);
+	push_time(&state, "enrolled_at", imported->enrolled_at);
+	push_time(&state, "last_activity", imported->last_activity);
+	if (imported->tier != NULL)
+		act_push_text(&state, "tier", text_to_cstring(imported->tier));
+	push_time(&state, "tier_since", imported->tier_since);
+	if (!DATE_IS_NOEND(imported->tier_until))
+		act_push_date(&state, "tier_until", imported->tier_until);
+	if (imported->tally.nperiods > 0)
+		act_push_text(&state, "tally",
+					  DatumGetCString(DirectFunctionCall1(loyalty_tally_out, tally_pack(&imported->tally))));
+	context = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	return JB_ROOT_COUNT(context) == 0 ? NULL : context;
+}
+
+/*
+ * Reading
+ */
+
+/* A field of the entry's context; false when there is none of that type. */
+static bool
+find_field(const EntryRow *entry, const char *name, enum jbvType type, JsonbValue *value)
+{
+	return entry->context != NULL && JB_ROOT_IS_OBJECT(entry->context) &&
+		getKeyJsonValueFromContainer(&entry->context->root, name, strlen(name), value) != NULL &&
+		value->type == type;
+}
+
+static char *
+string_of(const JsonbValue *value)
+{
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+void
+imported_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activity)
+{
+	JsonbValue	value;
+
+	*lifetime = Max(entry->points, 0);
+	if (find_field(entry, "lifetime", jbvNumeric, &value))
+		*lifetime = points_from_numeric(value.val.numeric);
+	*last_activity = entry->occurred_at;
+	if (find_field(entry, "last_activity", jbvString, &value))
+		*last_activity = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(string_of(&value)),
+																 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+}
+
+void
+imported_add_tally(const EntryRow *entry, Tally *tally)
+{
+	JsonbValue	value;
+	Tally		added;
+	int			i;
+
+	if (!find_field(entry, "tally", jbvString, &value))
+		return;
+	tally_init(&added);
+	tally_read(&added, DirectFunctionCall1(loyalty_tally_in, CStringGetDatum(string_of(&value))));
+	for (i = 0; i < added.nperiods; i++)
+		tally_add_day(tally, added.periods[i].first, added.periods[i].amount,
+					  added.periods[i].points, added.periods[i].purchases);
+}

@@ -1,0 +1,96 @@
+/*
+ * payable.c
+ *		How much of an amount a member can pay with his points.
+ *
+ * What spend would accept, worked out from the same limits; it writes and locks
+ * nothing, so it runs on a standby too.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+
+#include "ledger/act.h"
+#include "loyalty.h"
+#include "redemption/payment.h"
+
+PG_FUNCTION_INFO_V1(loyalty_payable);
+
+/* Arguments of payable, in order. */
+enum
+{
+	ARG_MEMBER, ARG_AMOUNT, ARG_POINTS, ARG_AT, ARG_PROGRAM
+};
+
+/* What the member can spend at the time; in the past what he had then and still has. */
+static Points
+spendable(const Reading *reading)
+{
+	const MemberRow *row = &reading->row;
+	MemberState state = {row->purse, row->lifetime, row->last_activity};
+	Points		available;
+
+	if (!reading->known)
+		return 0;
+	available = act_available(reading->program, &state, row->enrolled_at, reading->at);
+	if (reading->at < GetCurrentTransactionStartTimestamp())
+	{
+		Store	   *store = store_open(reading->config, false);
+
+		store_begin_read(store, GetActiveSnapshot());
+		available = Min(available, balance_least_since(store, reading->program, row, reading->at, &state));
+		store_end_read(store);
+		store_close(store);
+	}
+	return Max(available, 0);
+}
+
+/* payable(member, amount, points, at, program) → (points, value, points_needed, why) */
+Datum
+loyalty_payable(PG_FUNCTION_ARGS)
+{
+	Reading		reading;
+	Numeric		amount;
+	Points		asked = 0;
+	Payment		payment;
+	Numeric		value;
+	Points		needed = 0;
+	TupleDesc	desc;
+	Datum		values[4];
+	bool		nulls[4] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	if (PG_ARGISNULL(ARG_AMOUNT))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("amount must not be null")));
+	amount = payment_amount(PG_GETARG_NUMERIC(ARG_AMOUNT));
+	if (!PG_ARGISNULL(ARG_POINTS))
+		asked = points_from_numeric(PG_GETARG_NUMERIC(ARG_POINTS));
+	if (asked < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("points must not be negative")));
+	balance_read_member(fcinfo, ARG_AT, ARG_PROGRAM, &reading);
+
+	payment = payment_most(reading.program, amount, spendable(&reading),
+						   PG_ARGISNULL(ARG_POINTS) ? NULL : &asked);
+	if (reading.known && reading.row.status != MEMBER_ACTIVE)
+	{
+		payment.points = 0;
+		payment.why = reading.row.status == MEMBER_SUSPENDED ? "the member is suspended" : "the member is closed";
+	}
+
+	value = payment_value(reading.program, payment.points);
+	values[0] = PointsGetDatum(payment.points);
+	values[1] = NumericGetDatum(value == NULL ? int64_to_numeric(0) : value);
+	nulls[2] = !payment_needed(reading.program, amount, &needed);
+	values[2] = PointsGetDatum(needed);
+	nulls[3] = payment.why == NULL;
+	values[3] = nulls[3] ? (Datum) 0 : CStringGetTextDatum(payment.why);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}

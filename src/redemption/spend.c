@@ -1,0 +1,245 @@
+/*
+ * spend.c
+ *		Points as money at the till.
+ *
+ * An act like the others: the member is locked, the key looked up, what fell
+ * due written down, then the points are taken, soonest to expire first.  What
+ * has been spent on the same purchase before counts together; it is read from
+ * the member's entries, so nothing else has to be kept in step.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+#include "utils/snapmgr.h"
+
+#include "ledger/act.h"
+#include "ledger/member.h"
+#include "ledger/posting.h"
+#include "loyalty.h"
+#include "redemption/payment.h"
+
+PG_FUNCTION_INFO_V1(loyalty_spend);
+
+/* Arguments of spend, in order. */
+enum
+{
+	ARG_MEMBER, ARG_POINTS, ARG_PURCHASE, ARG_AMOUNT, ARG_REASON, ARG_KEY, ARG_AT, ARG_PROGRAM
+};
+
+/* The name space of its keys. */
+#define SPEND_KEYS "spend"
+
+/* Fields of an entry's context. */
+#define FIELD_PURCHASE "purchase"
+#define FIELD_AMOUNT "amount"
+#define FIELD_VALUE "value"
+
+/* What is asked for. */
+typedef struct SpendRequest
+{
+	Points		points;
+	text	   *purchase;		/* NULL: none is named */
+	Numeric		amount;			/* of the purchase; NULL: unknown */
+	text	   *note;
+	text	   *key;
+	TimestampTz at;
+	bool		at_given;
+} SpendRequest;
+
+static text *
+text_argument(FunctionCallInfo fcinfo, int argno)
+{
+	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_TEXT_PP(argno);
+}
+
+static void
+read_request(FunctionCallInfo fcinfo, SpendRequest *request)
+{
+	if (PG_ARGISNULL(ARG_POINTS))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("points must not be null")));
+	request->points = points_from_numeric(PG_GETARG_NUMERIC(ARG_POINTS));
+	if (request->points <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("points must be greater than zero")));
+	request->purchase = text_argument(fcinfo, ARG_PURCHASE);
+	if (request->purchase != NULL && VARSIZE_ANY_EXHDR(request->purchase) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("purchase must not be empty"),
+				 errhint("NULL is no purchase.")));
+	if (request->purchase != NULL && VARSIZE_ANY_EXHDR(request->purchase) > MAX_KEY_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
+				 errmsg("purchase is too long"),
+				 errdetail("It has %d bytes, %d are allowed.",
+						   (int) VARSIZE_ANY_EXHDR(request->purchase), MAX_KEY_BYTES)));
+	request->amount = PG_ARGISNULL(ARG_AMOUNT) ? NULL : payment_amount(PG_GETARG_NUMERIC(ARG_AMOUNT));
+	request->note = text_argument(fcinfo, ARG_REASON);
+	request->key = text_argument(fcinfo, ARG_KEY);
+	request->at = act_time(fcinfo, ARG_AT);
+	request->at_given = !PG_ARGISNULL(ARG_AT);
+}
+
+/* {"purchase": "7", "amount": 20.00, "value": 1.50}, as far as known; NULL when nothing is. */
+static Jsonb *
+spend_context(const SpendRequest *request, Numeric value)
+{
+	JsonbParseState *state = NULL;
+
+	if (request->purchase == NULL && request->amount == NULL && value == NULL)
+		return NULL;
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	if (request->purchase != NULL)
+		act_push_text(&state, FIELD_PURCHASE, text_to_cstring(request->purchase));
+	if (request->amount != NULL)
+		act_push_numeric(&state, FIELD_AMOUNT, request->amount);
+	if (value != NULL)
+		act_push_numeric(&state, FIELD_VALUE, value);
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+/* A field of an entry's context; NULL when there is none of that type. */
+static JsonbValue *
+context_field(const EntryRow *entry, const char *name, enum jbvType type, JsonbValue *field)
+{
+	if (entry->context == NULL || !JB_ROOT_IS_OBJECT(entry->context) ||
+		getKeyJsonValueFromContainer(&entry->context->root, name, strlen(name), field) == NULL ||
+		field->type != type)
+		return NULL;
+	return field;
+}
+
+static bool
+is_purchase(const EntryRow *entry, const text *purchase)
+{
+	JsonbValue	field;
+
+	if (context_field(entry, FIELD_PURCHASE, jbvString, &field) == NULL)
+		return purchase == NULL;
+	return purchase != NULL &&
+		field.val.string.len == VARSIZE_ANY_EXHDR(purchase) &&
+		memcmp(field.val.string.val, VARDATA_ANY(purchase), field.val.string.len) == 0;
+}
+
+/* What points pay can have changed since, and is not asked for: it is left out. */
+static bool
+same_request(const EntryRow *earlier, const SpendRequest *request)
+{
+	JsonbValue	amount;
+	bool		had_amount = context_field(earlier, FIELD_AMOUNT, jbvNumeric, &amount) != NULL;
+
+	return earlier->points == -request->points &&
+		(!request->at_given || earlier->occurred_at == request->at) &&
+		is_purchase(earlier, request->purchase) &&
+		had_amount == (request->amount != NULL) &&
+		(!had_amount ||
+		 rational_cmp(rational_from_numeric(amount.val.numeric), rational_from_numeric(request->amount)) == 0) &&
+		same_text(earlier->note, request->note);
+}
+
+/*
+ * What has been spent before
+ */
+
+typedef struct Summing
+{
+	const text *purchase;
+	Spent	   *spent;
+} Summing;
+
+/* A spend counts at what it paid then. */
+static void
+add_spent(const EntryRow *entry, void *arg)
+{
+	Summing    *summing = arg;
+	JsonbValue	value;
+
+	if (strcmp(entry->kind, KIND_REDEEM) != 0 || !is_purchase(entry, summing->purchase))
+		return;
+	summing->spent->points = points_sub(summing->spent->points, entry->points);
+	if (context_field(entry, FIELD_VALUE, jbvNumeric, &value) != NULL)
+		summing->spent->value = DatumGetNumeric(DirectFunctionCall2(numeric_add,
+																   NumericGetDatum(summing->spent->value),
+																   NumericGetDatum(value.val.numeric)));
+}
+
+/* What the member has spent on the purchase; only read where it makes a difference. */
+static Spent
+spent_before(Store *store, const Program *program, int64 member_id, const SpendRequest *request)
+{
+	Spent		spent = {0, int64_to_numeric(0)};
+	Summing		summing = {request->purchase, &spent};
+	Snapshot	snapshot;
+
+	if (request->purchase == NULL ||
+		(program->spend_maximum == 0 && (request->amount == NULL || program->point_value == NULL)))
+		return spent;
+	snapshot = store_snapshot();
+	store_begin_read(store, snapshot);
+	store_visit_entries(store, member_id, SOURCE_API, NULL, add_spent, &summing);
+	store_end_read(store);
+	UnregisterSnapshot(snapshot);
+	return spent;
+}
+
+/* spend(member, points, purchase, amount, reason, key, at, program) → posting */
+Datum
+loyalty_spend(PG_FUNCTION_ARGS)
+{
+	Config	   *config = config_get();
+	text	   *ref = member_argument(fcinfo, ARG_MEMBER);
+	Program    *program = config_program(config, text_argument(fcinfo, ARG_PROGRAM));
+	SpendRequest request;
+	text	   *source_key;
+	Store	   *store;
+	MemberRequest member;
+	EarlierAct	earlier;
+	Spent		spent;
+	Posting		posting;
+	Purse		lots;
+	EntryRow	entry;
+	EntryRow   *added;
+
+	read_request(fcinfo, &request);
+	source_key = act_key(SPEND_KEYS, request.key);
+
+	store = store_open(config, true);
+	member_lock(config, store, program, ref, false, 0, &member);
+	if (member.row == NULL)
+		member_unknown(program, ref);
+
+	if (act_find(store, member.member_id, source_key, &earlier))
+	{
+		if (!same_request(&earlier.entry, &request))
+			act_key_reused(request.key,
+						   psprintf("It spent %s points of member \"%s\".",
+									points_to_cstring(-earlier.entry.points), text_to_cstring(ref)));
+		store_close(store);
+		return act_repeated(fcinfo, program, member.row, &earlier);
+	}
+	act_check_active(program, member.row);
+	spent = spent_before(store, program, member.member_id, &request);
+	payment_check(program, request.points, request.amount, request.purchase, &spent);
+
+	posting_begin(&posting, program, member.row);
+	posting_bring_current(&posting, request.at);
+	purse_init(&lots);
+	act_take(store, program, member.row, request.points, request.at, request.at_given, &lots);
+
+	memset(&entry, 0, sizeof(entry));
+	entry.kind = KIND_REDEEM;
+	entry.source_id = SOURCE_API;
+	entry.source_key = source_key;
+	entry.occurred_at = request.at;
+	entry.context = spend_context(&request, payment_value(program, request.points));
+	entry.note = request.note;
+	added = posting_add(&posting, &entry, &lots);
+	posting_write(&posting, store);
+	store_close(store);
+	return act_posted(fcinfo, program, member.row, added);
+}
