@@ -239,12 +239,18 @@ static void
 count_accepted(Deciding *deciding, const Decided *decided, const PurchaseLedger *ledger, Points points)
 {
 	Standing   *standing = deciding->standing;
-	int			before = standing->nchanges;
 	TallyTotals change = {.points = points};
+	int			before;
 	int			i;
 
 	if (!decided->rule->qualifies)
 		return;
+	if (standing == NULL)
+	{
+		standing_forget(deciding->posting.member);
+		return;
+	}
+	before = standing->nchanges;
 	standing_count(standing, calendar_day(ledger->at, deciding->program->zone), decided->at, &change);
 	standing_store(standing);
 	for (i = before; i < standing->nchanges; i++)
@@ -306,7 +312,7 @@ confirm_decide(Deciding *deciding, const Confirmation *row, Decision decision, T
 	posting_bring_current(posting, at);
 	decided->seq = posting_add(posting, &entry, &lots)->seq;
 	posting->member->awaiting = points_sub(posting->member->awaiting, points);
-	if (decision == DECISION_ACCEPTED && deciding->standing != NULL)
+	if (decision == DECISION_ACCEPTED)
 		count_accepted(deciding, decided, &ledger, points);
 	deciding->decided = lappend(deciding->decided, decided);
 }

@@ -31,6 +31,8 @@ settle_end(Subject *subject)
 {
 	if (subject->standing != NULL)
 		standing_store(subject->standing);
+	else
+		standing_forget(subject->member);
 }
 
 /* The tier that the member had at a time, and what counted in its window; the purchase's own amount besides. */

@@ -234,6 +234,19 @@ strike_off(Config *config, const Program *program)
  * Settling one member
  */
 
+/*
+ * When the member's review takes place.  A run of now must not judge by the day
+ * before what an order has reached since it began; as of an earlier time what
+ * was reached later is not there yet.
+ */
+static TimestampTz
+review_time(const MemberRow *row, TimestampTz at)
+{
+	bool		of_now = at > GetCurrentTransactionStartTimestamp() - USECS_PER_DAY;
+
+	return of_now ? Max(at, row->tier_since) : at;
+}
+
 /* Review his tier as of a time; true when his row changes by it. */
 static bool
 review_member(Config *config, Program *program, Store *store, MemberRow *row, TimestampTz at, Posting *posting)
@@ -243,6 +256,7 @@ review_member(Config *config, Program *program, Store *store, MemberRow *row, Ti
 	bool		counted;
 	int			i;
 
+	at = review_time(row, at);
 	review(standing, at);
 	quiet = review_quiet_after(standing, calendar_day(at, program->zone));
 	row->next_expiry = Min(row->next_expiry, quiet);

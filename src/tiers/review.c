@@ -160,12 +160,20 @@ failing_since(Standing *standing, int tier, DateADT day)
 	}
 }
 
+/* Whether what is reached is reached for good: a validity that never ends. */
+static bool
+is_for_good(const Standing *standing)
+{
+	return standing->program->tier_has_validity &&
+		DATE_IS_NOEND(standing_valid_until(standing, standing->enrolled));
+}
+
 /* Whether he can fall from the tier at all. */
 static bool
 can_fall(const Standing *standing, int tier)
 {
 	return tier != NO_TIER && standing->program->tier_downgrade != DOWNGRADE_NONE &&
-		!tier_is_everyones(standing->program, standing->tiers, tier);
+		!is_for_good(standing) && !tier_is_everyones(standing->program, standing->tiers, tier);
 }
 
 /* Whether his tier is held for a time, and not by the window of the day. */
@@ -272,13 +280,12 @@ void
 review(Standing *standing, TimestampTz at)
 {
 	MemberRow  *member = standing->member;
-	DateADT		day;
+	DateADT		day = calendar_day(at, standing->program->zone);
 	int			tier;
 	int			reached;
 
-	/* A change dates from no time before the tier that it ends, nor is that judged by an earlier day. */
+	/* A change dates from no time before the tier that it ends. */
 	at = Max(at, member->tier_since);
-	day = calendar_day(at, standing->program->zone);
 	if (is_gone(standing, member->tier_floor))
 		standing_set_floor(standing, NO_TIER, DATEVAL_NOEND, at, TIER_REMOVED, NULL);
 	else if (member->tier_floor != NULL && member->tier_floor_until < day)
@@ -338,21 +345,20 @@ quiet_upward(Standing *standing, int tier, DateADT from)
 	return DATEVAL_NOEND;
 }
 
-/* Through which day what is dated ahead does not keep a tier that "from" does not keep. */
+/* The same for a tier whose time is over and which is not kept so far: in the days of grace it may be. */
 static DateADT
-quiet_keeping(Standing *standing, int tier, DateADT from)
+quiet_in_grace(Standing *standing, int tier, DateADT from)
 {
+	DateADT		last = calendar_add_days(standing->member->tier_until, standing->program->tier_grace);
 	DateADT		day = from;
 
-	if (!review_may_rise(standing, from))
-		return DATEVAL_NOEND;
-	while (!DATE_IS_NOEND(day = next_change(standing, day)))
+	while ((day = next_change(standing, day)) <= last)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (kept_on(standing, tier, day))
 			return day - 1;
 	}
-	return DATEVAL_NOEND;
+	return Max(last, from);
 }
 
 /* Through which day he neither falls nor is his tier looked at. */
@@ -367,8 +373,7 @@ quiet_downward(Standing *standing, int tier, DateADT from)
 	if (!can_fall(standing, tier))
 		return DATEVAL_NOEND;
 	if (is_held(standing))
-		return from <= until ? until
-			: Max(Min(calendar_add_days(until, grace), quiet_keeping(standing, tier, from)), from);
+		return from <= until ? until : quiet_in_grace(standing, tier, from);
 
 	start = DATE_IS_NOEND(until) ? from + 1 : Max(from, until) + 1;
 	failing = first_failing(standing, tier, start);
@@ -404,16 +409,23 @@ review_quiet_after(Standing *standing, DateADT from)
 DateADT
 review_quiet_until(Standing *standing)
 {
-	DateADT		from = calendar_day(standing->member->tier_since, standing->program->zone);
+	bool		total = standing->tally.resolution == PERIOD_EVER;
+	DateADT		since = calendar_day(standing->member->tier_since, standing->program->zone);
+	DateADT		from;
+	DateADT		quiet;
 
-	/* A total tells the present only. */
-	if (standing->tally.resolution == PERIOD_EVER)
+	if (DATE_NOT_FINITE(since))
+		since = standing->enrolled;
+	from = since;
+	if (total)
 		from = Max(from, standing_last_counted_day(standing));
 	else if (!DATE_NOT_FINITE(standing->tally_since))
 		from = Max(from, first_window_after(standing, standing->tally_since - 1));
-	if (DATE_NOT_FINITE(from))
-		from = standing->enrolled;
-	return review_quiet_after(standing, from - 1);
+	quiet = review_quiet_after(standing, from - 1);
+	/* A total tells the present only, and not since when it does not keep his tier. */
+	if (total && !DATE_IS_NOEND(quiet) && !is_held(standing))
+		quiet = Min(quiet, since - 1);
+	return quiet;
 }
 
 DateADT

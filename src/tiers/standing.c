@@ -143,6 +143,18 @@ standing_store(Standing *standing)
 	standing->changed = false;
 }
 
+void
+standing_forget(MemberRow *member)
+{
+	Tally		empty;
+
+	if (DATE_IS_NOEND(member->tally_since))
+		return;
+	tally_init(&empty);
+	member->tally = tally_pack(&empty);
+	member->tally_since = DATEVAL_NOEND;
+}
+
 /*
  * Tiers
  */
@@ -366,10 +378,11 @@ lower_next_expiry(Standing *standing)
  * which something had counted before.
  */
 static bool
-judge_counted(Standing *standing, DateADT last, TimestampTz at)
+judge_counted(Standing *standing, TimestampTz at)
 {
 	const MemberRow *member = standing->member;
 	DateADT		then = calendar_day(at, standing->program->zone);
+	DateADT		last;
 	bool		rose = false;
 
 	if (at >= member->tier_since)
@@ -377,7 +390,11 @@ judge_counted(Standing *standing, DateADT last, TimestampTz at)
 	else
 		rise_in_the_past(standing, then, at);
 
-	/* A late one may reach a tier together with what came after it. */
+	/*
+	 * A late one may reach a tier together with what came after it.  By now a
+	 * total has been counted anew, if the day was in question.
+	 */
+	last = standing_last_counted_day(standing);
 	if (at < member->tier_since)
 		rose |= rise(standing, calendar_day(member->tier_since, standing->program->zone), member->tier_since);
 	if (then < last)
@@ -394,17 +411,19 @@ standing_count(Standing *standing, DateADT day, TimestampTz at, const TallyTotal
 {
 	MemberRow  *member = standing->member;
 	bool		lowers = change->amount < 0 || change->points < 0 || change->purchases < 0;
-	DateADT		last;
 
 	if (change->amount == 0 && change->points == 0 && change->purchases == 0)
 		return;
 	/* Before it is counted: entries do not say it yet. */
 	if (DATE_IS_NOEND(standing->tally_since))
 		recount(standing);
-	last = standing_last_counted_day(standing);
 	tally_add_day(&standing->added, day, change->amount, change->points, change->purchases);
-	tally_add_day(&standing->tally, day, change->amount, change->points, change->purchases);
-	standing->changed = true;
+	/* A day that it is not complete for would only look like one. */
+	if (day >= standing->tally_since)
+	{
+		tally_add_day(&standing->tally, day, change->amount, change->points, change->purchases);
+		standing->changed = true;
+	}
 
 	/* What is dated ahead waits for its day, except in a total, which does not know days. */
 	if (at > standing->now)
@@ -417,9 +436,12 @@ standing_count(Standing *standing, DateADT day, TimestampTz at, const TallyTotal
 		at = standing->now;
 	}
 
-	if (judge_counted(standing, last, at) || lowers ||
+	if (judge_counted(standing, at) || lowers ||
 		review_may_rise(standing, calendar_day(standing->now, standing->program->zone)))
 		lower_next_expiry(standing);
+	/* A tier whose time is over may be kept by it yet. */
+	if (standing->program->tier_has_validity && member->tier_until < calendar_day(at, standing->program->zone))
+		member->next_expiry = Min(member->next_expiry, member->tier_until);
 }
 
 static void
@@ -447,12 +469,10 @@ void
 standing_import(Standing *standing, const Tally *tally, int tier, DateADT until, TimestampTz since, TimestampTz at)
 {
 	int			own;
-	DateADT		last;
 	int			i;
 
 	if (DATE_IS_NOEND(standing->tally_since))
 		recount(standing);
-	last = standing_last_counted_day(standing);
 	for (i = 0; i < tally->nperiods; i++)
 	{
 		const TallyPeriod *period = &tally->periods[i];
@@ -466,6 +486,6 @@ standing_import(Standing *standing, const Tally *tally, int tier, DateADT until,
 	own = standing_own(standing);
 	if (tier > own || (tier != NO_TIER && tier == own && !tier_is_everyones(standing->program, standing->tiers, tier)))
 		standing_set_own(standing, tier, until, Max(since, standing_last_change(standing)), TIER_IMPORTED);
-	(void) judge_counted(standing, last, at);
+	(void) judge_counted(standing, at);
 	lower_next_expiry(standing);
 }

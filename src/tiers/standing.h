@@ -99,4 +99,7 @@ extern void standing_count_all(Standing *standing);
 /* Put the tally back into the member's row; needs no entries. */
 extern void standing_store(Standing *standing);
 
+/* Drop the tally of a row to which something is posted that nobody counts. */
+extern void standing_forget(MemberRow *member);
+
 #endif							/* LOYALTY_STANDING_H */

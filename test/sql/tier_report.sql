@@ -26,12 +26,14 @@ SELECT * FROM movement;
 SELECT * FROM distribution;
 -- the month is Tokyo's: bob joined on February 1, and so did ann rise on March 1
 INSERT INTO report_order (program, customer, total, at) SELECT p, c, a, t::timestamptz FROM unnest('{report_a,report_b}'::text[]) p, (VALUES
-	('report_ann', 150, '2023-02-28 15:30Z'), ('report_cid', 120, '2023-04-10'), ('report_cid', 120, '2023-04-20'), ('report_dan', 250, '2023-04-11'), ('report_eve', 20, '2023-04-12'), ('report_eve', 100, '2023-06-01')) v (c, a, t);
+	('report_ann', 150, '2023-02-28 15:30Z'), ('report_cid', 120, '2023-04-10'), ('report_cid', 120, '2023-04-20'), ('report_dan', 250, '2023-04-11'), ('report_eve', 20, '2023-04-12')) v (c, a, t);
 SELECT * FROM movement;
 SELECT program, min(month), max(month) = date_trunc('month', now() AT TIME ZONE p.time_zone)::date AS to_the_present, count(*) = 1 + extract(year FROM age(max(month), min(month))) * 12 + extract(month FROM age(max(month), min(month))) AS without_gaps
 FROM loyalty.tier_movement JOIN loyalty.program p ON p.name = program WHERE program ~ '^report_' GROUP BY program, p.time_zone ORDER BY 1;
 -- falling, all the way and in two steps; who rises and falls within a month has kept his tier
-DO $$ BEGIN FOR d IN 0..130 LOOP CALL loyalty.maintain('2023-04-25'::timestamptz + d * interval '1 day', program => 'report_a'); END LOOP; END $$;
+DO $$ BEGIN FOR d IN 0..36 LOOP CALL loyalty.maintain('2023-04-25'::timestamptz + d * interval '1 day', program => 'report_a'); END LOOP; END $$;
+INSERT INTO report_order (program, customer, total, at) SELECT p, 'report_eve', 100, '2023-06-01' FROM unnest('{report_a,report_b}'::text[]) p;
+DO $$ BEGIN FOR d IN 37..130 LOOP CALL loyalty.maintain('2023-04-25'::timestamptz + d * interval '1 day', program => 'report_a'); END LOOP; END $$;
 INSERT INTO report_order (program, customer, total, at) VALUES ('report_a', 'report_ann', 110, '2023-11-01 12:00Z');
 UPDATE report_order SET total = 0 WHERE customer = 'report_ann' AND at = '2023-11-01 12:00Z';
 CALL loyalty.maintain('2023-11-20', program => 'report_a');

@@ -25,6 +25,13 @@ INSERT INTO loyalty.program (name, auto_enroll) VALUES ('club', false);
 INSERT INTO loyalty.currency_rate (program, currency, rate, valid)
 VALUES ('beans', 'EUR', 1.1, '(,2024-07-01)'), ('beans', 'EUR', 1.2345, '[2024-07-01,)'), ('Stars & "Co"', 'EUR', 1, '(,)');
 
+-- Tiers: by a window that goes on, with a validity, and one that is everyone's; of the third program none.
+UPDATE loyalty.program SET tier_window = 'rolling 90 days', tier_grace = '5 days' WHERE name = 'beans';
+UPDATE loyalty.program SET tier_window = 'membership year', tier_validity = 'end of year', tier_downgrade = 'one', tier_match = 'all' WHERE name <> 'beans';
+INSERT INTO loyalty.tier (program, name, rank, min_amount, min_points, keep_amount, expiry, pending)
+VALUES ('beans', 'base', 0, 0, NULL, NULL, NULL, NULL), ('beans', 'silver', 1, 100, NULL, 50, NULL, NULL), ('beans', 'gold', 2, 250, NULL, NULL, NULL, NULL),
+	('beans', 'by "hand"', 9, NULL, NULL, NULL, NULL, NULL), ('Stars & "Co"', 'star', -5, 60, 3, NULL, '5 years', '20 days');
+
 INSERT INTO loyalty.rule (program, name, award) VALUES ('beans', 'base', '1 per 1');
 INSERT INTO loyalty.rule (program, name, award, active, expiry, pending)
 VALUES ('beans', 'spring', '10', '[2024-03-01,2024-06-01)', '90 days', '7 days');
@@ -58,6 +65,9 @@ SELECT loyalty.attach('aaa.orders', member => 'customer', amount => 'total', at 
 SELECT loyalty.attach('aaa.orders', member => 'customer', amount => 'total', at => 'created_at',
 					  counts => $$status = 'paid'$$, program => 'Stars & "Co"');
 CALL loyalty.backfill('aaa.orders', 25);
+CALL loyalty.maintain('2024-08-01', 'beans');
+CALL loyalty.maintain('2025-03-01', 'beans');
+CALL loyalty.maintain('2026-02-01', 'Stars & "Co"');
 
 -- After loyalty: partitioned, a quoted name and a key of several columns.
 CREATE SCHEMA zzz;
@@ -156,9 +166,12 @@ sub tables
 
 	foreach my $table (@tables)
 	{
+		# Rows of tier that come after those of maintenance have it look at all members again.
+		my $row = $table eq 'loyalty.maintenance' ? "to_jsonb(t) - 'members_known'" : 'ROW(t.*)';
+
 		$text .= "$table\n"
 		  . $node->safe_psql($db,
-			"SET timezone = 'UTC'; SELECT ROW(t.*)::text FROM $table t ORDER BY ROW(t.*)::text COLLATE \"C\"")
+			"SET timezone = 'UTC'; SELECT ($row)::text FROM $table t ORDER BY ($row)::text COLLATE \"C\"")
 		  . "\n";
 	}
 	return $text;
@@ -229,6 +242,9 @@ sub goes_on
 	$node->safe_psql($db, "UPDATE aaa.orders SET status = 'cancelled' WHERE order_id = 1003");
 	is($beans->('c3') - $before, -45, "$name: an old order is taken back");
 
+	is($node->safe_psql($db, "INSERT INTO aaa.orders (customer, total) VALUES ('riser', 99), ('riser', 160);
+		 SELECT tier, (loyalty.balance('riser', now() - interval '1 day', 'beans')).tier FROM loyalty.balance('riser', program => 'beans')"),
+		'gold|base', "$name: a new member rises");
 	$node->safe_psql($db, "SELECT loyalty.accept('reviewer 3', 1, program => 'beans')");
 	is($beans->('reviewer 3'), 15, "$name: what awaited confirmation is given");
 	is($beans->('reviewer 4'), 15, "$name: and what silence accepted");
@@ -315,6 +331,8 @@ is($node->safe_psql('shop',
 is($node->safe_psql('shop', "SELECT debt FROM loyalty.balance('debtor', program => 'beans')"), 80, 'the shop has a debt');
 cmp_ok($node->safe_psql('shop', q{SELECT pending FROM loyalty.balance('c5', program => 'Stars & "Co"')}), '>', 0, 'pending points');
 is($node->safe_psql('shop', 'SELECT count(*) FROM loyalty.deferred'), 4, 'deferred purchases');
+is($node->safe_psql('shop', 'SELECT string_agg(DISTINCT reason, $$ $$) FROM loyalty.tier_change'), 'earned kept lapsed', 'members who rose, kept their tier, and fell');
+is($node->safe_psql('shop', 'SELECT count(*) > 0 FROM loyalty.member WHERE tally::text <> $${}$$ AND tally_since IS NOT NULL AND tier_until IS NOT NULL'), 't', 'tallies');
 is($node->safe_psql('shop', 'SELECT status FROM loyalty.member WHERE status <> \'active\' ORDER BY 1'), "closed\nsuspended", 'members who do not earn');
 
 my $ledger = tables('shop', @ledger);
