@@ -10,7 +10,7 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" loyalty.co
 
 # The install script is these parts, in this order; `make lint` says when one is missing.
 SQL_ORDER := $(patsubst %,sql/%.sql, prelude \
-	points purse award expiry qualification tally \
+	points purse award expiry qualification tally voucher_code \
 	program rate rule budget limit member entry tier purchase \
 	act extend set_tier balance spend \
 	source backfill deferred record quote explain confirm \
@@ -25,7 +25,7 @@ OBJS := $(patsubst %.c,%.o, $(wildcard \
 	src/loyalty.c \
 	$(patsubst %,src/types/%.c, points points_agg rational rational_wide \
 		purse purse_pack purse_readings purse_io purse_ops purse_sum award expiry qualification \
-		tally tally_pack tally_io tally_ops tally_sum calendar scan)) \
+		tally tally_pack tally_io tally_ops tally_sum voucher_code calendar scan sha256)) \
 	$(sort $(wildcard src/ledger/*.c)) \
 	$(sort $(wildcard src/tiers/*.c)) \
 	$(sort $(wildcard src/earning/*.c)) \

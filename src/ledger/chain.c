@@ -14,62 +14,10 @@
 #include "mb/pg_wchar.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"
-#include "utils/resowner.h"
-
-#if PG_VERSION_NUM >= 140000
-#include "common/cryptohash.h"
-#include "common/sha2.h"
-#else
-#include "common/sha2.h"
-#endif
 
 #include "ledger/chain.h"
 #include "loyalty.h"
-
-/* sha256 of two pieces, the first of which may be empty. */
-static void
-sha256(const uint8 *first, Size first_length,
-	   const uint8 *second, Size second_length, uint8 *digest)
-{
-#if PG_VERSION_NUM >= 140000
-	/*
-	 * One context for the life of the backend: making one costs more than
-	 * hashing an entry.  It belongs to a resource owner of its own, so that
-	 * the end of a transaction does not free it.
-	 */
-	static pg_cryptohash_ctx *hasher = NULL;
-
-	if (hasher == NULL)
-	{
-		ResourceOwner caller = CurrentResourceOwner;
-
-		CurrentResourceOwner = ResourceOwnerCreate(NULL, "loyalty hash chain");
-		hasher = pg_cryptohash_create(PG_SHA256);
-		CurrentResourceOwner = caller;
-	}
-	if (hasher == NULL ||
-		pg_cryptohash_init(hasher) < 0 ||
-		pg_cryptohash_update(hasher, first, first_length) < 0 ||
-		pg_cryptohash_update(hasher, second, second_length) < 0 ||
-		pg_cryptohash_final(hasher, digest, PG_SHA256_DIGEST_LENGTH) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not compute %s hash", "SHA256")));
-#else
-	pg_sha256_ctx hasher;
-
-	pg_sha256_init(&hasher);
-	pg_sha256_update(&hasher, first, first_length);
-	pg_sha256_update(&hasher, second, second_length);
-	pg_sha256_final(&hasher, digest);
-#endif
-}
-
-void
-chain_sha256(const void *bytes, Size length, uint8 *digest)
-{
-	sha256(NULL, 0, bytes, length, digest);
-}
+#include "types/sha256.h"
 
 static void
 append_int(StringInfo bytes, int64 value)
@@ -102,7 +50,7 @@ append_digest(StringInfo bytes, const char *value)
 {
 	uint8		digest[HASH_LENGTH];
 
-	sha256(NULL, 0, (const uint8 *) value, strlen(value), digest);
+	sha256(value, strlen(value), digest);
 	append_bytes(bytes, (char *) digest, HASH_LENGTH);
 }
 
@@ -147,7 +95,7 @@ chain_hash(EntryRow *entry, const uint8 *previous)
 	else
 		append_digest(&bytes, text_to_cstring(entry->note));
 
-	sha256(previous, previous == NULL ? 0 : HASH_LENGTH,
-		   (uint8 *) bytes.data, bytes.len, entry->hash);
+	sha256_joined(previous, previous == NULL ? 0 : HASH_LENGTH,
+				  bytes.data, bytes.len, entry->hash);
 	pfree(bytes.data);
 }

@@ -13,7 +13,4 @@
  */
 extern void chain_hash(EntryRow *entry, const uint8 *previous);
 
-/* sha256 of some bytes; digest has HASH_LENGTH of them. */
-extern void chain_sha256(const void *bytes, Size length, uint8 *digest);
-
 #endif							/* LOYALTY_CHAIN_H */

@@ -21,11 +21,11 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "ledger/chain.h"
 #include "ledger/holdings.h"
 #include "ledger/member.h"
 #include "loyalty.h"
 #include "types/calendar.h"
+#include "types/sha256.h"
 
 PG_FUNCTION_INFO_V1(loyalty_member_id);
 PG_FUNCTION_INFO_V1(loyalty_enroll);
@@ -63,7 +63,7 @@ compute_member_id(const char *program, int program_length,
 		appendStringInfoChar(&bytes, '\0');
 		appendStringInfo(&bytes, "%d", attempt);
 	}
-	chain_sha256(bytes.data, bytes.len, digest);
+	sha256(bytes.data, bytes.len, digest);
 	pfree(bytes.data);
 	memcpy(&id, digest, sizeof(id));
 	return (int64) (pg_ntoh64(id) & PG_INT64_MAX);

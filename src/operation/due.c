@@ -234,17 +234,27 @@ strike_off(Config *config, const Program *program)
  * Settling one member
  */
 
+static void
+notice_change(const TierChangeRow *change, void *arg)
+{
+	*(TimestampTz *) arg = change->posted_at;
+}
+
 /*
- * When the member's review takes place.  A run of now must not judge by the day
- * before what an order has reached since it began; as of an earlier time what
- * was reached later is not there yet.
+ * When the member's review takes place: not before he got the tier that he has,
+ * since what he has reached is not to be judged by what was there before.  But
+ * where history was written down afterwards (a backfill), and reviews follow as
+ * of the days of that history, he is to have what was his on those days.
  */
 static TimestampTz
-review_time(const MemberRow *row, TimestampTz at)
+review_time(Store *store, const MemberRow *row, TimestampTz at)
 {
-	bool		of_now = at > GetCurrentTransactionStartTimestamp() - USECS_PER_DAY;
+	TimestampTz posted_at = row->tier_since;
 
-	return of_now ? Max(at, row->tier_since) : at;
+	if (at >= row->tier_since)
+		return at;
+	store_visit_tier_changes(store, row->member_id, notice_change, &posted_at);
+	return posted_at - row->tier_since > USECS_PER_DAY ? at : row->tier_since;
 }
 
 /* Review his tier as of a time; true when his row changes by it. */
@@ -256,7 +266,7 @@ review_member(Config *config, Program *program, Store *store, MemberRow *row, Ti
 	bool		counted;
 	int			i;
 
-	at = review_time(row, at);
+	at = review_time(store, row, at);
 	review(standing, at);
 	quiet = review_quiet_after(standing, calendar_day(at, program->zone));
 	row->next_expiry = Min(row->next_expiry, quiet);

@@ -126,6 +126,9 @@ follow_change(const TierChangeRow *change, void *arg)
 	TierProof  *proof = arg;
 
 	proof->gap |= change->change_no != ++proof->nchanges || change->program_id != proof->row.program_id;
+	/* What he had before the first he had from the start. */
+	if (proof->nchanges == 1 && change->from_tier != NULL)
+		proof->since = proof->row.enrolled_at;
 	if (proof->nchanges == 1)
 		proof->tier = change->from_tier == NULL ? NULL : DatumGetTextPCopy(PointerGetDatum(change->from_tier));
 	/* What comes late dates from before the tier of that time, which it leaves. */

@@ -156,8 +156,10 @@ BEGIN
 			PERFORM note(s, o.at, tier_at(s, o.at), best, CASE WHEN best > 1 THEN valid_until(t, order_day) END, 'earned');
 		END IF;
 	END IF;
-	IF order_day < last OR o.at < s.since THEN
-		last := greatest(last, (s.since AT TIME ZONE t.zone)::date);
+	IF o.at < s.since THEN
+		s := rise(t, s, (s.since AT TIME ZONE t.zone)::date, s.since);
+	END IF;
+	IF order_day < last THEN
 		PERFORM rise(t, s, last, greatest(o.at, last::timestamp AT TIME ZONE t.zone, s.since));
 	END IF;
 END $$;
