@@ -14,7 +14,7 @@ SQL_ORDER := $(patsubst %,sql/%.sql, prelude \
 	program rate rule budget limit member entry tier purchase \
 	act extend set_tier balance spend \
 	source backfill deferred record quote explain confirm \
-	maintain import schedule expiring verify liability \
+	maintain import schedule expiring verify liability outlook tier_report \
 	security)
 SQL_PARTS := $(foreach part,$(SQL_ORDER),$(wildcard $(part)))
 

@@ -73,9 +73,11 @@ typedef struct Count
 {
 	const QualifyCounter *counter;
 	Tally	   *tally;
+	TimestampTz until;			/* entries after it are left out */
 	MemoryContext context;		/* of the purchase at hand */
 	int32		source_id;
 	text	   *key;			/* NULL: none is at hand */
+	bool		begun;			/* its first posting is among what was read */
 	PurchaseLedger ledger;
 } Count;
 
@@ -101,7 +103,8 @@ finish_purchase(Count *count)
 	if (count->key == NULL)
 		return;
 	count_ledger(count->counter->rules, is_purchase(count), &count->ledger, &totals);
-	if (totals.amount != 0 || totals.points != 0 || totals.purchases != 0)
+	/* One that is dated ahead may have been changed before its time. */
+	if (count->begun && (totals.amount != 0 || totals.points != 0 || totals.purchases != 0))
 		tally_add_day(count->tally, calendar_day(count->ledger.at, count->counter->program->zone),
 					  totals.amount, totals.points, totals.purchases);
 	count->key = NULL;
@@ -114,6 +117,8 @@ count_entry(const EntryRow *entry, void *arg)
 	Count	   *count = arg;
 	MemoryContext caller;
 
+	if (entry->occurred_at > count->until)
+		return;
 	if (strcmp(entry->kind, KIND_IMPORT) == 0)
 		imported_add_tally(entry, count->tally);
 	if (strcmp(entry->kind, KIND_EARN) != 0 && strcmp(entry->kind, KIND_CLAWBACK) != 0)
@@ -126,22 +131,37 @@ count_entry(const EntryRow *entry, void *arg)
 	{
 		count->source_id = entry->source_id;
 		count->key = DatumGetTextPCopy(PointerGetDatum(entry->source_key));
+		count->begun = false;
 		judge_begin(&count->ledger);
 	}
 	judge_add(&count->ledger, entry);
+	count->begun |= entry->revision == 1;
 	MemoryContextSwitchTo(caller);
 }
 
-void
-qualify_count(void *arg, int64 member_id, Tally *tally)
+static void
+count_entries(const QualifyCounter *counter, TimestampTz until, int64 member_id, Tally *tally)
 {
-	const QualifyCounter *counter = arg;
-	Count		count = {.counter = counter, .tally = tally};
+	Count		count = {.counter = counter, .tally = tally, .until = until};
 
 	count.context = AllocSetContextCreate(CurrentMemoryContext, "loyalty count", ALLOCSET_SMALL_SIZES);
 	store_visit_entries(counter->store, member_id, ANY_SOURCE, NULL, count_entry, &count);
 	finish_purchase(&count);
 	MemoryContextDelete(count.context);
+}
+
+void
+qualify_count(void *arg, int64 member_id, Tally *tally)
+{
+	count_entries(arg, DT_NOEND, member_id, tally);
+}
+
+void
+qualify_count_at(void *arg, int64 member_id, Tally *tally)
+{
+	const QualifyCounterAt *counter = arg;
+
+	count_entries(&counter->counter, counter->until, member_id, tally);
 }
 
 bool

@@ -28,6 +28,15 @@ typedef struct QualifyCounter
 
 extern void qualify_count(void *counter, int64 member_id, Tally *tally);
 
+/* The same of the entries that occurred up to a time. */
+typedef struct QualifyCounterAt
+{
+	QualifyCounter counter;
+	TimestampTz until;
+} QualifyCounterAt;
+
+extern void qualify_count_at(void *counter, int64 member_id, Tally *tally);
+
 /* Whether anybody asks: there are tiers, or a rule reads it. */
 extern bool qualify_is_asked(const RuleSet *rules, const TierSet *tiers);
 

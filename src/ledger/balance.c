@@ -209,7 +209,7 @@ balance_read_member(FunctionCallInfo fcinfo, int at_arg, int program_arg, Readin
 	purse_init(&reading->state.purse);
 	reading->state.lifetime = 0;
 	reading->state.last_activity = DT_NOBEGIN;
-	reading->tier = NULL;
+	reading->tier = reading->program->base_tier;
 	reading->awaiting = 0;
 
 	store = store_open(reading->config, false);

@@ -429,17 +429,10 @@ review_quiet_until(Standing *standing)
 }
 
 DateADT
-review_last_day(Standing *standing, DateADT from)
+review_judgment_day(const Standing *standing)
 {
 	int			tier = standing_own(standing);
-	DateADT		until = standing->member->tier_until;
-	DateADT		failing;
 
-	if (!can_fall(standing, tier))
-		return DATEVAL_NOEND;
-	if (is_held(standing))
-		return until;
-	failing = first_failing(standing, tier, DATE_IS_NOEND(until) ? from : Max(from, until));
-	return DATE_IS_NOEND(failing) ? failing
-		: calendar_add_days(failing, standing->program->tier_grace) - 1;
+	return can_fall(standing, tier) && is_held(standing) ? judgment_day(standing, standing->member->tier_until)
+		: DATEVAL_NOEND;
 }

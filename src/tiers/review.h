@@ -32,9 +32,9 @@ extern DateADT review_quiet_until(Standing *standing);
 extern bool review_may_rise(const Standing *standing, DateADT from);
 
 /*
- * The last day on which he has his own tier if nothing else happens;
- * DATEVAL_NOEND: he keeps it.
+ * The day whose window says whether his own tier is kept once its validity is
+ * over; DATEVAL_NOEND: none is running, the window of each day says so.
  */
-extern DateADT review_last_day(Standing *standing, DateADT from);
+extern DateADT review_judgment_day(const Standing *standing);
 
 #endif							/* LOYALTY_REVIEW_H */

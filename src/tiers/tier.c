@@ -15,6 +15,8 @@
 #include "loyalty.h"
 #include "tiers/tier.h"
 
+PG_FUNCTION_INFO_V1(loyalty_base_tier);
+
 /* Columns of the query in load_tiers, in order. */
 enum
 {
@@ -225,4 +227,16 @@ tier_kept(const Program *program, const TierSet *set, int tier, const TallyTotal
 
 	return asks_nothing(keep) || is_reached(program, keep, totals) ||
 		tier_reached(program, set, totals) >= tier;
+}
+
+/* base_tier(program_id) → text */
+Datum
+loyalty_base_tier(PG_FUNCTION_ARGS)
+{
+	Config	   *config = config_get();
+	Program    *program = config_program_by_id(config, PG_GETARG_INT32(0));
+
+	if (program == NULL || program->base_tier == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(PointerGetDatum(DatumGetTextPCopy(PointerGetDatum(program->base_tier))));
 }

@@ -113,5 +113,31 @@ SELECT entry, occurred_at, kind, points, balance, lots FROM loyalty.statement('i
 -- points with a day of their own keep it
 SELECT points FROM loyalty.adjust('ida', 3, at => '2024-09-01 00:00Z', expires => '2025-01-31', program => 'balance_idle');
 SELECT at, available, next_expiry, next_points FROM pg_temp.at('ida', 'balance_idle', '2024-11-30Z', '2024-12-01Z', '2025-01-31 23:59:59Z', '2025-02-01Z');
+
+-- The tier at a time: of the latest change up to it, of two at one instant of the later one; before the first, and of
+-- nobody, everyone's
+INSERT INTO loyalty.program (name, tier_window) VALUES ('balance_tier', 'rolling 30 days');
+INSERT INTO loyalty.tier (program, name, rank, min_amount) VALUES ('balance_tier', 'base', 0, 0), ('balance_tier', 'silver', 1, 100), ('balance_tier', 'gold', 2, 200);
+CREATE TABLE balance_tier_order (id int PRIMARY KEY, customer text, total numeric, at timestamptz);
+SELECT loyalty.attach('balance_tier_order', member => 'customer', amount => 'total', at => 'at', program => 'balance_tier') > 0 AS attached;
+SELECT b.tier, b.available FROM unnest('{nobody,7}'::text[]) m, loyalty.balance(m, program => 'balance_tier') b;
+SELECT tier FROM loyalty.balance(7::bigint, at => '2024-01-01', program => 'balance_tier');
+INSERT INTO balance_tier_order VALUES (1, 'tia', 20, '2024-01-01 12:00Z'), (2, 'tia', 100, '2024-01-10 12:00Z'), (3, 'tia', 100, '2024-01-10 12:00Z'), (4, 'tom', 50, '2024-01-01 12:00Z');
+CALL loyalty.maintain('2024-03-01 12:00Z', program => 'balance_tier');
+SELECT change_no, at, from_tier, to_tier, reason FROM loyalty.tier_change WHERE member_id = loyalty.find_member('tia', 'balance_tier') ORDER BY 1;
+SELECT at, tier FROM pg_temp.at('tia', 'balance_tier', '-infinity', '2024-01-01 12:00Z', '2024-01-10 11:59:59.999999Z', '2024-01-10 12:00Z', '2024-03-01 11:59:59.999999Z', '2024-03-01 12:00Z', 'now', 'infinity');
+SELECT at, tier FROM pg_temp.at('tom', 'balance_tier', '-infinity', '2024-01-01 12:00Z', 'now');
+-- a purchase that comes late puts a promotion into the past, and raises the tier of now
+INSERT INTO balance_tier_order VALUES (5, 'tim', 60, '2024-01-20 12:00Z'), (6, 'tim', 90, '2024-01-25 12:00Z');
+SELECT at, tier FROM pg_temp.at('tim', 'balance_tier', '2024-01-22 12:00Z', '2024-01-25 12:00Z', 'now');
+INSERT INTO balance_tier_order VALUES (7, 'tim', 50, '2024-01-22 12:00Z');
+SELECT change_no, at, from_tier, to_tier, reason FROM loyalty.tier_change WHERE member_id = loyalty.find_member('tim', 'balance_tier') ORDER BY 1;
+SELECT at, tier FROM pg_temp.at('tim', 'balance_tier', '2024-01-22 11:59:59Z', '2024-01-22 12:00Z', '2024-01-25 11:59:59Z', '2024-01-25 12:00Z', 'now');
+-- a tier that comes to be everyone's is that of all who have none
+SELECT (loyalty.balance('nobody')).tier;
+INSERT INTO loyalty.tier (program, name, rank, min_amount) VALUES ('balance_a', 'friend', 0, 0);
+SELECT b.tier, b.available FROM unnest('{nobody,ann}'::text[]) m, loyalty.balance(m, at => '2024-02-10 12:00Z') b;
+SELECT loyalty.detach('balance_tier_order', program => 'balance_tier');
+DROP TABLE balance_tier_order;
 SELECT loyalty.detach('balance_order', program => p) FROM unnest(ARRAY['balance_a', 'balance_wait', 'balance_idle']) AS p;
 DROP TABLE balance_order;

@@ -1,4 +1,4 @@
-# verify(), quote(), explain() and payable() read only: they run on a standby and take no transaction id.
+# verify(), quote(), explain(), payable() and tier_outlook() read only: they run on a standby and take no transaction id.
 use strict;
 use warnings;
 
@@ -11,7 +11,8 @@ $primary->init(allows_streaming => 1);
 $primary->start;
 $primary->safe_psql('postgres', q{
 	CREATE EXTENSION loyalty;
-	INSERT INTO loyalty.program (name, point_value, spend_step) VALUES ('beans', 0.1, 5);
+	INSERT INTO loyalty.program (name, point_value, spend_step, tier_window) VALUES ('beans', 0.1, 5, 'rolling 30 days');
+	INSERT INTO loyalty.tier (program, name, rank, min_amount) VALUES ('beans', 'silver', 1, 500), ('beans', 'gold', 2, 1000);
 	INSERT INTO loyalty.rule (program, name, award) VALUES ('beans', 'base', '1 per 1');
 	INSERT INTO loyalty.rule (program, name, event, award, member_cap) VALUES ('beans', 'review', 'review', '10', 15);
 	INSERT INTO loyalty.rule (program, name, event, award, budget) VALUES ('beans', 'survey', 'survey', '30', 40);
@@ -54,6 +55,16 @@ is($primary->safe_psql('postgres', "SELECT count(*) FROM loyalty.member WHERE re
 
 is($standby->safe_psql('postgres', "SELECT rule, points, why FROM loyalty.explain('orders', '11') ORDER BY rule"),
 	"base|11|applies\nbirthday|0|no line meets its condition", 'explains on a standby');
+
+# So is what becomes of a tier, though it takes reviews, of which nothing is written.
+my $outlooks = q{
+	SELECT m, tier, until - (now() AT TIME ZONE 'UTC')::date, projected, amount, keep_amount, next_tier, next_amount
+	FROM unnest('{c1,c9,stranger}'::text[]) m, loyalty.tier_outlook(m) ORDER BY 1};
+my $seen = "c1||||459||silver|41\nc9|silver|29||531|500|gold|469\nstranger||||0||silver|500";
+is($standby->safe_psql('postgres', $outlooks), $seen, 'outlooks on a standby');
+is($primary->safe_psql('postgres', "BEGIN READ ONLY; $outlooks; SELECT pg_current_xact_id_if_assigned() IS NULL; COMMIT;"),
+	"$seen\nt", 'outlooks in a read-only transaction, without a transaction id');
+is($standby->safe_psql('postgres', "SELECT count(*) FROM loyalty.tier_progress('c9') WHERE reached"), '1', 'progress on a standby');
 
 # What can be paid with points.
 my $payable = q{
