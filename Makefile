@@ -12,7 +12,7 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" loyalty.co
 SQL_ORDER := $(patsubst %,sql/%.sql, prelude \
 	points purse award expiry qualification tally \
 	program rate rule budget limit member entry tier purchase \
-	act extend balance spend \
+	act extend balance spend transfer \
 	source backfill deferred record quote explain \
 	maintain schedule expiring verify liability \
 	security)

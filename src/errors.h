@@ -23,5 +23,6 @@
 #define ERRCODE_LOYALTY_SOURCE_CONFLICT		MAKE_SQLSTATE('L', 'Y', '0', '1', '0')	/* rows of a source contradict each other */
 #define ERRCODE_LOYALTY_NO_RATE				MAKE_SQLSTATE('L', 'Y', '0', '1', '1')	/* into the program's currency, at that time */
 #define ERRCODE_LOYALTY_SPEND_LIMIT			MAKE_SQLSTATE('L', 'Y', '0', '1', '2')	/* the program lets no such number be spent */
+#define ERRCODE_LOYALTY_TRANSFER_LIMIT		MAKE_SQLSTATE('L', 'Y', '0', '3', '0')	/* the program lets no such transfer be made */
 
 #endif							/* LOYALTY_ERRORS_H */

@@ -25,6 +25,7 @@
 #define KIND_ADJUST "adjust"
 #define KIND_RELEASE "release"
 #define KIND_REDEEM "redeem"
+#define KIND_TRANSFER "transfer"
 
 typedef struct Posting
 {

@@ -587,6 +587,7 @@ loyalty_verify(PG_FUNCTION_ARGS)
 	verify_members(&verification);
 	verify_purchases(&verification);
 	verify_limits(&verification);
+	verify_transfers(&verification);
 	verify_tiers(&verification);
 	SPI_finish();
 	PG_RETURN_NULL();
