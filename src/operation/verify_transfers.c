@@ -18,7 +18,7 @@
 #include "redemption/transfer.h"
 
 static const char *const transfers_query =
-	"WITH transfers AS NOT MATERIALIZED ("
+	"WITH transfers AS ("
 	" SELECT e.member_id, e.seq, e.program_id, e.points::numeric AS points, e.source_key, e.context"
 	" FROM loyalty.entry e WHERE e.kind = 'transfer'"
 	" AND ($1 IS NULL OR e.program_id = (SELECT program_id FROM loyalty.program WHERE name = $1))),"
