@@ -117,7 +117,7 @@ SELECT * FROM pg_temp.entries('{ray,rex}', 'transfer_restart');
 -- The program's limits
 SET loyalty.program = 'transfer_limits';
 SELECT balance FROM loyalty.adjust('lea', 1000, at => '2023-12-01 12:00Z');
-SELECT points, pg_temp.try(format('SELECT loyalty.transfer(%L, %L, %s)', 'lea', 'leo', points)) FROM unnest(ARRAY[9.9999, 10, 100, 100.0001, 41, 40]) points;
+SELECT points, pg_temp.try(format('SELECT loyalty.transfer(%L, %L, %s, at => %L)', 'lea', 'leo', points, '2024-03-10 12:00Z')) FROM unnest(ARRAY[9.9999, 10, 100, 100.0001, 41, 40]) points;
 -- months begin in the program's time zone
 SELECT at, pg_temp.try(format('SELECT loyalty.transfer(%L, %L, %s, at => %L)', 'lea', 'leo', points, at))
 FROM (VALUES (100, '2024-01-31 15:59:59Z'), (51, '2024-01-01 00:00+08'), (100, '2024-01-31 16:00Z'), (50, '2024-01-01 00:00+08'), (10, '2024-01-15 00:00Z')) v (points, at);
