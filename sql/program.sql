@@ -37,9 +37,22 @@ CREATE TABLE loyalty.program (
 		CONSTRAINT program_spend_maximum_check CHECK (spend_maximum OPERATOR(loyalty.>) 0),
 	spend_share numeric
 		CONSTRAINT program_spend_share_check CHECK (spend_share > 0 AND spend_share <= 1),
+	transfer_enabled boolean NOT NULL DEFAULT true,
+	transfer_policy text NOT NULL DEFAULT 'keep'
+		CONSTRAINT program_transfer_policy_check CHECK (transfer_policy IN ('keep', 'restart')),
+	transfer_minimum loyalty.points
+		CONSTRAINT program_transfer_minimum_check CHECK (transfer_minimum OPERATOR(loyalty.>) 0),
+	transfer_maximum loyalty.points
+		CONSTRAINT program_transfer_maximum_check CHECK (transfer_maximum OPERATOR(loyalty.>) 0),
+	transfer_cap loyalty.points
+		CONSTRAINT program_transfer_cap_check CHECK (transfer_cap OPERATOR(loyalty.>) 0),
+	transfer_cap_period text NOT NULL DEFAULT 'ever'
+		CONSTRAINT program_transfer_cap_period_check CHECK (transfer_cap_period IN ('day', 'week', 'month', 'year', 'ever')),
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	CONSTRAINT program_spend_limits_check CHECK (spend_minimum OPERATOR(loyalty.<=) spend_maximum),
-	CONSTRAINT program_spend_value_check CHECK (spend_share IS NULL OR point_value IS NOT NULL)
+	CONSTRAINT program_spend_value_check CHECK (spend_share IS NULL OR point_value IS NOT NULL),
+	CONSTRAINT program_transfer_limits_check CHECK (transfer_minimum OPERATOR(loyalty.<=) transfer_maximum),
+	CONSTRAINT program_transfer_cap_limits_check CHECK (transfer_minimum OPERATOR(loyalty.<=) transfer_cap)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.program', '');
 SELECT pg_catalog.pg_extension_config_dump('loyalty.program_program_id_seq', '');
@@ -67,6 +80,12 @@ COMMENT ON COLUMN loyalty.program.spend_minimum IS 'fewest points that are spent
 COMMENT ON COLUMN loyalty.program.spend_step IS 'points are spent in multiples of this only';
 COMMENT ON COLUMN loyalty.program.spend_maximum IS 'most points that are spent on one purchase';
 COMMENT ON COLUMN loyalty.program.spend_share IS 'most of a purchase''s amount that points may pay: 0.5 is half of it';
+COMMENT ON COLUMN loyalty.program.transfer_enabled IS 'whether members may give points to each other';
+COMMENT ON COLUMN loyalty.program.transfer_policy IS 'what becomes of their life span: keep (they end when they would have), restart (it begins anew, by the program''s expiry)';
+COMMENT ON COLUMN loyalty.program.transfer_minimum IS 'fewest points of one transfer';
+COMMENT ON COLUMN loyalty.program.transfer_maximum IS 'most points of one transfer';
+COMMENT ON COLUMN loyalty.program.transfer_cap IS 'most points that one member gives away in a transfer_cap_period';
+COMMENT ON COLUMN loyalty.program.transfer_cap_period IS 'day, week (from Monday), month, year or ever, by the transfer''s time in the program''s time zone';
 COMMENT ON COLUMN loyalty.program.created_at IS 'when the program was set up';
 
 CREATE FUNCTION loyalty.program_guard() RETURNS trigger

@@ -215,6 +215,20 @@ points_or_zero(HeapTuple row, TupleDesc desc, int column)
 	return isnull ? 0 : DatumGetPoints(value);
 }
 
+/* What the row at hand says of transfers; its columns from "first" on. */
+static void
+read_transfer_terms(HeapTuple row, TupleDesc desc, int first, Program *program)
+{
+	bool		isnull;
+
+	program->transfer_enabled = DatumGetBool(SPI_getbinval(row, desc, first, &isnull));
+	program->transfer_restart = strcmp(SPI_getvalue(row, desc, first + 1), "restart") == 0;
+	program->transfer_minimum = points_or_zero(row, desc, first + 2);
+	program->transfer_maximum = points_or_zero(row, desc, first + 3);
+	program->transfer_cap = points_or_zero(row, desc, first + 4);
+	program->transfer_cap_period = calendar_period(SPI_getvalue(row, desc, first + 5));
+}
+
 /* Fill config->programs from the table, as of the latest snapshot. */
 static void
 load_programs(Config *config)
@@ -230,7 +244,8 @@ load_programs(Config *config)
 					" EXISTS (SELECT FROM loyalty.member_alias a WHERE a.program_id = p.program_id),"
 					" currency, stacking,"
 					" tier_window, tier_match, tier_validity, tier_downgrade, tier_grace, base_tier, base_rank,"
-					" point_value, spend_minimum, spend_step, spend_maximum, spend_share"
+					" point_value, spend_minimum, spend_step, spend_maximum, spend_share,"
+					" transfer_enabled, transfer_policy, transfer_minimum, transfer_maximum, transfer_cap, transfer_cap_period"
 					" FROM loyalty.program p LEFT JOIN LATERAL"
 	/* The highest of the tiers that nothing is asked for. */
 					" (SELECT t.name AS base_tier, t.rank AS base_rank FROM loyalty.tier t WHERE t.program = p.name"
@@ -276,6 +291,7 @@ load_programs(Config *config)
 		program->spend_step = points_or_zero(row, desc, 22);
 		program->spend_maximum = points_or_zero(row, desc, 23);
 		program->spend_share = kept_numeric(config, row, desc, 24);
+		read_transfer_terms(row, desc, 25, program);
 	}
 	SPI_finish();
 	engine_leave(&scope);

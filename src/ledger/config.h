@@ -18,6 +18,7 @@
 #include "utils/snapshot.h"
 #include "utils/timestamp.h"
 
+#include "types/calendar.h"
 #include "types/expiry.h"
 #include "types/points.h"
 #include "types/qualification.h"
@@ -79,6 +80,12 @@ typedef struct Program
 	Points		spend_step;
 	Points		spend_maximum;
 	Numeric		spend_share;	/* NULL: none */
+	bool		transfer_enabled;
+	bool		transfer_restart;	/* transfer_policy; else keep */
+	Points		transfer_minimum;	/* 0: none, of the next two too */
+	Points		transfer_maximum;
+	Points		transfer_cap;
+	CalendarPeriod transfer_cap_period;
 	struct RateSet *rates;		/* read when first asked for */
 	struct RuleSet *rules;		/* likewise */
 	struct TierSet *tiers;		/* likewise */

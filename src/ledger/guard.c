@@ -153,6 +153,33 @@ check_spending(HeapTuple tuple, TupleDesc desc)
 				 errhint("Look at spend_minimum, spend_step and spend_maximum together.")));
 }
 
+/* How many points may be given to each other; like check_spending. */
+static void
+check_transfers(HeapTuple tuple, TupleDesc desc)
+{
+	static const char *const limits[] = {"transfer_minimum", "transfer_maximum", "transfer_cap"};
+	Points		minimum = points_column(tuple, desc, "transfer_minimum");
+	bool		isnull;
+	int			i;
+
+	for (i = 0; i < lengthof(limits); i++)
+	{
+		Datum		value = heap_getattr(tuple, SPI_fnumber(desc, limits[i]), desc, &isnull);
+
+		if (!isnull && DatumGetPoints(value) <= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s must be greater than zero", limits[i]),
+					 errhint("NULL is no limit.")));
+		if (!isnull && DatumGetPoints(value) < minimum)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("no number of points could be transferred"),
+					 errdetail("%s is %s, transfer_minimum is %s.", limits[i],
+							   points_to_cstring(DatumGetPoints(value)), points_to_cstring(minimum))));
+	}
+}
+
 /* Values that the table's own constraints cannot judge. */
 static void
 check_values(HeapTuple tuple, TupleDesc desc)
@@ -176,6 +203,7 @@ check_values(HeapTuple tuple, TupleDesc desc)
 				 errmsg("a tier cannot lapse by inactivity"),
 				 errhint("For instance '12 months', 'end of year' or 'end of next year'.")));
 	check_spending(tuple, desc);
+	check_transfers(tuple, desc);
 }
 
 /* What history was made by cannot be changed behind it. */

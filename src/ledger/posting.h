@@ -26,6 +26,7 @@
 #define KIND_RELEASE "release"
 #define KIND_REDEEM "redeem"
 #define KIND_IMPORT "import"
+#define KIND_TRANSFER "transfer"
 
 typedef struct Posting
 {

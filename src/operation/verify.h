@@ -34,6 +34,12 @@ typedef struct Violation
 
 extern void verify_report(Verification *verification, const Violation *violation);
 
+/*
+ * Report what a query finds.  It gives the columns of a violation but for the
+ * purchase; $1 is the name of the program, NULL for all of them.
+ */
+extern void verify_rows(Verification *verification, const char *sql);
+
 /* The members and their entries: I1, I2, I3, I5 and the rows themselves. */
 extern void verify_members(Verification *verification);
 
@@ -46,9 +52,9 @@ extern void verify_limits(Verification *verification);
 /* What awaits confirmation, and what was decided: I4. */
 extern void verify_confirm(Verification *verification);
 
-/* Report the rows of a query over $1, a program's name: a violation each, without the purchase. */
-extern void verify_report_rows(Verification *verification, const char *sql, Oid *types, Datum *values,
-							   const char *nulls);
+/* The two sides of transfers: I6. */
+extern void verify_transfers(Verification *verification);
+
 /* Where members stand, and whether maintenance finds them: I7. */
 extern void verify_tiers(Verification *verification);
 

@@ -13,9 +13,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
-#include "utils/builtins.h"
-
 #include "operation/verify.h"
 
 static const char *const members_query =
@@ -78,12 +75,6 @@ static const char *const rows_query =
 void
 verify_confirm(Verification *verification)
 {
-	Oid			types[1] = {TEXTOID};
-	Datum		values[1] = {(Datum) 0};
-	char		nulls[1] = {verification->only == NULL ? 'n' : ' '};
-
-	if (verification->only != NULL)
-		values[0] = CStringGetTextDatum(verification->only->name);
-	verify_report_rows(verification, members_query, types, values, nulls);
-	verify_report_rows(verification, rows_query, types, values, nulls);
+	verify_rows(verification, members_query);
+	verify_rows(verification, rows_query);
 }

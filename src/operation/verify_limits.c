@@ -22,7 +22,6 @@
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 
 #include "operation/verify.h"
 
@@ -75,7 +74,6 @@ static const char *const which_limits =
 	" coalesce(bool_or(budget IS NOT NULL), false)"
 	" FROM loyalty.rule WHERE $1 IS NULL OR program = $1";
 
-/* Both queries give the columns of a violation but for the purchase. */
 static const char *const limits_query =
 	"WITH " RULES("num_nonnulls(r.member_cap, r.member_times, r.cooldown) > 0 OR r.once") ", " STANDING ","
 	" stands AS ("
@@ -133,38 +131,6 @@ static const char *const budgets_query =
 	" WHERE q.wanted <> q.found";
 
 void
-verify_report_rows(Verification *verification, const char *sql, Oid *types, Datum *values,
-				   const char *nulls)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext row_context = AllocSetContextCreate(caller, "loyalty limit", ALLOCSET_DEFAULT_SIZES);
-	Cursor		rows;
-
-	cursor_open(&rows, InvalidOid, sql, 1, types, values, nulls);
-	MemoryContextSwitchTo(row_context);
-	while (cursor_next(&rows))
-	{
-		const char *texts[6];
-		Violation	violation = {0};
-		int			i;
-
-		MemoryContextReset(row_context);
-		for (i = 0; i < lengthof(texts); i++)
-			texts[i] = rows.nulls[i] ? NULL : TextDatumGetCString(rows.values[i]);
-		violation.invariant = texts[0];
-		violation.program = texts[1];
-		violation.member = texts[2];
-		violation.problem = texts[3];
-		violation.expected = texts[4];
-		violation.actual = texts[5];
-		verify_report(verification, &violation);
-	}
-	MemoryContextSwitchTo(caller);
-	cursor_close(&rows);
-	MemoryContextDelete(row_context);
-}
-
-void
 verify_limits(Verification *verification)
 {
 	Oid			types[1] = {TEXTOID};
@@ -183,7 +149,7 @@ verify_limits(Verification *verification)
 	budgets = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
 	SPI_freetuptable(SPI_tuptable);
 	if (limits)
-		verify_report_rows(verification, limits_query, types, values, nulls);
+		verify_rows(verification, limits_query);
 	if (budgets)
-		verify_report_rows(verification, budgets_query, types, values, nulls);
+		verify_rows(verification, budgets_query);
 }
