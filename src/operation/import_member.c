@@ -290,8 +290,12 @@ import_standing(Arrival *arrival, Store *store, DateADT day, Standing *standing)
 	DateADT		until = imported->tier_until;
 
 	standing->nchanges = 0;
-	if (tiers->ntiers == 0 && !(rules->reads & FACT_BIT(FACT_QUALIFYING)))
+	if (!qualify_is_asked(rules, tiers))
+	{
+		/* A tally from before the tiers were gone lacks what he brings. */
+		standing_forget(arrival->request->row);
 		return;
+	}
 	if (until < day)
 		refuse(arrival, "the tier to be imported is over already",
 			   psprintf("It ended on %s, the import is of %s.", act_day_text(until), act_day_text(day)),
