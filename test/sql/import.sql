@@ -162,9 +162,9 @@ DELETE FROM loyalty.tier WHERE program = 'im_a';
 CALL loyalty.import_balance($$SELECT 'kim' AS member, format('{%s: 70/0/1, %s: 600/0/3}', d - 400, d - 5)::loyalty.tally AS tally FROM (SELECT current_date AS d) d$$, 'kim');
 INSERT INTO loyalty.tier SELECT * FROM im_kept;
 SELECT points FROM loyalty.record('kim', 'purchase', 1);
-SELECT tier, (SELECT sum(p.amount) FROM loyalty.periods(tally) p) AS amount FROM loyalty.member WHERE ref = 'kim';
+SELECT tier, (SELECT sum(p.amount) FROM loyalty.periods(tally) p) AS amount FROM loyalty.member WHERE member_id = loyalty.find_member('kim');
 CALL loyalty.import_balance($$SELECT 'kim' AS member, format('{%s: 70/0/1, %s: 6/0/1}', d - 401, d - 4)::loyalty.tally AS tally FROM (SELECT current_date AS d) d$$, 'kim again');
-SELECT tier, (SELECT sum(p.amount) FROM loyalty.periods(tally) p) AS amount FROM loyalty.member WHERE ref = 'kim';
+SELECT tier, (SELECT sum(p.amount) FROM loyalty.periods(tally) p) AS amount FROM loyalty.member WHERE member_id = loyalty.find_member('kim');
 SELECT * FROM loyalty.verify('im_a');
 ROLLBACK;
 
