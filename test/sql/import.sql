@@ -166,6 +166,8 @@ SELECT tier, (SELECT sum(p.amount) FROM loyalty.periods(tally) p) AS amount FROM
 CALL loyalty.import_balance($$SELECT 'kim' AS member, format('{%s: 70/0/1, %s: 6/0/1}', d - 401, d - 4)::loyalty.tally AS tally FROM (SELECT current_date AS d) d$$, 'kim again');
 SELECT tier, (SELECT sum(p.amount) FROM loyalty.periods(tally) p) AS amount FROM loyalty.member WHERE member_id = loyalty.find_member('kim');
 SELECT * FROM loyalty.verify('im_a');
+-- the same key with what has come since then
+CALL loyalty.import_balance($$SELECT 'kim' AS member, format('{%s: 6/0/1}', d + 3)::loyalty.tally AS tally FROM (SELECT current_date AS d) d$$, 'kim again');
 ROLLBACK;
 
 -- Who may: members of the role that owns the extension, with what they may read themselves
