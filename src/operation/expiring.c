@@ -113,8 +113,6 @@ loyalty_expiring(PG_FUNCTION_ARGS)
 	DateADT		before;
 
 	memset(&expiring, 0, sizeof(expiring));
-	expiring.config = config;
-	expiring.snapshot = GetActiveSnapshot();
 	expiring.program = config_program(config, PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0));
 	expiring.at = PG_ARGISNULL(2) ? now : PG_GETARG_TIMESTAMPTZ(2);
 	if (TIMESTAMP_NOT_FINITE(expiring.at))
@@ -125,6 +123,8 @@ loyalty_expiring(PG_FUNCTION_ARGS)
 	expiring.day = calendar_day(expiring.at, expiring.program->zone);
 	expiring.until = last_day_within(expiring.day, PG_ARGISNULL(1) ? &thirty_days : PG_GETARG_INTERVAL_P(1));
 	expiring.result = result_begin(fcinfo, &expiring.desc);
+	expiring.config = config;
+	expiring.snapshot = GetActiveSnapshot();
 	expiring.row_context = AllocSetContextCreate(CurrentMemoryContext, "loyalty row", ALLOCSET_DEFAULT_SIZES);
 
 	before = expiring.past ||
