@@ -173,6 +173,8 @@ decide_now(FunctionCallInfo fcinfo, Act *act, const Confirmation *row)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"at\" must not be before the points began to await confirmation"),
+				 errdetail("They have awaited confirmation since %s, the decision is of %s.",
+						   pstrdup(timestamptz_to_str(since)), pstrdup(timestamptz_to_str(act->at))),
 				 errhint("The column \"since\" of loyalty.awaiting says when that was.")));
 	/* This transaction may have begun before the one that wrote it. */
 	act->at = Max(act->at, since);

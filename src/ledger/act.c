@@ -306,7 +306,7 @@ act_take(Store *store, const Program *program, const MemberRow *member,
 		MemberState then;
 
 		store_begin_read(store, snapshot);
-		available = Min(available, balance_least_since(store, program, member, at, &then));
+		available = Min(available, balance_least_since(store, program, member, at, NIL, &then));
 		store_end_read(store);
 		UnregisterSnapshot(snapshot);
 		kept_lots(&member->purse, &then.purse, &kept);

@@ -156,18 +156,47 @@ state_available(const Program *program, const MemberState *state, TimestampTz en
 	return holdings.available;
 }
 
+/* The entry that writing down what silence accepted would make. */
+static void
+silent_entry(const Program *program, const Confirmation *row, EntryRow *entry)
+{
+	Purse		lots;
+
+	memset(entry, 0, sizeof(*entry));
+	purse_init(&lots);
+	purse_add_lot(&lots, row->starts, row->ends, row->points);
+	entry->kind = KIND_EARN;
+	entry->seq = PG_INT64_MAX;
+	entry->points = row->points;
+	entry->lots = purse_pack(&lots);
+	entry->occurred_at = calendar_start_of_day(row->due, program->zone);
+	entry->posted_at = GetCurrentTransactionStartTimestamp();
+}
+
 Points
 balance_least_since(Store *store, const Program *program, const MemberRow *member,
-					TimestampTz since, MemberState *then)
+					TimestampTz since, const List *silent, MemberState *then)
 {
 	Later		later = {since, 0, 0, NULL};
 	MemberState state;
 	Points		least;
+	const ListCell *cell;
 	int			i;
 
 	balance_replay(store, member->member_id, since, PG_INT64_MAX, then);
-	least = state_available(program, then, member->enrolled_at, since);
 	store_visit_entries(store, member->member_id, ANY_SOURCE, NULL, remember_later, &later);
+	foreach(cell, silent)
+	{
+		const Confirmation *row = lfirst(cell);
+		EntryRow	entry;
+
+		if (!row->silence_accepts || row->points == 0)
+			continue;
+		silent_entry(program, row, &entry);
+		replay_entry(&entry, &(Replay) {since, PG_INT64_MAX, then});
+		remember_later(&entry, &later);
+	}
+	least = state_available(program, then, member->enrolled_at, since);
 	if (later.count == 0)
 		return least;
 	qsort(later.entries, later.count, sizeof(EntryRow), compare_occurred);

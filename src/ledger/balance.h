@@ -7,6 +7,8 @@
 
 #include "fmgr.h"
 
+#include "nodes/pg_list.h"
+
 #include "ledger/config.h"
 #include "ledger/storage.h"
 
@@ -44,10 +46,12 @@ extern void tier_at_consider(const TierChangeRow *change, void *then);
 /*
  * The least that has been available to the member since a time: then and after
  * everything that occurred later.  So much can be taken at that time without
- * giving what he got later.  "then" is how he stood.  Inside store_begin_read.
+ * giving what he got later.  "then" is how he stood.  "silent" are rows of
+ * confirmation that silence has decided on and nobody has written down.
+ * Inside store_begin_read.
  */
 extern Points balance_least_since(Store *store, const Program *program, const MemberRow *member,
-								  TimestampTz since, MemberState *then);
+								  TimestampTz since, const List *silent, MemberState *then);
 
 /* What a function that only reads is asked about. */
 typedef struct Reading

@@ -5,7 +5,8 @@
  * Time is let run over a copy of each member's purse, by the same steps in
  * which maintenance writes it down.  Only members whose next_expiry says that
  * something may fall due are looked at, but for the past, which is added up
- * from everybody's entries.
+ * from everybody's entries, and while something that silence has accepted is
+ * not written down, of which next_expiry does not know.
  */
 #include "postgres.h"
 
@@ -17,17 +18,21 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "ledger/awaiting.h"
 #include "ledger/balance.h"
 #include "ledger/holdings.h"
 #include "loyalty.h"
 #include "operation/due.h"
+#include "operation/silence.h"
 #include "types/calendar.h"
 
 PG_FUNCTION_INFO_V1(loyalty_expiring);
 
 typedef struct Expiring
 {
+	Config	   *config;
 	Program    *program;
+	Snapshot	snapshot;
 	TimestampTz at;
 	bool		past;			/* "at" is: states are added up */
 	DateADT		day;			/* that of "at" */
@@ -46,6 +51,7 @@ put_losses(Store *store, int64 member_id, void *arg)
 	DateADT		inactive_end;
 	MemberState state;
 	MemberRow	row;
+	Points		awaiting = 0;
 	Due			due;
 
 	store_visited_member(store, &row);
@@ -54,8 +60,12 @@ put_losses(Store *store, int64 member_id, void *arg)
 	else
 	{
 		state.purse = row.purse;
+		state.lifetime = row.lifetime;
 		state.last_activity = row.last_activity;
 	}
+	if (expiring->past || row.awaiting != 0)
+		awaiting_apply(expiring->config, store, expiring->snapshot, expiring->program, &row, expiring->at,
+					   expiring->past, &state, &awaiting);
 	inactive_end = holdings_inactive_end(expiring->program, state.last_activity, row.enrolled_at);
 
 	purse_init(&due.netting);
@@ -113,12 +123,15 @@ loyalty_expiring(PG_FUNCTION_ARGS)
 	expiring.day = calendar_day(expiring.at, expiring.program->zone);
 	expiring.until = last_day_within(expiring.day, PG_ARGISNULL(1) ? &thirty_days : PG_GETARG_INTERVAL_P(1));
 	expiring.result = result_begin(fcinfo, &expiring.desc);
+	expiring.config = config;
+	expiring.snapshot = GetActiveSnapshot();
 	expiring.row_context = AllocSetContextCreate(CurrentMemoryContext, "loyalty row", ALLOCSET_DEFAULT_SIZES);
 
 	before = expiring.past ||
-		(expiry_is_inactivity(expiring.program->expiry) && !due_is_known(config, expiring.program)) ? DATEVAL_NOEND : expiring.until + 1;
+		(expiry_is_inactivity(expiring.program->expiry) && !due_is_known(config, expiring.program)) ||
+		silence_is_due(config, expiring.program->program_id, expiring.day) ? DATEVAL_NOEND : expiring.until + 1;
 	store = store_open(config, false);
-	store_begin_read(store, GetActiveSnapshot());
+	store_begin_read(store, expiring.snapshot);
 	store_visit_members(store, expiring.program->program_id, before, put_losses, &expiring);
 	store_end_read(store);
 	store_close(store);

@@ -166,10 +166,11 @@ read_values(Arrival *arrival)
 /*
  * The tally by day, as the ledger counts.  Of a longer period nobody knows the
  * days: it counts on its last one, but not after he was last active, nor after
- * the import.
+ * the import.  Of an import that was made already a period after these is left
+ * as it is, so that it differs.
  */
 static void
-tally_by_day(Arrival *arrival, DateADT day)
+tally_by_day(Arrival *arrival, DateADT day, bool was_imported)
 {
 	const Tally *tally = &arrival->tally;
 	pg_tz	   *zone = arrival->batch->program->zone;
@@ -182,10 +183,10 @@ tally_by_day(Arrival *arrival, DateADT day)
 	{
 		const TallyPeriod *period = &tally->periods[i];
 
-		if (period->first > latest)
+		if (period->first > latest && !was_imported)
 			refuse(arrival, "what counts toward tiers cannot lie after the last activity, nor after the import",
 				   psprintf("Something counts on %s, after %s.", act_day_text(period->first), act_day_text(latest)), NULL);
-		tally_add_day(&arrival->imported.tally, Min(tally_period_end(tally, period->first), latest),
+		tally_add_day(&arrival->imported.tally, Max(Min(tally_period_end(tally, period->first), latest), period->first),
 					  period->amount, period->points, period->purchases);
 	}
 }
@@ -236,7 +237,7 @@ was_imported(Arrival *arrival, Store *store, const text *source_key)
 	if (arrival->request->row->seq == 0 ||
 		!act_find(store, arrival->request->member_id, source_key, &earlier))
 		return false;
-	tally_by_day(arrival, calendar_day(earlier.entry.occurred_at, batch->program->zone));
+	tally_by_day(arrival, calendar_day(earlier.entry.occurred_at, batch->program->zone), true);
 	if ((batch->at_given && earlier.entry.occurred_at != batch->at) ||
 		!act_same_context(earlier.entry.context, imported_write(&arrival->imported)))
 		act_key_reused(batch->key, psprintf("It imported member \"%s\" with %s points, as entry " INT64_FORMAT ".",
@@ -290,8 +291,12 @@ import_standing(Arrival *arrival, Store *store, DateADT day, Standing *standing)
 	DateADT		until = imported->tier_until;
 
 	standing->nchanges = 0;
-	if (tiers->ntiers == 0 && !(rules->reads & FACT_BIT(FACT_QUALIFYING)))
+	if (!qualify_is_asked(rules, tiers))
+	{
+		/* A tally from before the tiers were gone lacks what he brings. */
+		standing_forget(arrival->request->row);
 		return;
+	}
 	if (until < day)
 		refuse(arrival, "the tier to be imported is over already",
 			   psprintf("It ended on %s, the import is of %s.", act_day_text(until), act_day_text(day)),
@@ -323,7 +328,7 @@ make_posting(Arrival *arrival, Store *store, text *source_key)
 	/* Whoever has nothing yet has nothing that falls due: the bound of a newcomer is a guess. */
 	if (member->seq == 0 && member->tier_changes == 0)
 		member->next_expiry = DATEVAL_NOEND;
-	tally_by_day(arrival, day);
+	tally_by_day(arrival, day, false);
 	posting_begin(&arrival->posting, batch->program, member);
 	posting_bring_current(&arrival->posting, batch->at);
 	make_lots(arrival, day, &lots);

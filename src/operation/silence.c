@@ -150,6 +150,25 @@ write_members(void *arg)
 	store_close(store);
 }
 
+bool
+silence_is_due(Config *config, int32 program_id, DateADT day)
+{
+	Oid			types[2] = {INT4OID, DATEOID};
+	Datum		values[2] = {Int32GetDatum(program_id), DateADTGetDatum(day)};
+	EngineScope scope;
+	bool		is_due;
+
+	engine_enter(&scope, config->owner);
+	SPI_connect();
+	SPI_execute_with_args("SELECT FROM loyalty.confirmation"
+						  " WHERE program_id = $1 AND due <= $2 AND decision IS NULL AND on_silence = 'accept' LIMIT 1",
+						  2, types, values, NULL, true, 1);
+	is_due = SPI_processed > 0;
+	SPI_finish();
+	engine_leave(&scope);
+	return is_due;
+}
+
 /* Say which member failed; he is tried again by the next run. */
 static void
 report_failure(const Program *program, int64 member_id, const ErrorData *error)

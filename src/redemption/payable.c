@@ -14,8 +14,10 @@
 #include "utils/snapmgr.h"
 
 #include "ledger/act.h"
+#include "ledger/awaiting.h"
 #include "loyalty.h"
 #include "redemption/payment.h"
+#include "types/calendar.h"
 
 PG_FUNCTION_INFO_V1(loyalty_payable);
 
@@ -25,26 +27,39 @@ enum
 	ARG_MEMBER, ARG_AMOUNT, ARG_POINTS, ARG_AT, ARG_PROGRAM
 };
 
-/* What the member can spend at the time; in the past what he had then and still has. */
+/*
+ * What the member can spend at the time; in the past what he had then and still
+ * has.  What silence has accepted is his, as it is once he is locked.
+ */
 static Points
 spendable(const Reading *reading)
 {
+	TimestampTz now = GetCurrentTransactionStartTimestamp();
+	const Program *program = reading->program;
 	const MemberRow *row = &reading->row;
 	MemberState state = {row->purse, row->lifetime, row->last_activity};
+	Snapshot	snapshot = GetActiveSnapshot();
+	List	   *silent = NIL;
+	Points		awaiting = 0;
 	Points		available;
+	Store	   *store;
 
 	if (!reading->known)
 		return 0;
-	available = act_available(reading->program, &state, row->enrolled_at, reading->at);
-	if (reading->at < GetCurrentTransactionStartTimestamp())
-	{
-		Store	   *store = store_open(reading->config, false);
+	if (reading->at >= now)
+		return Max(act_available(program, &reading->state, row->enrolled_at, reading->at), 0);
 
-		store_begin_read(store, GetActiveSnapshot());
-		available = Min(available, balance_least_since(store, reading->program, row, reading->at, &state));
-		store_end_read(store);
-		store_close(store);
+	store = store_open(reading->config, false);
+	store_begin_read(store, snapshot);
+	if (row->awaiting != 0)
+	{
+		awaiting_apply(reading->config, store, snapshot, program, row, now, false, &state, &awaiting);
+		silent = awaiting_list_open(reading->config, row->member_id, snapshot, calendar_day(now, program->zone));
 	}
+	available = act_available(program, &state, row->enrolled_at, reading->at);
+	available = Min(available, balance_least_since(store, program, row, reading->at, silent, &state));
+	store_end_read(store);
+	store_close(store);
 	return Max(available, 0);
 }
 

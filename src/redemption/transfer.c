@@ -232,7 +232,7 @@ check_cap(Store *store, const Program *program, const MemberRow *giver, const Tr
 				ever ? " ever" : psprintf(" a %s", calendar_period_name(program->transfer_cap_period)),
 				text_to_cstring(giver->ref), points_to_cstring(giving.given),
 				ever ? "" : psprintf(" in the %s from %s", calendar_period_name(program->transfer_cap_period),
-									 DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(giving.period)))),
+									 act_day_text(giving.period)),
 				points_to_cstring(request->points));
 }
 

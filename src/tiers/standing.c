@@ -487,7 +487,9 @@ standing_import(Standing *standing, const Tally *tally, int tier, DateADT until,
 		const TallyPeriod *period = &tally->periods[i];
 
 		tally_add_day(&standing->added, period->first, period->amount, period->points, period->purchases);
-		tally_add_day(&standing->tally, period->first, period->amount, period->points, period->purchases);
+		/* As in standing_count. */
+		if (period->first >= standing->tally_since)
+			tally_add_day(&standing->tally, period->first, period->amount, period->points, period->purchases);
 	}
 	standing->changed = true;
 

@@ -154,6 +154,22 @@ SELECT count(*) FROM im_member WHERE ref LIKE 't_';
 ROLLBACK;
 SELECT count(*) FROM im_member WHERE ref LIKE 't_';
 
+-- A member who is there already: what counts for him is not lost while the program has no tiers, nor before what his tally still tells
+BEGIN;
+SELECT points FROM loyalty.record('kim', 'purchase', 50, at => now() - interval '1 day');
+CREATE TEMPORARY TABLE im_kept ON COMMIT DROP AS SELECT * FROM loyalty.tier WHERE program = 'im_a';
+DELETE FROM loyalty.tier WHERE program = 'im_a';
+CALL loyalty.import_balance($$SELECT 'kim' AS member, format('{%s: 70/0/1, %s: 600/0/3}', d - 400, d - 5)::loyalty.tally AS tally FROM (SELECT current_date AS d) d$$, 'kim');
+INSERT INTO loyalty.tier SELECT * FROM im_kept;
+SELECT points FROM loyalty.record('kim', 'purchase', 1);
+SELECT tier, (SELECT sum(p.amount) FROM loyalty.periods(tally) p) AS amount FROM loyalty.member WHERE member_id = loyalty.find_member('kim');
+CALL loyalty.import_balance($$SELECT 'kim' AS member, format('{%s: 70/0/1, %s: 6/0/1}', d - 401, d - 4)::loyalty.tally AS tally FROM (SELECT current_date AS d) d$$, 'kim again');
+SELECT tier, (SELECT sum(p.amount) FROM loyalty.periods(tally) p) AS amount FROM loyalty.member WHERE member_id = loyalty.find_member('kim');
+SELECT * FROM loyalty.verify('im_a');
+-- the same key with what has come since then
+CALL loyalty.import_balance($$SELECT 'kim' AS member, format('{%s: 6/0/1}', d + 3)::loyalty.tally AS tally FROM (SELECT current_date AS d) d$$, 'kim again');
+ROLLBACK;
+
 -- Who may: members of the role that owns the extension, with what they may read themselves
 CREATE ROLE regress_im_clerk;
 GRANT USAGE ON SCHEMA loyalty TO regress_im_clerk;
