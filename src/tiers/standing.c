@@ -64,6 +64,13 @@ recount(Standing *standing)
 	standing->changed = true;
 }
 
+/* Whether what is dated ahead counts at once: a total does not know days, and its days are to tell the same. */
+static bool
+counts_at_once(const Standing *standing)
+{
+	return qualification_resolution(standing->program->tier_window) == PERIOD_EVER;
+}
+
 DateADT
 standing_last_counted_day(const Standing *standing)
 {
@@ -74,8 +81,8 @@ standing_last_counted_day(const Standing *standing)
 	if (tally->resolution == PERIOD_EVER)
 		return calendar_day(standing->member->last_activity, standing->program->zone);
 	for (i = tally->nperiods - 1; i >= 0; i--)
-		if (tally->periods[i].first <= today)
-			return tally->periods[i].first;
+		if (tally->periods[i].first <= today || counts_at_once(standing))
+			return Min(tally->periods[i].first, today);
 	return DATEVAL_NOBEGIN;
 }
 
@@ -103,10 +110,14 @@ standing_count_all(Standing *standing)
 void
 standing_totals(Standing *standing, DateADT day, TallyTotals *totals)
 {
+	DateADT		last = day;
+
 	cover(standing, day);
+	if (counts_at_once(standing) && day >= calendar_day(standing->now, standing->program->zone))
+		last = DATEVAL_NOEND;
 	tally_totals(&standing->tally,
 				 qualification_start(standing->program->tier_window, day, standing->enrolled),
-				 day, totals);
+				 last, totals);
 }
 
 void
@@ -117,7 +128,7 @@ standing_store(Standing *standing)
 
 	if (!standing->changed)
 		return;
-	if (qualification_resolution(window) == PERIOD_EVER)
+	if (counts_at_once(standing))
 	{
 		tally_coarsen(&standing->tally, PERIOD_EVER);
 		/* Nothing in all is not nothing on each day: another window will ask. */
@@ -434,10 +445,10 @@ standing_count(Standing *standing, DateADT day, TimestampTz at, const TallyTotal
 		standing->changed = true;
 	}
 
-	/* What is dated ahead waits for its day, except in a total, which does not know days. */
+	/* What is dated ahead waits for its day. */
 	if (at > standing->now)
 	{
-		if (standing->tally.resolution != PERIOD_EVER)
+		if (!counts_at_once(standing))
 		{
 			member->next_expiry = Min(member->next_expiry, day - 1);
 			return;

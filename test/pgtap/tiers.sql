@@ -359,6 +359,19 @@ SELECT is((SELECT next_expiry FROM loyalty.member WHERE member_id = loyalty.memb
 SELECT is(tier('ahead ever', 'a'), 'silver', 'in a lifetime window it counts at once');
 SELECT is((SELECT tier_since <= now() FROM loyalty.member WHERE member_id = loyalty.member_id('a', 'ahead ever')), true, 'and the tier is not dated ahead');
 
+-- a lifetime's total that has to be counted anew, by day, is still the same total
+SELECT buy('ahead ever', 'b', 0, now()::text), buy('ahead ever', 'b', 120, (now() + interval '5 days')::text) \g /dev/null
+SELECT is(tier('ahead ever', 'b'), 'silver', 'also when nothing had counted before');
+SELECT buy('ahead ever', 'c', 120, (now() + interval '5 days')::text), buy('ahead ever', 'c', 130, (now() - interval '5 days')::text) \g /dev/null
+SELECT is(tier('ahead ever', 'c') || ' ' || tier('ahead ever', 'c', (now() - interval '4 days')::text), 'gold silver', 'together with what comes late too, from now on');
+CALL loyalty.maintain(program => 'ahead ever');
+DELETE FROM loyalty.tier WHERE program = 'ahead ever';
+CALL loyalty.maintain(program => 'ahead ever');
+SELECT buy('ahead ever', m, 1, now()::text) FROM unnest('{a,b,c}'::text[]) m \g /dev/null
+INSERT INTO loyalty.tier (program, name, rank, min_amount) VALUES ('ahead ever', 'silver', 1, 100), ('ahead ever', 'gold', 2, 250);
+CALL loyalty.maintain(program => 'ahead ever');
+SELECT is(string_agg(tier('ahead ever', m), ' '), 'silver silver gold', 'and at reviews') FROM unnest('{a,b,c}'::text[]) m;
+
 SELECT open_shop('late', 'rolling 30 days') \g /dev/null
 INSERT INTO loyalty.rule (program, name, award, condition) VALUES ('late', 'silver bonus', '1000', $$member.tier = 'silver'$$), ('late', 'gold bonus', '2000', $$member.tier = 'gold'$$);
 SELECT buy('late', 'a', 100, '2023-01-01 12:00') \g /dev/null
