@@ -314,6 +314,17 @@ standing_set_floor(Standing *standing, int tier, DateADT until, TimestampTz at, 
 	take_effect(standing, at, standing_own(standing) > tier ? member->tier_until : until, reason, note, true);
 }
 
+void
+standing_weigh_floor(Standing *standing, TimestampTz at)
+{
+	const MemberRow *member = standing->member;
+	bool		own = standing_own(standing) > tier_by_name(standing->tiers, member->tier_floor);
+
+	if (member->tier_floor != NULL)
+		take_effect(standing, at, own ? member->tier_until : member->tier_floor_until,
+					own ? TIER_EARNED : TIER_MANUAL, NULL, false);
+}
+
 /* Who has none has everyone's. */
 static text *
 tier_or_base(const Standing *standing, text *tier)
@@ -393,18 +404,40 @@ lower_next_expiry(Standing *standing)
 	member->next_expiry = Min(member->next_expiry, review_quiet_until(standing));
 }
 
+static void
+notice_another(const TierChangeRow *change, void *arg)
+{
+	*(bool *) arg |= !(change->from_tier == NULL ? change->to_tier == NULL
+					   : change->to_tier != NULL && same_text(change->from_tier, change->to_tier));
+}
+
+/* Whether he has ever had another tier than the one that he was enrolled with. */
+static bool
+has_had_another(Standing *standing)
+{
+	bool		another = false;
+	int			i;
+
+	if (standing->member->tier_changes > standing->nchanges)
+		store_visit_tier_changes(standing->store, standing->member->member_id, notice_another, &another);
+	for (i = 0; i < standing->nchanges; i++)
+		notice_another(&standing->changes[i], &another);
+	return another;
+}
+
 /* Let him rise by what was just counted at a time. */
 static bool
 judge_counted(Standing *standing, TimestampTz at)
 {
-	const MemberRow *member = standing->member;
 	pg_tz	   *zone = standing->program->zone;
 	DateADT		then = calendar_day(at, zone);
-	/* Who has the tier that he was enrolled with has never had another: nothing can be late for him. */
-	TimestampTz since = member->tier_changes == 0 ? DT_NOBEGIN : member->tier_since;
+	TimestampTz since = standing->member->tier_since;
 	DateADT		last;
 	bool		rose = false;
 
+	/* For who has had one tier only nothing can be late. */
+	if (at < since && !has_had_another(standing))
+		since = DT_NOBEGIN;
 	if (at >= since)
 		rose = rise(standing, then, at);
 	else
