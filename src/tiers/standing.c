@@ -493,7 +493,7 @@ standing_count(Standing *standing, DateADT day, TimestampTz at, const TallyTotal
 		review_may_rise(standing, calendar_day(standing->now, standing->program->zone)))
 		lower_next_expiry(standing);
 	/* A tier whose time is over may be kept by it yet. */
-	if (standing->program->tier_has_validity && member->tier_until < calendar_day(at, standing->program->zone))
+	if (standing->program->tier_has_validity && member->tier_until < calendar_day(standing->now, standing->program->zone))
 		member->next_expiry = Min(member->next_expiry, member->tier_until);
 }
 

@@ -382,6 +382,12 @@ SELECT is(story('late', 'a'), '2023-01-01 ->silver earned, 2023-01-31 silver>- l
 SELECT buy('late', 'a', 150, '2022-12-20') \g /dev/null
 SELECT is(story('late', 'a'), '2023-01-01 ->silver earned, 2023-01-31 silver>- lapsed, 2022-12-20 ->silver earned', 'it may put a promotion into the past');
 SELECT is(tier('late', 'a', '2022-12-25') || ' ' || tier('late', 'a', '2023-01-10') || ' ' || tier('late', 'a', '2023-02-10'), 'silver silver -', 'which changes what came after as little as it can');
+SELECT open_shop('late grace', 'rolling 10 days', '20 days', 'earned', '5 days') \g /dev/null
+SELECT buy('late grace', 'a', 100, (now() - interval '22 days')::text) \g /dev/null
+CALL loyalty.maintain(program => 'late grace');
+SELECT buy('late grace', 'a', 100, (now() - interval '3 days')::text) \g /dev/null
+CALL loyalty.maintain(program => 'late grace');
+SELECT is(tier_until, ((now() - interval '2 days')::date + 20), 'late, in the days of grace: the next review keeps it') FROM loyalty.member WHERE member_id = loyalty.member_id('a', 'late grace');
 SELECT open_shop('together', 'rolling 365 days'), open_shop('together ever', 'lifetime') \g /dev/null
 SELECT buy(p, 'a', 60, (now() - interval '10 days')::text), buy(p, 'a', 50, (now() - interval '20 days')::text) FROM unnest('{together,together ever}'::text[]) p \g /dev/null
 SELECT is(tier(p, 'a') || ' ' || tier(p, 'a', (now() - interval '11 days')::text) || ' ' || tier(p, 'a', (now() - interval '9 days')::text), 'silver - silver', p || ': together with what came after it may lift him, from that day on')
