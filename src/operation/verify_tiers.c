@@ -5,8 +5,9 @@
  *
  * I7	  the tally of each member is what his entries count for, from the day
  *		  on which it is complete; his changes of tier count 1..n without gaps,
- *		  and lead to the tier that he has, and since when; beside a floor his
- *		  tier is the higher one; no change is without a member.
+ *		  and lead to the tier that he has, since when and until when; beside a
+ *		  floor his tier is the higher one, unless tiers have changed and he is
+ *		  still to be reviewed; no change is without a member.
  * member nothing falls due, and no review does anything, up to next_expiry:
  *		  where maintenance has been through all members under the present
  *		  terms, it is worked out for each what it would write now, and when it
@@ -28,7 +29,7 @@
 #include "loyalty.h"
 #include "operation/due.h"
 #include "operation/verify.h"
-#include "tiers/tier.h"
+#include "tiers/standing.h"
 #include "types/calendar.h"
 
 extern Datum loyalty_tally_out(PG_FUNCTION_ARGS);
@@ -53,6 +54,9 @@ typedef struct TierProof
 	bool		gap;
 	text	   *tier;
 	TimestampTz since;
+	DateADT		until;			/* of his own tier, if there is no floor */
+	bool		has_floor_until;
+	DateADT		floor_until;
 } TierProof;
 
 static void
@@ -135,7 +139,16 @@ follow_change(const TierChangeRow *change, void *arg)
 	if (proof->nchanges == 1)
 		proof->tier = change->from_tier == NULL ? NULL : DatumGetTextPCopy(PointerGetDatum(change->from_tier));
 	/* What comes late dates from before the tier of that time, which it leaves. */
-	if (change->at < proof->since || same_name(change->from_tier, change->to_tier))
+	if (change->at < proof->since)
+		return;
+	proof->until = change->until;
+	/* One that is below his own when it is given tells his own's last day. */
+	if (strcmp(change->reason, TIER_MANUAL) == 0)
+	{
+		proof->has_floor_until = same_name(change->to_tier, proof->row.tier_floor);
+		proof->floor_until = change->until;
+	}
+	if (same_name(change->from_tier, change->to_tier))
 		return;
 	proof->tier = change->to_tier == NULL ? NULL : DatumGetTextPCopy(PointerGetDatum(change->to_tier));
 	proof->since = change->at;
@@ -146,13 +159,13 @@ static void
 check_changes(TierProof *proof)
 {
 	const MemberRow *row = &proof->row;
-	int			own;
-	int			lowest;
 
 	proof->nchanges = 0;
 	proof->gap = false;
 	proof->tier = row->tier;
 	proof->since = DT_NOBEGIN;
+	proof->until = DATEVAL_NOEND;
+	proof->has_floor_until = false;
 	store_visit_tier_changes(proof->reader, row->member_id, follow_change, proof);
 	if (proof->gap || proof->nchanges != row->tier_changes)
 		report(proof, "I7", "changes of tier do not count up to the row's number",
@@ -163,6 +176,18 @@ check_changes(TierProof *proof)
 	else if (!TIMESTAMP_IS_NOBEGIN(proof->since) && proof->since != row->tier_since)
 		report(proof, "I7", "tier_since is not when the last change took effect",
 			   pstrdup(timestamptz_to_str(proof->since)), pstrdup(timestamptz_to_str(row->tier_since)));
+	else if (row->tier_floor == NULL && proof->until != row->tier_until)
+		report(proof, "I7", "tier_until is not what the last change says",
+			   day_text(proof->until), day_text(row->tier_until));
+}
+
+/* I7: what the row says of a floor fits the changes and the tier that he has. */
+static void
+check_floor(TierProof *proof)
+{
+	const MemberRow *row = &proof->row;
+	int			own = tier_by_name(proof->tiers, row->tier_own);
+	int			lowest = tier_by_name(proof->tiers, row->tier_floor);
 
 	if (row->tier_floor == NULL)
 	{
@@ -171,10 +196,12 @@ check_changes(TierProof *proof)
 				   row->tier_own != NULL ? tier_text(row->tier_own) : day_text(row->tier_floor_until));
 		return;
 	}
-	own = tier_by_name(proof->tiers, row->tier_own);
-	lowest = tier_by_name(proof->tiers, row->tier_floor);
-	if (Max(own, lowest) != NO_TIER &&
-		!same_text(proof->tiers->tiers[Max(own, lowest)].name, row->tier))
+	if (proof->has_floor_until && proof->floor_until != row->tier_floor_until)
+		report(proof, "I7", "tier_floor_until is not what its change says",
+			   day_text(proof->floor_until), day_text(row->tier_floor_until));
+	/* Ranks of today say nothing of who is still to be reviewed by them. */
+	if (proof->known && Max(own, lowest) != NO_TIER &&
+		!same_name(proof->tiers->tiers[Max(own, lowest)].name, row->tier))
 		report(proof, "I7", "tier is not the higher one of the member's own and his floor",
 			   tier_text(proof->tiers->tiers[Max(own, lowest)].name), tier_text(row->tier));
 }
@@ -224,6 +251,7 @@ check_member(void *arg)
 	store_begin_read(proof->reader, proof->snapshot);
 	check_tally(proof);
 	check_changes(proof);
+	check_floor(proof);
 	check_bound(proof);
 	store_end_read(proof->reader);
 }

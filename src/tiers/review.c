@@ -143,8 +143,10 @@ first_failing(Standing *standing, int tier, DateADT day)
 static DateADT
 failing_since(Standing *standing, int tier, DateADT day)
 {
-	DateADT		since = standing->member->tier_floor != NULL ? DATEVAL_NOBEGIN
-		: calendar_day(standing->member->tier_since, standing->program->zone);
+	const MemberRow *member = standing->member;
+	/* Since when he has a tier below his floor is not known. */
+	DateADT		since = member->tier_floor != NULL && tier_by_name(standing->tiers, member->tier) != tier
+		? DATEVAL_NOBEGIN : calendar_day(member->tier_since, standing->program->zone);
 
 	standing_count_all(standing);
 	for (;;)
@@ -295,6 +297,7 @@ review(Standing *standing, TimestampTz at)
 		reached = reached_on(standing, day);
 		standing_set_own(standing, reached, standing_until(standing, reached, day), at, TIER_REMOVED);
 	}
+	standing_weigh_floor(standing, at);
 
 	/* Late by more than one period, he may fall more than once. */
 	for (;;)

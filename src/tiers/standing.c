@@ -64,6 +64,13 @@ recount(Standing *standing)
 	standing->changed = true;
 }
 
+/* Whether what is dated ahead counts at once: a total does not know days, and its days are to tell the same. */
+static bool
+counts_at_once(const Standing *standing)
+{
+	return qualification_resolution(standing->program->tier_window) == PERIOD_EVER;
+}
+
 DateADT
 standing_last_counted_day(const Standing *standing)
 {
@@ -74,8 +81,8 @@ standing_last_counted_day(const Standing *standing)
 	if (tally->resolution == PERIOD_EVER)
 		return calendar_day(standing->member->last_activity, standing->program->zone);
 	for (i = tally->nperiods - 1; i >= 0; i--)
-		if (tally->periods[i].first <= today)
-			return tally->periods[i].first;
+		if (tally->periods[i].first <= today || counts_at_once(standing))
+			return Min(tally->periods[i].first, today);
 	return DATEVAL_NOBEGIN;
 }
 
@@ -103,10 +110,14 @@ standing_count_all(Standing *standing)
 void
 standing_totals(Standing *standing, DateADT day, TallyTotals *totals)
 {
+	DateADT		last = day;
+
 	cover(standing, day);
+	if (counts_at_once(standing) && day >= calendar_day(standing->now, standing->program->zone))
+		last = DATEVAL_NOEND;
 	tally_totals(&standing->tally,
 				 qualification_start(standing->program->tier_window, day, standing->enrolled),
-				 day, totals);
+				 last, totals);
 }
 
 void
@@ -117,7 +128,7 @@ standing_store(Standing *standing)
 
 	if (!standing->changed)
 		return;
-	if (qualification_resolution(window) == PERIOD_EVER)
+	if (counts_at_once(standing))
 	{
 		tally_coarsen(&standing->tally, PERIOD_EVER);
 		/* Nothing in all is not nothing on each day: another window will ask. */
@@ -303,6 +314,17 @@ standing_set_floor(Standing *standing, int tier, DateADT until, TimestampTz at, 
 	take_effect(standing, at, standing_own(standing) > tier ? member->tier_until : until, reason, note, true);
 }
 
+void
+standing_weigh_floor(Standing *standing, TimestampTz at)
+{
+	const MemberRow *member = standing->member;
+	bool		own = standing_own(standing) > tier_by_name(standing->tiers, member->tier_floor);
+
+	if (member->tier_floor != NULL)
+		take_effect(standing, at, own ? member->tier_until : member->tier_floor_until,
+					own ? TIER_EARNED : TIER_MANUAL, NULL, false);
+}
+
 /* Who has none has everyone's. */
 static text *
 tier_or_base(const Standing *standing, text *tier)
@@ -382,18 +404,40 @@ lower_next_expiry(Standing *standing)
 	member->next_expiry = Min(member->next_expiry, review_quiet_until(standing));
 }
 
+static void
+notice_another(const TierChangeRow *change, void *arg)
+{
+	*(bool *) arg |= !(change->from_tier == NULL ? change->to_tier == NULL
+					   : change->to_tier != NULL && same_text(change->from_tier, change->to_tier));
+}
+
+/* Whether he has ever had another tier than the one that he was enrolled with. */
+static bool
+has_had_another(Standing *standing)
+{
+	bool		another = false;
+	int			i;
+
+	if (standing->member->tier_changes > standing->nchanges)
+		store_visit_tier_changes(standing->store, standing->member->member_id, notice_another, &another);
+	for (i = 0; i < standing->nchanges; i++)
+		notice_another(&standing->changes[i], &another);
+	return another;
+}
+
 /* Let him rise by what was just counted at a time. */
 static bool
 judge_counted(Standing *standing, TimestampTz at)
 {
-	const MemberRow *member = standing->member;
 	pg_tz	   *zone = standing->program->zone;
 	DateADT		then = calendar_day(at, zone);
-	/* Who has the tier that he was enrolled with has never had another: nothing can be late for him. */
-	TimestampTz since = member->tier_changes == 0 ? DT_NOBEGIN : member->tier_since;
+	TimestampTz since = standing->member->tier_since;
 	DateADT		last;
 	bool		rose = false;
 
+	/* For who has had one tier only nothing can be late. */
+	if (at < since && !has_had_another(standing))
+		since = DT_NOBEGIN;
 	if (at >= since)
 		rose = rise(standing, then, at);
 	else
@@ -434,10 +478,10 @@ standing_count(Standing *standing, DateADT day, TimestampTz at, const TallyTotal
 		standing->changed = true;
 	}
 
-	/* What is dated ahead waits for its day, except in a total, which does not know days. */
+	/* What is dated ahead waits for its day. */
 	if (at > standing->now)
 	{
-		if (standing->tally.resolution != PERIOD_EVER)
+		if (!counts_at_once(standing))
 		{
 			member->next_expiry = Min(member->next_expiry, day - 1);
 			return;
@@ -449,7 +493,7 @@ standing_count(Standing *standing, DateADT day, TimestampTz at, const TallyTotal
 		review_may_rise(standing, calendar_day(standing->now, standing->program->zone)))
 		lower_next_expiry(standing);
 	/* A tier whose time is over may be kept by it yet. */
-	if (standing->program->tier_has_validity && member->tier_until < calendar_day(at, standing->program->zone))
+	if (standing->program->tier_has_validity && member->tier_until < calendar_day(standing->now, standing->program->zone))
 		member->next_expiry = Min(member->next_expiry, member->tier_until);
 }
 

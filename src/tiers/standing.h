@@ -84,6 +84,9 @@ extern void standing_set_own(Standing *standing, int tier, DateADT until, Timest
 extern void standing_set_floor(Standing *standing, int tier, DateADT until, TimestampTz at,
 							   const char *reason, text *note);
 
+/* Let the higher one of his own tier and his floor be his, should ranks have changed since; likewise. */
+extern void standing_weigh_floor(Standing *standing, TimestampTz at);
+
 /* The last day on which a tier reached on a day is not reviewed; DATEVAL_NOEND: there is none. */
 extern DateADT standing_valid_until(const Standing *standing, DateADT day);
 

@@ -359,6 +359,19 @@ SELECT is((SELECT next_expiry FROM loyalty.member WHERE member_id = loyalty.memb
 SELECT is(tier('ahead ever', 'a'), 'silver', 'in a lifetime window it counts at once');
 SELECT is((SELECT tier_since <= now() FROM loyalty.member WHERE member_id = loyalty.member_id('a', 'ahead ever')), true, 'and the tier is not dated ahead');
 
+-- a lifetime's total that has to be counted anew, by day, is still the same total
+SELECT buy('ahead ever', 'b', 0, now()::text), buy('ahead ever', 'b', 120, (now() + interval '5 days')::text) \g /dev/null
+SELECT is(tier('ahead ever', 'b'), 'silver', 'also when nothing had counted before');
+SELECT buy('ahead ever', 'c', 120, (now() + interval '5 days')::text), buy('ahead ever', 'c', 130, (now() - interval '5 days')::text) \g /dev/null
+SELECT is(tier('ahead ever', 'c') || ' ' || tier('ahead ever', 'c', (now() - interval '4 days')::text), 'gold silver', 'together with what comes late too, from now on');
+CALL loyalty.maintain(program => 'ahead ever');
+DELETE FROM loyalty.tier WHERE program = 'ahead ever';
+CALL loyalty.maintain(program => 'ahead ever');
+SELECT buy('ahead ever', m, 1, now()::text) FROM unnest('{a,b,c}'::text[]) m \g /dev/null
+INSERT INTO loyalty.tier (program, name, rank, min_amount) VALUES ('ahead ever', 'silver', 1, 100), ('ahead ever', 'gold', 2, 250);
+CALL loyalty.maintain(program => 'ahead ever');
+SELECT is(string_agg(tier('ahead ever', m), ' '), 'silver silver gold', 'and at reviews') FROM unnest('{a,b,c}'::text[]) m;
+
 SELECT open_shop('late', 'rolling 30 days') \g /dev/null
 INSERT INTO loyalty.rule (program, name, award, condition) VALUES ('late', 'silver bonus', '1000', $$member.tier = 'silver'$$), ('late', 'gold bonus', '2000', $$member.tier = 'gold'$$);
 SELECT buy('late', 'a', 100, '2023-01-01 12:00') \g /dev/null
@@ -369,6 +382,12 @@ SELECT is(story('late', 'a'), '2023-01-01 ->silver earned, 2023-01-31 silver>- l
 SELECT buy('late', 'a', 150, '2022-12-20') \g /dev/null
 SELECT is(story('late', 'a'), '2023-01-01 ->silver earned, 2023-01-31 silver>- lapsed, 2022-12-20 ->silver earned', 'it may put a promotion into the past');
 SELECT is(tier('late', 'a', '2022-12-25') || ' ' || tier('late', 'a', '2023-01-10') || ' ' || tier('late', 'a', '2023-02-10'), 'silver silver -', 'which changes what came after as little as it can');
+SELECT open_shop('late grace', 'rolling 10 days', '20 days', 'earned', '5 days') \g /dev/null
+SELECT buy('late grace', 'a', 100, (now() - interval '22 days')::text) \g /dev/null
+CALL loyalty.maintain(program => 'late grace');
+SELECT buy('late grace', 'a', 100, (now() - interval '3 days')::text) \g /dev/null
+CALL loyalty.maintain(program => 'late grace');
+SELECT is(tier_until, ((now() - interval '2 days')::date + 20), 'late, in the days of grace: the next review keeps it') FROM loyalty.member WHERE member_id = loyalty.member_id('a', 'late grace');
 SELECT open_shop('together', 'rolling 365 days'), open_shop('together ever', 'lifetime') \g /dev/null
 SELECT buy(p, 'a', 60, (now() - interval '10 days')::text), buy(p, 'a', 50, (now() - interval '20 days')::text) FROM unnest('{together,together ever}'::text[]) p \g /dev/null
 SELECT is(tier(p, 'a') || ' ' || tier(p, 'a', (now() - interval '11 days')::text) || ' ' || tier(p, 'a', (now() - interval '9 days')::text), 'silver - silver', p || ': together with what came after it may lift him, from that day on')
