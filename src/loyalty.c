@@ -129,6 +129,12 @@ same_text(const text *a, const text *b)
 		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
 }
 
+text *
+text_argument(FunctionCallInfo fcinfo, int argno)
+{
+	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_TEXT_PP(argno);
+}
+
 /* 0A000 where the caller takes no set. */
 Tuplestorestate *
 result_begin(FunctionCallInfo fcinfo, TupleDesc *desc)

@@ -58,6 +58,9 @@ extern void give_way(void);
 /* Whether two texts are the same bytes; NULL is the same as NULL only. */
 extern bool same_text(const text *a, const text *b);
 
+/* An argument of a function that may be NULL. */
+extern text *text_argument(FunctionCallInfo fcinfo, int argno);
+
 /* Start the result of a set-returning function: a tuplestore and its row type. */
 extern Tuplestorestate *result_begin(FunctionCallInfo fcinfo, TupleDesc *desc);
 

@@ -597,7 +597,7 @@ loyalty_backfill(PG_FUNCTION_ARGS)
 
 	config = config_get();
 	sources = source_find(config, PG_GETARG_TEXT_PP(0),
-						  config_program_if_named(config, PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2)));
+						  config_program_if_named(config, text_argument(fcinfo, 2)));
 	foreach(cell, sources)
 		source_check_owner(existing_source(config, lfirst_int(cell)), true);
 

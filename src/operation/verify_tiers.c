@@ -82,12 +82,6 @@ tally_text(const Tally *tally)
 	return DatumGetCString(DirectFunctionCall1(loyalty_tally_out, tally_pack(tally)));
 }
 
-static bool
-same_name(const text *a, const text *b)
-{
-	return a == b || (a != NULL && b != NULL && same_text(a, b));
-}
-
 /* I7: the tally is what the entries count for. */
 static void
 check_tally(TierProof *proof)
@@ -129,7 +123,7 @@ follow_change(const TierChangeRow *change, void *arg)
 	if (proof->nchanges == 1)
 		proof->tier = change->from_tier == NULL ? NULL : DatumGetTextPCopy(PointerGetDatum(change->from_tier));
 	/* What comes late dates from before the tier of that time, which it leaves. */
-	if (change->at < proof->since || same_name(change->from_tier, change->to_tier))
+	if (change->at < proof->since || same_text(change->from_tier, change->to_tier))
 		return;
 	proof->tier = change->to_tier == NULL ? NULL : DatumGetTextPCopy(PointerGetDatum(change->to_tier));
 	proof->since = change->at;
@@ -151,7 +145,7 @@ check_changes(TierProof *proof)
 	if (proof->gap || proof->nchanges != row->tier_changes)
 		report(proof, "I7", "changes of tier do not count up to the row's number",
 			   psprintf("%d", row->tier_changes), psprintf("%d", proof->nchanges));
-	else if (!same_name(proof->tier, row->tier))
+	else if (!same_text(proof->tier, row->tier))
 		report(proof, "I7", "tier is not the one that the changes lead to",
 			   tier_text(proof->tier), tier_text(row->tier));
 	else if (!TIMESTAMP_IS_NOBEGIN(proof->since) && proof->since != row->tier_since)

@@ -48,24 +48,10 @@ typedef struct SpendRequest
 	bool		at_given;
 } SpendRequest;
 
-static text *
-text_argument(FunctionCallInfo fcinfo, int argno)
-{
-	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_TEXT_PP(argno);
-}
-
 static void
 read_request(FunctionCallInfo fcinfo, SpendRequest *request)
 {
-	if (PG_ARGISNULL(ARG_POINTS))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("points must not be null")));
-	request->points = points_from_numeric(PG_GETARG_NUMERIC(ARG_POINTS));
-	if (request->points <= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("points must be greater than zero")));
+	request->points = act_points(fcinfo, ARG_POINTS);
 	request->purchase = text_argument(fcinfo, ARG_PURCHASE);
 	if (request->purchase != NULL && VARSIZE_ANY_EXHDR(request->purchase) == 0)
 		ereport(ERROR,
