@@ -79,19 +79,6 @@ typedef struct Batch
 	int64		skipped;
 } Batch;
 
-/* The program, which may be gone since the last commit. */
-static Program *
-existing_program(Config *config, int32 program_id)
-{
-	Program    *program = config_program_by_id(config, program_id);
-
-	if (program == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
-				 errmsg("loyalty program %d does not exist any more", program_id)));
-	return program;
-}
-
 bool
 due_is_known(Config *config, Program *program)
 {
@@ -148,7 +135,7 @@ static void
 record_progress(Config *config, Run *run, bool finished)
 {
 	Oid			types[9] = {TEXTOID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID, BOOLOID, BOOLOID, INT8OID};
-	Program    *program = existing_program(config, run->program_id);
+	Program    *program = config_program_still(config, run->program_id);
 	Datum		values[9] = {CStringGetTextDatum(run->name), TimestampTzGetDatum(run->started_at),
 		Int64GetDatum(run->done), Int64GetDatum(run->entries), Int64GetDatum(run->skipped),
 		Int64GetDatum(run->failed), BoolGetDatum(finished),
@@ -351,7 +338,7 @@ put_if_needed(Store *store, int64 member_id, void *arg)
 static void
 make_list(Config *config, Run *run)
 {
-	Program    *program = existing_program(config, run->program_id);
+	Program    *program = config_program_still(config, run->program_id);
 	DateADT		day = calendar_day(run->at, program->zone);
 	Tuplesortstate *sort = tuplesort_begin_datum(INT8OID, Int8LessOperator, InvalidOid, false, work_mem, NULL,
 #if PG_VERSION_NUM >= 150000
@@ -508,7 +495,7 @@ next_batch(Run *run)
 	if (count > 0)
 	{
 		Config	   *config = config_get();
-		Batch		batch = {config, existing_program(config, run->program_id), run->at, 0, count, member_ids, 0, 0};
+		Batch		batch = {config, config_program_still(config, run->program_id), run->at, 0, count, member_ids, 0, 0};
 
 		give_way();
 		work_members(run, &batch);
@@ -544,7 +531,7 @@ work_list(Batches *batches, Run *run)
 	if (run->recorded)
 	{
 		config = config_get();
-		strike_off(config, existing_program(config, run->program_id));
+		strike_off(config, config_program_still(config, run->program_id));
 		record_progress(config, run, true);
 	}
 }
@@ -560,7 +547,7 @@ due_write(Batches *batches, int32 program_id, TimestampTz at, int batch_size)
 #if PG_VERSION_NUM >= 190000
 	TupleDescFinalize(desc);
 #endif
-	run.name = pstrdup(existing_program(config_get(), program_id)->name);
+	run.name = pstrdup(config_program_still(config_get(), program_id)->name);
 	run.slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
 	run.list = tuplestore_begin_heap(false, true, work_mem);
 

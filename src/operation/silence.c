@@ -54,25 +54,12 @@ typedef struct Batch
 	int64		skipped;
 } Batch;
 
-/* The program, which may be gone since the last commit. */
-static Program *
-existing_program(Config *config, int32 program_id)
-{
-	Program    *program = config_program_by_id(config, program_id);
-
-	if (program == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
-				 errmsg("loyalty program %d does not exist any more", program_id)));
-	return program;
-}
-
 /* List the members of whom silence has decided something. */
 static void
 make_list(Run *run)
 {
 	Config	   *config = config_get();
-	const Program *program = existing_program(config, run->program_id);
+	const Program *program = config_program_still(config, run->program_id);
 	Oid			types[2] = {INT4OID, DATEOID};
 	Datum		values[2] = {Int32GetDatum(run->program_id), DateADTGetDatum(calendar_day(run->at, program->zone))};
 	EngineScope scope;
@@ -178,7 +165,7 @@ work_members(Run *run, const Batch *batch)
 	if (part.count == 1)
 	{
 		run->failed++;
-		report_failure(existing_program(part.config, run->program_id), part.member_ids[0], error);
+		report_failure(config_program_still(part.config, run->program_id), part.member_ids[0], error);
 		return;
 	}
 	part.count = batch->count / 2;
@@ -209,7 +196,7 @@ next_batch(Run *run)
 	if (count > 0)
 	{
 		Config	   *config = config_get();
-		Program    *program = existing_program(config, run->program_id);
+		Program    *program = config_program_still(config, run->program_id);
 		Batch		batch = {config, calendar_day(run->at, program->zone), count, member_ids, 0, 0};
 
 		give_way();
@@ -232,7 +219,7 @@ work_list(Batches *batches, Run *run)
 		ereport(NOTICE,
 				(errmsg_plural("silence decided on %lld award of program \"%s\"",
 							   "silence decided on %lld awards of program \"%s\"", run->decided,
-							   (long long) run->decided, existing_program(config_get(), run->program_id)->name),
+							   (long long) run->decided, config_program_still(config_get(), run->program_id)->name),
 				 run->skipped == 0 ? 0
 				 : errdetail_plural("%lld member is busy and left to the next run.",
 									"%lld members are busy and left to the next run.",
