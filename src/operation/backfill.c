@@ -44,19 +44,8 @@ PG_FUNCTION_INFO_V1(loyalty_backfill);
 /* Rows fetched at a time while the keys are gathered. */
 #define FETCH_SIZE 1000
 
-/* The row type (at, key) of the list. */
-static TupleDesc
-list_row_type(void)
-{
-	TupleDesc	desc = CreateTemplateTupleDesc(2);
-
-	TupleDescInitEntry(desc, 1, "at", TIMESTAMPTZOID, -1, 0);
-	TupleDescInitEntry(desc, 2, "key", TEXTOID, -1, 0);
-#if PG_VERSION_NUM >= 190000
-	TupleDescFinalize(desc);
-#endif
-	return desc;
-}
+/* The list of purchases, in order of time. */
+static const ListColumn list_columns[] = {{"at", TIMESTAMPTZOID}, {"key", TEXTOID}};
 
 /* The source by number; LY005 when it, its table or its program is gone. */
 static Source *
@@ -610,7 +599,7 @@ loyalty_backfill(PG_FUNCTION_ARGS)
 		backfill.name = pstrdup(existing_source(config_get(), backfill.source_id)->name);
 		backfill.batch_size = batch_size;
 		backfill.batches = &batches;
-		backfill.desc = list_row_type();
+		backfill.desc = list_row_type(list_columns, lengthof(list_columns));
 		backfill.slot = MakeSingleTupleTableSlot(backfill.desc, &TTSOpsMinimalTuple);
 		backfill_and_clear(&backfill);
 		ExecDropSingleTupleTableSlot(backfill.slot);
