@@ -18,6 +18,7 @@
 
 #include "ledger/act.h"
 #include "ledger/balance.h"
+#include "ledger/context_field.h"
 #include "ledger/holdings.h"
 #include "ledger/member.h"
 #include "ledger/posting.h"
@@ -329,9 +330,7 @@ take_off(const EntryRow *entry, void *arg)
 	JsonbValue	found;
 	int			i;
 
-	if (entry->context == NULL || !JB_ROOT_IS_OBJECT(entry->context) ||
-		getKeyJsonValueFromContainer(&entry->context->root, REINSTATES, strlen(REINSTATES), &found) == NULL ||
-		found.type != jbvBinary)
+	if (!context_field_of(entry->context, REINSTATES, jbvBinary, &found))
 		return;
 	for (i = 0; i < lapses->count; i++)
 	{

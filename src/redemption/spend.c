@@ -15,6 +15,7 @@
 #include "utils/snapmgr.h"
 
 #include "ledger/act.h"
+#include "ledger/context_field.h"
 #include "ledger/member.h"
 #include "ledger/posting.h"
 #include "loyalty.h"
@@ -89,23 +90,12 @@ spend_context(const SpendRequest *request, Numeric value)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
-/* A field of an entry's context; NULL when there is none of that type. */
-static JsonbValue *
-context_field(const EntryRow *entry, const char *name, enum jbvType type, JsonbValue *field)
-{
-	if (entry->context == NULL || !JB_ROOT_IS_OBJECT(entry->context) ||
-		getKeyJsonValueFromContainer(&entry->context->root, name, strlen(name), field) == NULL ||
-		field->type != type)
-		return NULL;
-	return field;
-}
-
 static bool
 is_purchase(const EntryRow *entry, const text *purchase)
 {
 	JsonbValue	field;
 
-	if (context_field(entry, FIELD_PURCHASE, jbvString, &field) == NULL)
+	if (!context_field_of(entry->context, FIELD_PURCHASE, jbvString, &field))
 		return purchase == NULL;
 	return purchase != NULL &&
 		field.val.string.len == VARSIZE_ANY_EXHDR(purchase) &&
@@ -117,7 +107,7 @@ static bool
 same_request(const EntryRow *earlier, const SpendRequest *request)
 {
 	JsonbValue	amount;
-	bool		had_amount = context_field(earlier, FIELD_AMOUNT, jbvNumeric, &amount) != NULL;
+	bool		had_amount = context_field_of(earlier->context, FIELD_AMOUNT, jbvNumeric, &amount);
 
 	return earlier->points == -request->points &&
 		(!request->at_given || earlier->occurred_at == request->at) &&
@@ -148,7 +138,7 @@ add_spent(const EntryRow *entry, void *arg)
 	if (strcmp(entry->kind, KIND_REDEEM) != 0 || !is_purchase(entry, summing->purchase))
 		return;
 	summing->spent->points = points_sub(summing->spent->points, entry->points);
-	if (context_field(entry, FIELD_VALUE, jbvNumeric, &value) != NULL)
+	if (context_field_of(entry->context, FIELD_VALUE, jbvNumeric, &value))
 		summing->spent->value = DatumGetNumeric(DirectFunctionCall2(numeric_add,
 																   NumericGetDatum(summing->spent->value),
 																   NumericGetDatum(value.val.numeric)));
