@@ -16,6 +16,7 @@
 #include "utils/date.h"
 #include "utils/datetime.h"
 
+#include "types/packed.h"
 #include "types/points.h"
 #include "types/purse.h"
 #include "types/purse_private.h"
@@ -24,7 +25,6 @@
 PG_FUNCTION_INFO_V1(loyalty_purse_in);
 PG_FUNCTION_INFO_V1(loyalty_purse_out);
 PG_FUNCTION_INFO_V1(loyalty_purse_recv);
-PG_FUNCTION_INFO_V1(loyalty_purse_send);
 
 /* How much of an input an error message shows. */
 #define SHOWN_BYTES 60
@@ -417,8 +417,7 @@ loyalty_purse_recv(PG_FUNCTION_ARGS)
 	if (fault == NULL)
 	{
 		packed = purse_pack(&purse);
-		if (VARSIZE_ANY_EXHDR(DatumGetPointer(packed)) != size ||
-			memcmp(VARDATA_ANY(DatumGetPointer(packed)), bytes, size) != 0)
+		if (!packed_is(packed, bytes, size))
 			fault = "It is not the shortest form of its value.";
 	}
 	if (fault != NULL)
@@ -427,16 +426,4 @@ loyalty_purse_recv(PG_FUNCTION_ARGS)
 				 errmsg("invalid external \"%s\" value", "purse"),
 				 errdetail_internal("%s", fault)));
 	return packed;
-}
-
-/* Binary output: the packed form. */
-Datum
-loyalty_purse_send(PG_FUNCTION_ARGS)
-{
-	struct varlena *packed = PG_GETARG_VARLENA_PP(0);
-	StringInfoData message;
-
-	pq_begintypsend(&message);
-	pq_sendbytes(&message, VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed));
-	PG_RETURN_BYTEA_P(pq_endtypsend(&message));
 }

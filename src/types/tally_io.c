@@ -15,6 +15,7 @@
 #include "utils/date.h"
 #include "utils/datetime.h"
 
+#include "types/packed.h"
 #include "types/points.h"
 #include "types/scan.h"
 #include "types/tally.h"
@@ -23,7 +24,6 @@
 PG_FUNCTION_INFO_V1(loyalty_tally_in);
 PG_FUNCTION_INFO_V1(loyalty_tally_out);
 PG_FUNCTION_INFO_V1(loyalty_tally_recv);
-PG_FUNCTION_INFO_V1(loyalty_tally_send);
 
 /* How much of an input an error message shows. */
 #define SHOWN_BYTES 60
@@ -444,8 +444,7 @@ loyalty_tally_recv(PG_FUNCTION_ARGS)
 	if (fault == NULL)
 	{
 		packed = tally_pack(&tally);
-		if (VARSIZE_ANY_EXHDR(DatumGetPointer(packed)) != size ||
-			memcmp(VARDATA_ANY(DatumGetPointer(packed)), bytes, size) != 0)
+		if (!packed_is(packed, bytes, size))
 			fault = "It is not the shortest form of its value.";
 	}
 	if (fault != NULL)
@@ -454,16 +453,4 @@ loyalty_tally_recv(PG_FUNCTION_ARGS)
 				 errmsg("invalid external \"%s\" value", "tally"),
 				 errdetail_internal("%s", fault)));
 	return packed;
-}
-
-/* Binary output: the packed form. */
-Datum
-loyalty_tally_send(PG_FUNCTION_ARGS)
-{
-	struct varlena *packed = PG_GETARG_VARLENA_PP(0);
-	StringInfoData message;
-
-	pq_begintypsend(&message);
-	pq_sendbytes(&message, VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed));
-	PG_RETURN_BYTEA_P(pq_endtypsend(&message));
 }
