@@ -35,10 +35,14 @@ FROM orders;
 
 CREATE EXTENSION loyalty;
 
-INSERT INTO loyalty.program (name, expiry, time_zone) VALUES ('demo', '12 months end of month', 'UTC');
+INSERT INTO loyalty.program (name, expiry, time_zone, tier_window)
+VALUES ('demo', '12 months end of month', 'UTC', 'rolling 365 days');
 INSERT INTO loyalty.rule (program, name, award) VALUES ('demo', 'base', '1 per 1');
+INSERT INTO loyalty.tier (program, name, rank, min_amount)
+VALUES ('demo', 'silver', 1, 100), ('demo', 'gold', 2, 250), ('demo', 'platinum', 3, 500);
 
-\echo '# 1 point per whole unit of money, good for 12 months and then to the end of the month'
+\echo '# 1 point per whole unit of money, good for 12 months and then to the end of the month;'
+\echo '# silver, gold and platinum for 100, 250 and 500 within 365 days'
 \echo '# backfilling the ledger from the table'
 SELECT loyalty.attach('orders', member => 'customer_id', amount => 'total', at => 'created_at') \g /dev/null
 CALL loyalty.backfill('orders', 5000);
@@ -48,6 +52,11 @@ SELECT coalesce(nullif(:'as_of', '')::date,
 FROM orders \gset
 
 \echo
+\echo '# maintenance on that day: what lapsed, and who keeps his tier'
+SET client_min_messages = warning;
+CALL loyalty.maintain(at => least(:'as_of'::date + time '23:59' AT TIME ZONE 'UTC', now()));
+RESET client_min_messages;
+
 \echo '# the program as of' :as_of
 SELECT coalesce(sum(points) FILTER (WHERE kind = 'earn'), 0) AS issued,
        coalesce(-sum(points) FILTER (WHERE kind = 'clawback'), 0) AS taken_back,
@@ -57,6 +66,9 @@ SELECT coalesce(sum(points) FILTER (WHERE kind = 'earn'), 0) AS issued,
        loyalty.available(loyalty.sum(lots), :'as_of') AS outstanding
 FROM loyalty.entry
 WHERE occurred_at <= :'as_of';
+
+\echo '# members by tier'
+SELECT tier, members FROM loyalty.tier_distribution ORDER BY rank DESC NULLS LAST;
 
 \echo '# the ten who earned most'
 CREATE TEMPORARY TABLE top AS
@@ -68,7 +80,7 @@ GROUP BY m.ref
 ORDER BY earned DESC, m.ref
 LIMIT 10;
 
-SELECT t.*, b.available, b.next_expiry, b.next_expiry_points
+SELECT t.*, b.tier, b.available, b.next_expiry, b.next_expiry_points
 FROM top t
 CROSS JOIN LATERAL loyalty.balance(t.member, :'as_of'::timestamptz) b
 ORDER BY t.earned DESC, t.member;

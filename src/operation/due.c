@@ -289,6 +289,7 @@ typedef struct Listing
 	Store	   *store;			/* that is visited */
 	Store	   *reader;			/* another one, to be read in subtransactions */
 	Snapshot	snapshot;
+	bool		wanted;			/* the member at hand */
 } Listing;
 
 static void
@@ -299,9 +300,9 @@ put_member(Store *store, int64 member_id, void *arg)
 	tuplesort_putdatum(listing->sort, Int64GetDatum(member_id), false);
 }
 
-/* Put the member at hand, unless nothing is due and his next_expiry is what it should be. */
+/* Whether something is due for the member at hand, or his next_expiry is not what it should be. */
 static void
-put_unless_right(void *arg)
+look_at_member(void *arg)
 {
 	Listing    *listing = arg;
 	MemberRow	row;
@@ -309,12 +310,15 @@ put_unless_right(void *arg)
 
 	store_visited_member(listing->store, &row);
 	store_begin_read(listing->reader, listing->snapshot);
-	if (due_settle_member(listing->config, listing->program, listing->reader, &row, listing->at, &posting))
-		put_member(listing->store, row.member_id, listing);
+	listing->wanted = due_settle_member(listing->config, listing->program, listing->reader, &row,
+										listing->at, &posting);
 	store_end_read(listing->reader);
 }
 
-/* The same for a row that may be damaged: then the batch is to say so. */
+/*
+ * The same for a row that may be damaged: then the batch is to say so.  He is
+ * put outside of the subtransaction, which would take the list's file with it.
+ */
 static void
 put_if_needed(Store *store, int64 member_id, void *arg)
 {
@@ -322,12 +326,12 @@ put_if_needed(Store *store, int64 member_id, void *arg)
 	MemoryContext caller = MemoryContextSwitchTo(listing->row_context);
 
 	listing->store = store;
-	if (attempt_damaged(put_unless_right, listing) != NULL)
-	{
+	listing->wanted = true;
+	if (attempt_damaged(look_at_member, listing) != NULL)
 		store_abandon_read(listing->reader);
-		put_member(store, member_id, listing);
-	}
 	MemoryContextSwitchTo(caller);
+	if (listing->wanted)
+		put_member(store, member_id, listing);
 	MemoryContextReset(listing->row_context);
 }
 

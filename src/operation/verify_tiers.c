@@ -47,6 +47,7 @@ typedef struct TierProof
 	TimestampTz now;
 	bool		readable;		/* his row is */
 	MemberRow	row;
+	List	   *found;			/* violations, to be reported outside of subtransactions */
 	/* his changes, as far as they were read */
 	int			nchanges;
 	bool		gap;
@@ -55,12 +56,17 @@ typedef struct TierProof
 } TierProof;
 
 static void
-report(const TierProof *proof, const char *invariant, const char *problem, const char *expected, const char *actual)
+report(TierProof *proof, const char *invariant, const char *problem, const char *expected, const char *actual)
 {
-	Violation	violation = {invariant, proof->program->name, text_to_cstring(proof->row.ref), NULL,
-	problem, expected, actual};
+	Violation  *violation = palloc0(sizeof(Violation));
 
-	verify_report(proof->verification, &violation);
+	violation->invariant = invariant;
+	violation->program = proof->program->name;
+	violation->member = text_to_cstring(proof->row.ref);
+	violation->problem = problem;
+	violation->expected = expected;
+	violation->actual = actual;
+	proof->found = lappend(proof->found, violation);
 }
 
 static const char *
@@ -223,8 +229,10 @@ visit_member(Store *store, int64 member_id, void *arg)
 	TierProof  *proof = arg;
 	MemoryContext caller = MemoryContextSwitchTo(proof->context);
 	ErrorData  *error;
+	ListCell   *cell;
 
 	proof->readable = false;
+	proof->found = NIL;
 	error = attempt_damaged(check_member, proof);
 	if (error != NULL)
 	{
@@ -233,6 +241,8 @@ visit_member(Store *store, int64 member_id, void *arg)
 		if (proof->readable)
 			report(proof, "I7", psprintf("member cannot be reviewed: %s", error->message), NULL, NULL);
 	}
+	foreach(cell, proof->found)
+		verify_report(proof->verification, lfirst(cell));
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(proof->context);
 }

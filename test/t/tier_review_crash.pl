@@ -13,7 +13,7 @@ my $at = '2023-06-01 12:00+00';
 
 my $node = PostgreSQL::Test::Cluster->new('tier_review_crash');
 $node->init;
-$node->append_conf('postgresql.conf', "restart_after_crash = on\n");
+$node->append_conf('postgresql.conf', "restart_after_crash = on\nwork_mem = '64kB'\n");
 $node->start;
 $ENV{PGHOST} = $node->host;
 $ENV{PGPORT} = $node->port;
