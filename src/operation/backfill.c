@@ -167,6 +167,18 @@ list_row(void *arg)
 					   GetCurrentTransactionStartTimestamp(), CurrentMemoryContext, &listing->row);
 }
 
+/* Read a row; answers what is wrong with it, which is raised where the source is to fail. */
+static ErrorData *
+read_row(Listing *listing, HeapTuple tuple, TupleDesc desc)
+{
+	listing->tuple = tuple;
+	listing->desc = desc;
+	if (!listing->source->fail)
+		return attempt(list_row, listing);
+	list_row(listing);
+	return NULL;
+}
+
 /* A row that cannot even be read goes the way of one that fails to earn. */
 static void
 defer_row(Listing *listing, ErrorData *error)
@@ -249,16 +261,11 @@ list_rows(PassList *list)
 			break;
 		for (i = 0; i < SPI_processed; i++)
 		{
-			ErrorData  *error = NULL;
+			ErrorData  *error;
 			MemoryContext spi = MemoryContextSwitchTo(row_context);
 
 			CHECK_FOR_INTERRUPTS();
-			listing.tuple = SPI_tuptable->vals[i];
-			listing.desc = SPI_tuptable->tupdesc;
-			if (source->fail)
-				list_row(&listing);
-			else
-				error = attempt(list_row, &listing);
+			error = read_row(&listing, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
 			if (error != NULL)
 			{
 				/* Later passes find again what the first one deferred. */
@@ -429,16 +436,11 @@ work_batch(Backfill *backfill, Source *source, text **keys, int nkeys)
 		elog(ERROR, "could not read source \"%s\"", source->name);
 	for (i = 0; i < SPI_processed; i++)
 	{
-		ErrorData  *error = NULL;
+		ErrorData  *error;
 		MemoryContext spi = MemoryContextSwitchTo(row_context);
 
 		CHECK_FOR_INTERRUPTS();
-		listing.tuple = SPI_tuptable->vals[i];
-		listing.desc = SPI_tuptable->tupdesc;
-		if (source->fail)
-			list_row(&listing);
-		else
-			error = attempt(list_row, &listing);
+		error = read_row(&listing, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
 		if (error != NULL)
 			defer_row(&listing, error);
 		else if (listing.row.ref != NULL)
