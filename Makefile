@@ -23,7 +23,7 @@ DATA_built = loyalty--$(EXTVERSION).sql
 # One line a floor; a file may use only what stands on its own floor or below.
 OBJS := $(patsubst %.c,%.o, $(wildcard \
 	src/loyalty.c \
-	$(patsubst %,src/types/%.c, points points_agg rational rational_wide \
+	$(patsubst %,src/types/%.c, points points_agg rational rational_wide packed \
 		purse purse_pack purse_readings purse_io purse_ops purse_sum award expiry qualification \
 		tally tally_pack tally_io tally_ops tally_sum voucher_code calendar scan sha256)) \
 	$(sort $(wildcard src/ledger/*.c)) \

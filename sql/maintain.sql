@@ -16,7 +16,7 @@ CREATE TABLE loyalty.maintenance (
 	terms bigint
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.maintenance', '');
-COMMENT ON TABLE loyalty.maintenance IS 'the last run of maintain for each program';
+COMMENT ON TABLE loyalty.maintenance IS 'the last run of maintain for each program, but for passes inside a transaction';
 COMMENT ON COLUMN loyalty.maintenance.program IS 'name of the program';
 COMMENT ON COLUMN loyalty.maintenance.at IS 'what fell due up to this time was to be written down';
 COMMENT ON COLUMN loyalty.maintenance.started_at IS 'when the run began';
@@ -54,4 +54,4 @@ COMMENT ON COLUMN loyalty.maintenance_failure.tried_at IS 'when it failed last';
 
 CREATE PROCEDURE loyalty.maintain(at timestamptz DEFAULT NULL, program text DEFAULT NULL, batch_size integer DEFAULT 1000)
 	AS 'MODULE_PATHNAME', 'loyalty_maintain' LANGUAGE C;
-COMMENT ON PROCEDURE loyalty.maintain(timestamptz, text, integer) IS 'tries deferred purchases again, and writes down what fell due up to a time (now by default): what silence decided of points that awaited confirmation, debt that lots have repaid, lots that lapsed, and tiers that members do not keep; of one program or of all, in committed batches';
+COMMENT ON PROCEDURE loyalty.maintain(timestamptz, text, integer) IS 'tries deferred purchases again, and writes down what fell due up to a time (now by default): what silence decided of points that awaited confirmation, debt that lots have repaid, lots that lapsed; then reviews tiers; of one program or of all, in committed batches';

@@ -41,7 +41,7 @@ COMMENT ON COLUMN loyalty.member.seq IS 'number of the member''s last entry';
 COMMENT ON COLUMN loyalty.member.lifetime IS 'points ever earned or imported, less what returns took back';
 COMMENT ON COLUMN loyalty.member.awaiting IS 'points that await confirmation, in no purse yet: the sum of confirmation.points';
 COMMENT ON COLUMN loyalty.member.enrolled_at IS 'when the member joined';
-COMMENT ON COLUMN loyalty.member.last_activity IS 'when the member last earned or redeemed';
+COMMENT ON COLUMN loyalty.member.last_activity IS 'when the member last earned or redeemed, or what was imported says so; an adjustment does not count; NULL: never yet';
 COMMENT ON COLUMN loyalty.member.tier_since IS 'since when the member has the tier';
 COMMENT ON COLUMN loyalty.member.program_id IS 'the program';
 COMMENT ON COLUMN loyalty.member.next_expiry IS 'nothing falls due for maintenance up to this day: no lot ends before it, no tier is to be reviewed; a lower bound that postings only lower and maintenance raises';

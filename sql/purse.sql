@@ -17,7 +17,7 @@ AS 'MODULE_PATHNAME', 'loyalty_purse_recv' LANGUAGE C IMMUTABLE STRICT PARALLEL 
 COMMENT ON FUNCTION loyalty.purse_recv(internal) IS 'binary input of purse';
 
 CREATE FUNCTION loyalty.purse_send(loyalty.purse) RETURNS pg_catalog.bytea
-AS 'MODULE_PATHNAME', 'loyalty_purse_send' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME', 'loyalty_packed_send' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION loyalty.purse_send(loyalty.purse) IS 'binary output of purse';
 
 -- Most purses are short enough for a one-byte header, which needs no alignment.
@@ -72,11 +72,11 @@ CREATE OPERATOR loyalty.- (
 COMMENT ON OPERATOR loyalty.- (NONE, loyalty.purse) IS 'negate';
 
 CREATE FUNCTION loyalty.purse_eq(loyalty.purse, loyalty.purse) RETURNS pg_catalog.bool
-AS 'MODULE_PATHNAME', 'loyalty_purse_eq' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME', 'loyalty_packed_eq' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION loyalty.purse_eq(loyalty.purse, loyalty.purse) IS 'implementation of = operator';
 
 CREATE FUNCTION loyalty.purse_ne(loyalty.purse, loyalty.purse) RETURNS pg_catalog.bool
-AS 'MODULE_PATHNAME', 'loyalty_purse_ne' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME', 'loyalty_packed_ne' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION loyalty.purse_ne(loyalty.purse, loyalty.purse) IS 'implementation of <> operator';
 
 CREATE OPERATOR loyalty.= (
@@ -96,11 +96,11 @@ CREATE OPERATOR loyalty.<> (
 COMMENT ON OPERATOR loyalty.<> (loyalty.purse, loyalty.purse) IS 'not equal';
 
 CREATE FUNCTION loyalty.purse_hash(loyalty.purse) RETURNS pg_catalog.int4
-AS 'MODULE_PATHNAME', 'loyalty_purse_hash' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME', 'loyalty_packed_hash' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION loyalty.purse_hash(loyalty.purse) IS 'hash';
 
 CREATE FUNCTION loyalty.purse_hash_extended(loyalty.purse, pg_catalog.int8) RETURNS pg_catalog.int8
-AS 'MODULE_PATHNAME', 'loyalty_purse_hash_extended' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME', 'loyalty_packed_hash_extended' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION loyalty.purse_hash_extended(loyalty.purse, pg_catalog.int8) IS 'hash';
 
 CREATE OPERATOR CLASS loyalty.purse_hash_ops

@@ -17,7 +17,7 @@ AS 'MODULE_PATHNAME', 'loyalty_tally_recv' LANGUAGE C IMMUTABLE STRICT PARALLEL 
 COMMENT ON FUNCTION loyalty.tally_recv(internal) IS 'binary input of tally';
 
 CREATE FUNCTION loyalty.tally_send(loyalty.tally) RETURNS pg_catalog.bytea
-AS 'MODULE_PATHNAME', 'loyalty_tally_send' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME', 'loyalty_packed_send' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION loyalty.tally_send(loyalty.tally) IS 'binary output of tally';
 
 -- Most tallies are short enough for a one-byte header, which needs no alignment.
@@ -72,11 +72,11 @@ CREATE OPERATOR loyalty.- (
 COMMENT ON OPERATOR loyalty.- (NONE, loyalty.tally) IS 'negate';
 
 CREATE FUNCTION loyalty.tally_eq(loyalty.tally, loyalty.tally) RETURNS pg_catalog.bool
-AS 'MODULE_PATHNAME', 'loyalty_tally_eq' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME', 'loyalty_packed_eq' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION loyalty.tally_eq(loyalty.tally, loyalty.tally) IS 'implementation of = operator';
 
 CREATE FUNCTION loyalty.tally_ne(loyalty.tally, loyalty.tally) RETURNS pg_catalog.bool
-AS 'MODULE_PATHNAME', 'loyalty_tally_ne' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME', 'loyalty_packed_ne' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION loyalty.tally_ne(loyalty.tally, loyalty.tally) IS 'implementation of <> operator';
 
 CREATE OPERATOR loyalty.= (
@@ -96,11 +96,11 @@ CREATE OPERATOR loyalty.<> (
 COMMENT ON OPERATOR loyalty.<> (loyalty.tally, loyalty.tally) IS 'not equal';
 
 CREATE FUNCTION loyalty.tally_hash(loyalty.tally) RETURNS pg_catalog.int4
-AS 'MODULE_PATHNAME', 'loyalty_tally_hash' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME', 'loyalty_packed_hash' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION loyalty.tally_hash(loyalty.tally) IS 'hash';
 
 CREATE FUNCTION loyalty.tally_hash_extended(loyalty.tally, pg_catalog.int8) RETURNS pg_catalog.int8
-AS 'MODULE_PATHNAME', 'loyalty_tally_hash_extended' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME', 'loyalty_packed_hash_extended' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION loyalty.tally_hash_extended(loyalty.tally, pg_catalog.int8) IS 'hash';
 
 CREATE OPERATOR CLASS loyalty.tally_hash_ops

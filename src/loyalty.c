@@ -129,6 +129,26 @@ same_text(const text *a, const text *b)
 		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
 }
 
+text *
+text_argument(FunctionCallInfo fcinfo, int argno)
+{
+	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_TEXT_PP(argno);
+}
+
+TupleDesc
+list_row_type(const ListColumn *columns, int ncolumns)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(ncolumns);
+	int			i;
+
+	for (i = 0; i < ncolumns; i++)
+		TupleDescInitEntry(desc, i + 1, columns[i].name, columns[i].type, -1, 0);
+#if PG_VERSION_NUM >= 190000
+	TupleDescFinalize(desc);
+#endif
+	return desc;
+}
+
 /* 0A000 where the caller takes no set. */
 Tuplestorestate *
 result_begin(FunctionCallInfo fcinfo, TupleDesc *desc)

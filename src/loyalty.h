@@ -58,6 +58,18 @@ extern void give_way(void);
 /* Whether two texts are the same bytes; NULL is the same as NULL only. */
 extern bool same_text(const text *a, const text *b);
 
+/* An argument of a function that may be NULL. */
+extern text *text_argument(FunctionCallInfo fcinfo, int argno);
+
+/* The row type of a list that is kept for a while, or sorted. */
+typedef struct ListColumn
+{
+	const char *name;
+	Oid			type;
+} ListColumn;
+
+extern TupleDesc list_row_type(const ListColumn *columns, int ncolumns);
+
 /* Start the result of a set-returning function: a tuplestore and its row type. */
 extern Tuplestorestate *result_begin(FunctionCallInfo fcinfo, TupleDesc *desc);
 

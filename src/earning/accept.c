@@ -54,13 +54,13 @@ read_arguments(FunctionCallInfo fcinfo, Decision decision, Act *act)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("entry must not be null")));
 	act->seq = PG_GETARG_INT64(ARG_ENTRY);
-	act->note = PG_ARGISNULL(ARG_REASON) ? NULL : PG_GETARG_TEXT_PP(ARG_REASON);
-	act->key = PG_ARGISNULL(ARG_KEY) ? NULL : PG_GETARG_TEXT_PP(ARG_KEY);
+	act->note = text_argument(fcinfo, ARG_REASON);
+	act->key = text_argument(fcinfo, ARG_KEY);
 	/* As long as those of other acts may be. */
 	(void) act_key("decide", act->key);
 	act->at_given = !PG_ARGISNULL(ARG_AT);
 	act->at = act_time(fcinfo, ARG_AT);
-	act->program = config_program(act->config, PG_ARGISNULL(ARG_PROGRAM) ? NULL : PG_GETARG_TEXT_PP(ARG_PROGRAM));
+	act->program = config_program(act->config, text_argument(fcinfo, ARG_PROGRAM));
 }
 
 /* LY006 when the key has named another decision. */

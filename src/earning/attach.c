@@ -462,7 +462,7 @@ Datum
 loyalty_attach(PG_FUNCTION_ARGS)
 {
 	Config	   *config = config_get();
-	Program    *program = config_program(config, PG_ARGISNULL(ARG_PROGRAM) ? NULL : PG_GETARG_TEXT_PP(ARG_PROGRAM));
+	Program    *program = config_program(config, text_argument(fcinfo, ARG_PROGRAM));
 	char	   *on_delete = PG_ARGISNULL(ARG_ON_DELETE) ? "reverse" : text_to_cstring(PG_GETARG_TEXT_PP(ARG_ON_DELETE));
 	char	   *on_error;
 	char	   *texts[NFIELDS];
@@ -542,7 +542,7 @@ loyalty_detach(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("source must not be null")));
 	sources = source_find(config, PG_GETARG_TEXT_PP(0),
-						  config_program_if_named(config, PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1)));
+						  config_program_if_named(config, text_argument(fcinfo, 1)));
 	if (list_length(sources) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_UNKNOWN_SOURCE),

@@ -341,7 +341,7 @@ Datum
 loyalty_attach_query(PG_FUNCTION_ARGS)
 {
 	Config	   *config = config_get();
-	Program    *program = config_program(config, PG_ARGISNULL(ARG_PROGRAM) ? NULL : PG_GETARG_TEXT_PP(ARG_PROGRAM));
+	Program    *program = config_program(config, text_argument(fcinfo, ARG_PROGRAM));
 	char	   *on_error = attach_on_error(fcinfo, ARG_ON_ERROR);
 	Oid			owner = GetUserId();
 	char	   *name;

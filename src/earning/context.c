@@ -9,6 +9,7 @@
 
 #include "earning/context.h"
 #include "earning/json.h"
+#include "ledger/context_field.h"
 #include "loyalty.h"
 
 /*
@@ -102,39 +103,17 @@ context_write(const PurchaseContext *purchase, const RuleContext *rule)
  * Reading
  */
 
-/* A field of the context, which may be NULL; NULL when it is not there. */
-static JsonbValue *
-field(const Jsonb *context, const char *name)
-{
-	JsonbValue	key;
-
-	if (context == NULL || !JB_ROOT_IS_OBJECT(context))
-		return NULL;
-	key.type = jbvString;
-	key.val.string.val = unconstify(char *, name);
-	key.val.string.len = strlen(name);
-	return findJsonbValueFromContainer(unconstify(JsonbContainer *, &context->root), JB_FOBJECT, &key);
-}
-
-static void
-raise_malformed(const char *name)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("\"%s\" in the context of a purchase is malformed", name)));
-}
-
 /* A field that is an array or an object; NULL when it is not there. */
 static JsonbContainer *
 container_field(const Jsonb *context, const char *name, bool array)
 {
-	JsonbValue *value = field(context, name);
+	JsonbValue *value = context_field(context, name);
 
 	if (value == NULL)
 		return NULL;
 	if (value->type != jbvBinary ||
 		JsonContainerIsArray(value->val.binary.data) != array)
-		raise_malformed(name);
+		context_malformed(name);
 	return value->val.binary.data;
 }
 
@@ -147,12 +126,12 @@ context_read_rule(const Jsonb *context, RuleContext *rule)
 	memset(rule, 0, sizeof(*rule));
 	if (context == NULL)
 		return;
-	shortfall = field(context, "shortfall");
-	wanted = field(context, "wanted");
+	shortfall = context_field(context, "shortfall");
+	wanted = context_field(context, "wanted");
 	if (shortfall != NULL && shortfall->type != jbvNumeric)
-		raise_malformed("shortfall");
+		context_malformed("shortfall");
 	if (wanted != NULL && wanted->type != jbvNumeric)
-		raise_malformed("wanted");
+		context_malformed("wanted");
 	rule->shortfall = shortfall == NULL ? 0 : points_from_numeric(shortfall->val.numeric);
 	rule->limited = wanted != NULL;
 	rule->wanted = wanted == NULL ? 0 : points_from_numeric(wanted->val.numeric);
@@ -173,11 +152,11 @@ context_read_purchase(const Jsonb *original, PurchaseContext *purchase)
 		return;
 	/* Facts will point into it. */
 	context = memcpy(palloc(VARSIZE_ANY(original)), original, VARSIZE_ANY(original));
-	status = field(context, "status");
+	status = context_field(context, "status");
 	if (status != NULL)
 	{
 		if (status->type != jbvString)
-			raise_malformed("status");
+			context_malformed("status");
 		purchase->status = pnstrdup(status->val.string.val, status->val.string.len);
 	}
 	facts = container_field(context, "facts", false);
@@ -195,12 +174,12 @@ context_read_purchase(const Jsonb *original, PurchaseContext *purchase)
 			JsonbValue *element = getIthJsonbValueFromContainer(barred, i);
 
 			if (element->type != jbvNumeric)
-				raise_malformed("barred");
+				context_malformed("barred");
 			purchase->barred[purchase->nbarred++] =
 				DatumGetInt32(DirectFunctionCall1(numeric_int4, NumericGetDatum(element->val.numeric)));
 		}
 	}
-	request = field(context, "request");
+	request = context_field(context, "request");
 	if (request != NULL)
 		purchase->request = JsonbValueToJsonb(request);
 	context_read_rates(context, purchase);
@@ -246,7 +225,7 @@ context_read_rates(const Jsonb *context, PurchaseContext *purchase)
 		else if (token == WJB_VALUE)
 		{
 			if (value.type != jbvNumeric)
-				raise_malformed("rates");
+				context_malformed("rates");
 			context_add_rate(purchase, currency,
 							 DatumGetNumericCopy(NumericGetDatum(value.val.numeric)));
 		}

@@ -613,7 +613,7 @@ loyalty_explain(PG_FUNCTION_ARGS)
 		? cstring_to_text(psprintf(INT64_FORMAT, PG_GETARG_INT64(1))) : PG_GETARG_TEXT_PP(1);
 	why.key = why.asked_key;
 	why.asked_member = PG_ARGISNULL(2) ? NULL : member_argument(fcinfo, 2);
-	find_source(&why, PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3));
+	find_source(&why, text_argument(fcinfo, 3));
 	deferred = why.source == NULL ? NULL : deferred_message(why.source, why.key);
 	if (deferred != NULL)
 	{

@@ -14,6 +14,7 @@
 #include "utils/tuplesort.h"
 
 #include "earning/purchase.h"
+#include "loyalty.h"
 
 /* Above this many the pile goes through tuplesort, which spills to disk. */
 #define MAX_IN_MEMORY 64
@@ -187,25 +188,17 @@ purchase_pile_begin(void)
 }
 
 /* Row type of the sort. */
-static TupleDesc
-sort_row_type(void)
-{
-	TupleDesc	desc = CreateTemplateTupleDesc(Natts_purchase);
-
-	TupleDescInitEntry(desc, Anum_member_id, "member_id", INT8OID, -1, 0);
-	TupleDescInitEntry(desc, Anum_key, "key", TEXTOID, -1, 0);
-	TupleDescInitEntry(desc, Anum_absent, "absent", BOOLOID, -1, 0);
-	TupleDescInitEntry(desc, Anum_ref, "ref", TEXTOID, -1, 0);
-	TupleDescInitEntry(desc, Anum_was_counting, "was_counting", BOOLOID, -1, 0);
-	TupleDescInitEntry(desc, Anum_old_member_id, "old_member_id", INT8OID, -1, 0);
-	TupleDescInitEntry(desc, Anum_old_key, "old_key", TEXTOID, -1, 0);
-	TupleDescInitEntry(desc, Anum_at, "at", TIMESTAMPTZOID, -1, 0);
-	TupleDescInitEntry(desc, Anum_lines, "lines", BYTEAOID, -1, 0);
-#if PG_VERSION_NUM >= 190000
-	TupleDescFinalize(desc);
-#endif
-	return desc;
-}
+static const ListColumn sort_columns[Natts_purchase] = {
+	[Anum_member_id - 1] = {"member_id", INT8OID},
+	[Anum_key - 1] = {"key", TEXTOID},
+	[Anum_absent - 1] = {"absent", BOOLOID},
+	[Anum_ref - 1] = {"ref", TEXTOID},
+	[Anum_was_counting - 1] = {"was_counting", BOOLOID},
+	[Anum_old_member_id - 1] = {"old_member_id", INT8OID},
+	[Anum_old_key - 1] = {"old_key", TEXTOID},
+	[Anum_at - 1] = {"at", TIMESTAMPTZOID},
+	[Anum_lines - 1] = {"lines", BYTEAOID}
+};
 
 static void
 put_into_sort(PurchasePile *pile, const Purchase *purchase)
@@ -243,7 +236,7 @@ begin_sort(PurchasePile *pile)
 	Oid			operators[] = {Int8LessOperator, TextLessOperator, BOOLEAN_LESS_OPERATOR};
 	Oid			collations[] = {InvalidOid, C_COLLATION_OID, InvalidOid};
 	bool		nulls_first[] = {false, false, false};
-	TupleDesc	desc = sort_row_type();
+	TupleDesc	desc = list_row_type(sort_columns, Natts_purchase);
 	int			i;
 
 	pile->sort = tuplesort_begin_heap(desc, 3, columns, operators, collations, nulls_first,

@@ -53,7 +53,7 @@ loyalty_quote(PG_FUNCTION_ARGS)
 	Tuplestorestate *result = result_begin(fcinfo, &desc);
 	Config	   *config = config_get();
 	text	   *ref = PG_ARGISNULL(ARG_MEMBER) ? NULL : member_argument(fcinfo, ARG_MEMBER);
-	Program    *program = config_program(config, PG_ARGISNULL(ARG_PROGRAM) ? NULL : PG_GETARG_TEXT_PP(ARG_PROGRAM));
+	Program    *program = config_program(config, text_argument(fcinfo, ARG_PROGRAM));
 	Snapshot	snapshot = GetActiveSnapshot();
 	EventRequest request;
 	Purchase	purchase;

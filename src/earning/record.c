@@ -97,8 +97,8 @@ loyalty_record(PG_FUNCTION_ARGS)
 {
 	Config	   *config = config_get();
 	text	   *ref = member_argument(fcinfo, ARG_MEMBER);
-	text	   *note = PG_ARGISNULL(ARG_REASON) ? NULL : PG_GETARG_TEXT_PP(ARG_REASON);
-	Program    *program = config_program(config, PG_ARGISNULL(ARG_PROGRAM) ? NULL : PG_GETARG_TEXT_PP(ARG_PROGRAM));
+	text	   *note = text_argument(fcinfo, ARG_REASON);
+	Program    *program = config_program(config, text_argument(fcinfo, ARG_PROGRAM));
 	EventRequest request;
 	Jsonb	   *asked;
 	Purchase	purchase;
@@ -114,7 +114,7 @@ loyalty_record(PG_FUNCTION_ARGS)
 	request_purchase(program, &request, &purchase);
 	asked = request_to_json(&request);
 	purchase.key = act_key(strcmp(request.event, PURCHASE_EVENT) == 0 ? PURCHASE_EVENT : RECORD_KIND,
-						   PG_ARGISNULL(ARG_KEY) ? NULL : PG_GETARG_TEXT_PP(ARG_KEY));
+						   text_argument(fcinfo, ARG_KEY));
 
 	if (rule_event(rule_set(config, program), request.event) == EVENT_UNKNOWN)
 		ereport(NOTICE,

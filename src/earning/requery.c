@@ -90,19 +90,8 @@ text_array(Datum *values, int count)
 	return PointerGetDatum(construct_array(values, count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-/* The row type (key, ref) of the list of moved purchases. */
-static TupleDesc
-moved_row_type(void)
-{
-	TupleDesc	desc = CreateTemplateTupleDesc(2);
-
-	TupleDescInitEntry(desc, 1, "key", TEXTOID, -1, 0);
-	TupleDescInitEntry(desc, 2, "ref", TEXTOID, -1, 0);
-#if PG_VERSION_NUM >= 190000
-	TupleDescFinalize(desc);
-#endif
-	return desc;
-}
+/* The list of moved purchases. */
+static const ListColumn moved_columns[] = {{"key", TEXTOID}, {"ref", TEXTOID}};
 
 void
 requery_begin(Requery *requery, Source *source)
@@ -158,7 +147,7 @@ note_moved(Requery *requery, text *key, text *ref)
 		MemoryContext caller = MemoryContextSwitchTo(requery->context);
 
 		requery->moved = tuplestore_begin_heap(false, false, work_mem);
-		requery->slot = MakeSingleTupleTableSlot(moved_row_type(), &TTSOpsMinimalTuple);
+		requery->slot = MakeSingleTupleTableSlot(list_row_type(moved_columns, lengthof(moved_columns)), &TTSOpsMinimalTuple);
 		MemoryContextSwitchTo(caller);
 	}
 	tuplestore_putvalues(requery->moved, requery->slot->tts_tupleDescriptor, values, nulls);

@@ -18,6 +18,7 @@
 
 #include "earning/json.h"
 #include "earning/request.h"
+#include "ledger/context_field.h"
 #include "loyalty.h"
 
 /* 22023 that names a line and a field of it. */
@@ -101,24 +102,13 @@ request_to_json(const EventRequest *request)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
-static JsonbValue *
-request_field(const Jsonb *json, const char *name)
-{
-	JsonbValue	key;
-
-	key.type = jbvString;
-	key.val.string.val = unconstify(char *, name);
-	key.val.string.len = strlen(name);
-	return findJsonbValueFromContainer(unconstify(JsonbContainer *, &json->root), JB_FOBJECT, &key);
-}
-
 void
 request_from_json(const Jsonb *json, EventRequest *request)
 {
-	JsonbValue *event = request_field(json, "event");
-	JsonbValue *amount = request_field(json, "amount");
-	JsonbValue *data = request_field(json, "data");
-	JsonbValue *lines = request_field(json, "lines");
+	JsonbValue *event = context_field(json, "event");
+	JsonbValue *amount = context_field(json, "amount");
+	JsonbValue *data = context_field(json, "data");
+	JsonbValue *lines = context_field(json, "lines");
 
 	memset(request, 0, sizeof(*request));
 	if (event == NULL || event->type != jbvString || (amount != NULL && amount->type != jbvNumeric))

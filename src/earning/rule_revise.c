@@ -187,7 +187,7 @@ loyalty_revise_rule(PG_FUNCTION_ARGS)
 	TimestampTz now = GetCurrentTransactionStartTimestamp();
 	TimestampTz at = PG_ARGISNULL(2) ? now : PG_GETARG_TIMESTAMPTZ(2);
 	Config	   *config = config_get();
-	Program    *program = config_program(config, PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3));
+	Program    *program = config_program(config, text_argument(fcinfo, 3));
 	Relation	rel;
 	Jsonb	   *changes;
 	Datum		active;

@@ -210,19 +210,8 @@ next_keys(Tuplesortstate *keys, Claim *claims, text **last)
 	return nclaims;
 }
 
-/* The row type (key, member_id) of the list of claims. */
-static TupleDesc
-claim_row_type(void)
-{
-	TupleDesc	desc = CreateTemplateTupleDesc(2);
-
-	TupleDescInitEntry(desc, 1, "key", TEXTOID, -1, 0);
-	TupleDescInitEntry(desc, 2, "member_id", INT8OID, -1, 0);
-#if PG_VERSION_NUM >= 190000
-	TupleDescFinalize(desc);
-#endif
-	return desc;
-}
+/* The list of claims. */
+static const ListColumn claim_columns[] = {{"key", TEXTOID}, {"member_id", INT8OID}};
 
 /* Lock the purchases of all keys, chunk by chunk, into the list. */
 static void
@@ -294,7 +283,7 @@ read_all(Requery *requery, Tuplestorestate *list, TupleDesc desc)
 static void
 work_off(Firing *firing)
 {
-	TupleDesc	desc = claim_row_type();
+	TupleDesc	desc = list_row_type(claim_columns, lengthof(claim_columns));
 	Tuplestorestate *list = tuplestore_begin_heap(false, false, work_mem);
 	Requery		requery;
 	ReconcileResult result;

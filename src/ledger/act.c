@@ -92,6 +92,29 @@ act_key_reused(const text *key, const char *detail)
 			 errhint("A key names one act; use a new one for another.")));
 }
 
+/* As given; 22004 without any. */
+static Points
+given_points(FunctionCallInfo fcinfo, int argno)
+{
+	if (PG_ARGISNULL(argno))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("points must not be null")));
+	return points_from_numeric(PG_GETARG_NUMERIC(argno));
+}
+
+Points
+act_points(FunctionCallInfo fcinfo, int argno)
+{
+	Points		points = given_points(fcinfo, argno);
+
+	if (points <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("points must be greater than zero")));
+	return points;
+}
+
 TimestampTz
 act_time(FunctionCallInfo fcinfo, int argno)
 {
@@ -341,11 +364,11 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 {
 	Config	   *config = config_get();
 	text	   *ref = member_argument(fcinfo, 0);
-	text	   *note = PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3);
-	text	   *key = act_key(KIND_ADJUST, PG_ARGISNULL(4) ? NULL : PG_GETARG_TEXT_PP(4));
+	text	   *note = text_argument(fcinfo, 3);
+	text	   *key = act_key(KIND_ADJUST, text_argument(fcinfo, 4));
 	Jsonb	   *context = expires_context(fcinfo);
 	TimestampTz at = act_time(fcinfo, 5);
-	Program    *program = config_program(config, PG_ARGISNULL(6) ? NULL : PG_GETARG_TEXT_PP(6));
+	Program    *program = config_program(config, text_argument(fcinfo, 6));
 	Points		points;
 	Store	   *store;
 	MemberRequest request;
@@ -356,11 +379,7 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 	DateADT		day;
 	EarlierAct	earlier;
 
-	if (PG_ARGISNULL(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("points must not be null")));
-	points = points_from_numeric(PG_GETARG_NUMERIC(1));
+	points = given_points(fcinfo, 1);
 	if (points == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

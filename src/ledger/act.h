@@ -34,6 +34,9 @@ extern void act_key_reused(const text *key, const char *detail);
 /* The argument "at", now by default; 22023 unless finite and not in the future. */
 extern TimestampTz act_time(FunctionCallInfo fcinfo, int argno);
 
+/* The argument "points": 22004 without one, 22023 unless greater than zero. */
+extern Points act_points(FunctionCallInfo fcinfo, int argno);
+
 /* LY003 for a member who is closed. */
 extern void act_check_status(const Program *program, const MemberRow *member);
 

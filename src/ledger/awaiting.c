@@ -10,6 +10,7 @@
 #include "utils/jsonb.h"
 
 #include "ledger/awaiting.h"
+#include "ledger/context_field.h"
 #include "ledger/holdings.h"
 #include "ledger/probe.h"
 #include "loyalty.h"
@@ -35,25 +36,6 @@ decision_from_name(const char *name, int length)
 	return DECISION_NONE;
 }
 
-static JsonbValue *
-field(const Jsonb *context, const char *name)
-{
-	JsonbValue	key;
-
-	key.type = jbvString;
-	key.val.string.val = unconstify(char *, name);
-	key.val.string.len = strlen(name);
-	return findJsonbValueFromContainer(unconstify(JsonbContainer *, &context->root), JB_FOBJECT, &key);
-}
-
-static void
-raise_malformed(const char *name)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("\"%s\" in the context of a purchase is malformed", name)));
-}
-
 void
 awaiting_read(const Jsonb *context, Awaiting *awaiting)
 {
@@ -63,12 +45,12 @@ awaiting_read(const Jsonb *context, Awaiting *awaiting)
 	memset(awaiting, 0, sizeof(*awaiting));
 	if (context == NULL || !JB_ROOT_IS_OBJECT(context))
 		return;
-	points = field(context, "awaiting");
-	decision = field(context, "decision");
+	points = context_field(context, "awaiting");
+	decision = context_field(context, "decision");
 	if (points != NULL)
 	{
 		if (points->type != jbvNumeric || decision != NULL)
-			raise_malformed("awaiting");
+			context_malformed("awaiting");
 		awaiting->any = true;
 		awaiting->points = points_from_numeric(points->val.numeric);
 	}
@@ -77,7 +59,7 @@ awaiting_read(const Jsonb *context, Awaiting *awaiting)
 		if (decision->type == jbvString)
 			awaiting->decision = decision_from_name(decision->val.string.val, decision->val.string.len);
 		if (awaiting->decision == DECISION_NONE)
-			raise_malformed("decision");
+			context_malformed("decision");
 	}
 }
 

@@ -420,6 +420,18 @@ config_program_by_id(Config *config, int32 program_id)
 }
 
 Program *
+config_program_still(Config *config, int32 program_id)
+{
+	Program    *program = config_program_by_id(config, program_id);
+
+	if (program == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
+				 errmsg("loyalty program %d does not exist any more", program_id)));
+	return program;
+}
+
+Program *
 config_program_by_name(Config *config, const char *name)
 {
 	int			i;

@@ -140,6 +140,9 @@ extern Program *config_program_if_named(Config *config, const text *name);	/* NU
 extern Program *config_program_by_id(Config *config, int32 program_id); /* NULL: none */
 extern Program *config_program_by_name(Config *config, const char *name);	/* NULL: none */
 
+/* By its number, for a run that outlives commits: LY004 when the program is gone by now. */
+extern Program *config_program_still(Config *config, int32 program_id);
+
 /* Whole days of an interval; 22023 naming "what" for anything else. */
 extern int	config_whole_days(const Interval *interval, const char *what);
 

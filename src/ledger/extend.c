@@ -18,6 +18,7 @@
 
 #include "ledger/act.h"
 #include "ledger/balance.h"
+#include "ledger/context_field.h"
 #include "ledger/holdings.h"
 #include "ledger/member.h"
 #include "ledger/posting.h"
@@ -61,21 +62,16 @@ begin_act(FunctionCallInfo fcinfo, const char *kind, int points_arg, int reason_
 
 	memset(act, 0, sizeof(*act));
 	act->config = config_get();
-	act->note = PG_ARGISNULL(reason_arg) ? NULL : PG_GETARG_TEXT_PP(reason_arg);
-	act->key = PG_ARGISNULL(reason_arg + 1) ? NULL : PG_GETARG_TEXT_PP(reason_arg + 1);
+	act->note = text_argument(fcinfo, reason_arg);
+	act->key = text_argument(fcinfo, reason_arg + 1);
 	act->source_key = act_key(kind, act->key);
 	act->at = act_time(fcinfo, reason_arg + 2);
 	act->at_given = !PG_ARGISNULL(reason_arg + 2);
-	act->program = config_program(act->config, PG_ARGISNULL(reason_arg + 3) ? NULL
-								  : PG_GETARG_TEXT_PP(reason_arg + 3));
+	act->program = config_program(act->config, text_argument(fcinfo, reason_arg + 3));
 	act->day = calendar_day(act->at, act->program->zone);
 	act->today = calendar_day(GetCurrentTransactionStartTimestamp(), act->program->zone);
 	act->all = PG_ARGISNULL(points_arg);
-	act->points = act->all ? 0 : points_from_numeric(PG_GETARG_NUMERIC(points_arg));
-	if (!act->all && act->points <= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("points must be greater than zero")));
+	act->points = act->all ? 0 : act_points(fcinfo, points_arg);
 
 	act->store = store_open(act->config, true);
 	member_lock(act->config, act->store, act->program, ref, false, 0, &request);
@@ -334,9 +330,7 @@ take_off(const EntryRow *entry, void *arg)
 	JsonbValue	found;
 	int			i;
 
-	if (entry->context == NULL || !JB_ROOT_IS_OBJECT(entry->context) ||
-		getKeyJsonValueFromContainer(&entry->context->root, REINSTATES, strlen(REINSTATES), &found) == NULL ||
-		found.type != jbvBinary)
+	if (!context_field_of(entry->context, REINSTATES, jbvBinary, &found))
 		return;
 	for (i = 0; i < lapses->count; i++)
 	{

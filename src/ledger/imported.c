@@ -10,6 +10,7 @@
 #include "utils/json.h"
 
 #include "ledger/act.h"
+#include "ledger/context_field.h"
 #include "ledger/imported.h"
 #include "loyalty.h"
 
@@ -69,15 +70,6 @@ imported_write(const Imported *imported)
  * Reading
  */
 
-/* A field of the entry's context; false when there is none of that type. */
-static bool
-find_field(const EntryRow *entry, const char *name, enum jbvType type, JsonbValue *value)
-{
-	return entry->context != NULL && JB_ROOT_IS_OBJECT(entry->context) &&
-		getKeyJsonValueFromContainer(&entry->context->root, name, strlen(name), value) != NULL &&
-		value->type == type;
-}
-
 static char *
 string_of(const JsonbValue *value)
 {
@@ -90,10 +82,10 @@ imported_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activi
 	JsonbValue	value;
 
 	*lifetime = Max(entry->points, 0);
-	if (find_field(entry, "lifetime", jbvNumeric, &value))
+	if (context_field_of(entry->context, "lifetime", jbvNumeric, &value))
 		*lifetime = points_from_numeric(value.val.numeric);
 	*last_activity = entry->occurred_at;
-	if (find_field(entry, "last_activity", jbvString, &value))
+	if (context_field_of(entry->context, "last_activity", jbvString, &value))
 		*last_activity = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(string_of(&value)),
 																 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 }
@@ -105,7 +97,7 @@ imported_add_tally(const EntryRow *entry, Tally *tally)
 	Tally		added;
 	int			i;
 
-	if (!find_field(entry, "tally", jbvString, &value))
+	if (!context_field_of(entry->context, "tally", jbvString, &value))
 		return;
 	tally_init(&added);
 	tally_read(&added, DirectFunctionCall1(loyalty_tally_in, CStringGetDatum(string_of(&value))));

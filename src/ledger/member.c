@@ -503,7 +503,7 @@ loyalty_enroll(PG_FUNCTION_ARGS)
 	Config	   *config = config_get();
 	text	   *ref = member_argument(fcinfo, 0);
 	TimestampTz at = PG_ARGISNULL(4) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(4);
-	Program    *program = config_program(config, PG_ARGISNULL(5) ? NULL : PG_GETARG_TEXT_PP(5));
+	Program    *program = config_program(config, text_argument(fcinfo, 5));
 	Store	   *store;
 	MemberRequest request;
 
@@ -548,7 +548,7 @@ loyalty_set_member(PG_FUNCTION_ARGS)
 {
 	Config	   *config = config_get();
 	text	   *ref = member_argument(fcinfo, 0);
-	Program    *program = config_program(config, PG_ARGISNULL(5) ? NULL : PG_GETARG_TEXT_PP(5));
+	Program    *program = config_program(config, text_argument(fcinfo, 5));
 	Store	   *store;
 	MemberRequest request;
 	Datum		values[4];

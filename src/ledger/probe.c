@@ -9,24 +9,29 @@
 #include "ledger/probe.h"
 #include "loyalty.h"
 
-HeapTuple
-probe_begin(Probe *probe, Oid relid, Snapshot snapshot, ScanKey keys, int nkeys)
+Oid
+probe_primary_key(Relation rel)
 {
-	Oid			key;
-
-	probe->rel = table_open(relid, AccessShareLock);
-	key = RelationGetPrimaryKeyIndex(probe->rel
+	Oid			key = RelationGetPrimaryKeyIndex(rel
 #if PG_VERSION_NUM >= 180000
-									 ,false
+												 ,false
 #endif
 		);
+
 	if (!OidIsValid(key))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s.%s\" has no primary key",
-						LOYALTY_SCHEMA, RelationGetRelationName(probe->rel)),
+						LOYALTY_SCHEMA, RelationGetRelationName(rel)),
 				 errhint("It came with the extension; restore it before going on.")));
-	probe->scan = systable_beginscan(probe->rel, key, true, snapshot, nkeys, keys);
+	return key;
+}
+
+HeapTuple
+probe_begin(Probe *probe, Oid relid, Snapshot snapshot, ScanKey keys, int nkeys)
+{
+	probe->rel = table_open(relid, AccessShareLock);
+	probe->scan = systable_beginscan(probe->rel, probe_primary_key(probe->rel), true, snapshot, nkeys, keys);
 	return systable_getnext(probe->scan);
 }
 

@@ -24,4 +24,7 @@ extern HeapTuple probe_begin(Probe *probe, Oid relid, Snapshot snapshot, ScanKey
 extern HeapTuple probe_next(Probe *probe);
 extern void probe_end(Probe *probe);
 
+/* The primary key's index of a table of the engine; 55000 when it is gone. */
+extern Oid	probe_primary_key(Relation rel);
+
 #endif							/* LOYALTY_PROBE_H */

@@ -22,6 +22,7 @@
 #include "miscadmin.h"
 #include "utils/snapmgr.h"
 
+#include "ledger/probe.h"
 #include "ledger/storage_private.h"
 #include "loyalty.h"
 
@@ -30,21 +31,9 @@ store_open_table(Store *store, StoreTable *table, Oid relid, bool write)
 {
 	LOCKMODE	lockmode = write ? RowExclusiveLock : AccessShareLock;
 	MemoryContext caller = MemoryContextSwitchTo(store->context);
-	Oid			key;
 
 	table->rel = table_open(relid, lockmode);
-	key = RelationGetPrimaryKeyIndex(table->rel
-#if PG_VERSION_NUM >= 180000
-									 ,false
-#endif
-		);
-	if (!OidIsValid(key))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s.%s\" has no primary key",
-						LOYALTY_SCHEMA, RelationGetRelationName(table->rel)),
-				 errhint("It came with the extension; restore it before going on.")));
-	table->index = index_open(key, lockmode);
+	table->index = index_open(probe_primary_key(table->rel), lockmode);
 
 	/* Its constraints and indexes, as the executor readies them. */
 	if (write)

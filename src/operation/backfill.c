@@ -44,19 +44,8 @@ PG_FUNCTION_INFO_V1(loyalty_backfill);
 /* Rows fetched at a time while the keys are gathered. */
 #define FETCH_SIZE 1000
 
-/* The row type (at, key) of the list. */
-static TupleDesc
-list_row_type(void)
-{
-	TupleDesc	desc = CreateTemplateTupleDesc(2);
-
-	TupleDescInitEntry(desc, 1, "at", TIMESTAMPTZOID, -1, 0);
-	TupleDescInitEntry(desc, 2, "key", TEXTOID, -1, 0);
-#if PG_VERSION_NUM >= 190000
-	TupleDescFinalize(desc);
-#endif
-	return desc;
-}
+/* The list of purchases, in order of time. */
+static const ListColumn list_columns[] = {{"at", TIMESTAMPTZOID}, {"key", TEXTOID}};
 
 /* The source by number; LY005 when it, its table or its program is gone. */
 static Source *
@@ -178,6 +167,18 @@ list_row(void *arg)
 					   GetCurrentTransactionStartTimestamp(), CurrentMemoryContext, &listing->row);
 }
 
+/* Read a row; answers what is wrong with it, which is raised where the source is to fail. */
+static ErrorData *
+read_row(Listing *listing, HeapTuple tuple, TupleDesc desc)
+{
+	listing->tuple = tuple;
+	listing->desc = desc;
+	if (!listing->source->fail)
+		return attempt(list_row, listing);
+	list_row(listing);
+	return NULL;
+}
+
 /* A row that cannot even be read goes the way of one that fails to earn. */
 static void
 defer_row(Listing *listing, ErrorData *error)
@@ -260,16 +261,11 @@ list_rows(PassList *list)
 			break;
 		for (i = 0; i < SPI_processed; i++)
 		{
-			ErrorData  *error = NULL;
+			ErrorData  *error;
 			MemoryContext spi = MemoryContextSwitchTo(row_context);
 
 			CHECK_FOR_INTERRUPTS();
-			listing.tuple = SPI_tuptable->vals[i];
-			listing.desc = SPI_tuptable->tupdesc;
-			if (source->fail)
-				list_row(&listing);
-			else
-				error = attempt(list_row, &listing);
+			error = read_row(&listing, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
 			if (error != NULL)
 			{
 				/* Later passes find again what the first one deferred. */
@@ -440,16 +436,11 @@ work_batch(Backfill *backfill, Source *source, text **keys, int nkeys)
 		elog(ERROR, "could not read source \"%s\"", source->name);
 	for (i = 0; i < SPI_processed; i++)
 	{
-		ErrorData  *error = NULL;
+		ErrorData  *error;
 		MemoryContext spi = MemoryContextSwitchTo(row_context);
 
 		CHECK_FOR_INTERRUPTS();
-		listing.tuple = SPI_tuptable->vals[i];
-		listing.desc = SPI_tuptable->tupdesc;
-		if (source->fail)
-			list_row(&listing);
-		else
-			error = attempt(list_row, &listing);
+		error = read_row(&listing, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
 		if (error != NULL)
 			defer_row(&listing, error);
 		else if (listing.row.ref != NULL)
@@ -597,7 +588,7 @@ loyalty_backfill(PG_FUNCTION_ARGS)
 
 	config = config_get();
 	sources = source_find(config, PG_GETARG_TEXT_PP(0),
-						  config_program_if_named(config, PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2)));
+						  config_program_if_named(config, text_argument(fcinfo, 2)));
 	foreach(cell, sources)
 		source_check_owner(existing_source(config, lfirst_int(cell)), true);
 
@@ -610,7 +601,7 @@ loyalty_backfill(PG_FUNCTION_ARGS)
 		backfill.name = pstrdup(existing_source(config_get(), backfill.source_id)->name);
 		backfill.batch_size = batch_size;
 		backfill.batches = &batches;
-		backfill.desc = list_row_type();
+		backfill.desc = list_row_type(list_columns, lengthof(list_columns));
 		backfill.slot = MakeSingleTupleTableSlot(backfill.desc, &TTSOpsMinimalTuple);
 		backfill_and_clear(&backfill);
 		ExecDropSingleTupleTableSlot(backfill.slot);

@@ -28,20 +28,19 @@
 #include "access/xact.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
-#include "executor/executor.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/tuplesort.h"
-#include "utils/tuplestore.h"
 
 #include "earning/attempt.h"
 #include "earning/qualify.h"
 #include "ledger/posting.h"
 #include "loyalty.h"
 #include "operation/due.h"
+#include "operation/member_list.h"
 #include "tiers/review.h"
 #include "types/calendar.h"
 
@@ -56,9 +55,7 @@ typedef struct Run
 	bool		recorded;		/* in loyalty.maintenance */
 	bool		all;			/* members are looked at whatever their next_expiry */
 	int64		terms;			/* the program's when the members were listed */
-	Tuplestorestate *list;		/* their numbers, in order */
-	TupleTableSlot *slot;
-	int64		members;
+	MemberList	list;			/* in the order of their numbers */
 	int64		done;
 	int64		entries;
 	int64		skipped;
@@ -78,19 +75,6 @@ typedef struct Batch
 	int64		entries;
 	int64		skipped;
 } Batch;
-
-/* The program, which may be gone since the last commit. */
-static Program *
-existing_program(Config *config, int32 program_id)
-{
-	Program    *program = config_program_by_id(config, program_id);
-
-	if (program == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
-				 errmsg("loyalty program %d does not exist any more", program_id)));
-	return program;
-}
 
 bool
 due_is_known(Config *config, Program *program)
@@ -127,7 +111,7 @@ record_start(Config *config, Run *run)
 {
 	Oid			types[6] = {TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, BOOLOID, INT8OID};
 	Datum		values[6] = {CStringGetTextDatum(run->name), TimestampTzGetDatum(run->at),
-		TimestampTzGetDatum(run->started_at), Int64GetDatum(run->members),
+		TimestampTzGetDatum(run->started_at), Int64GetDatum(run->list.length),
 	BoolGetDatum(!run->all), Int64GetDatum(run->terms)};
 	EngineScope scope;
 
@@ -148,7 +132,7 @@ static void
 record_progress(Config *config, Run *run, bool finished)
 {
 	Oid			types[9] = {TEXTOID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID, BOOLOID, BOOLOID, INT8OID};
-	Program    *program = existing_program(config, run->program_id);
+	Program    *program = config_program_still(config, run->program_id);
 	Datum		values[9] = {CStringGetTextDatum(run->name), TimestampTzGetDatum(run->started_at),
 		Int64GetDatum(run->done), Int64GetDatum(run->entries), Int64GetDatum(run->skipped),
 		Int64GetDatum(run->failed), BoolGetDatum(finished),
@@ -355,7 +339,7 @@ put_if_needed(Store *store, int64 member_id, void *arg)
 static void
 make_list(Config *config, Run *run)
 {
-	Program    *program = existing_program(config, run->program_id);
+	Program    *program = config_program_still(config, run->program_id);
 	DateADT		day = calendar_day(run->at, program->zone);
 	Tuplesortstate *sort = tuplesort_begin_datum(INT8OID, Int8LessOperator, InvalidOid, false, work_mem, NULL,
 #if PG_VERSION_NUM >= 150000
@@ -392,8 +376,7 @@ make_list(Config *config, Run *run)
 	while (tuplesort_getdatum(sort, true, &value, &isnull, NULL))
 	{
 		CHECK_FOR_INTERRUPTS();
-		tuplestore_putvalues(run->list, run->slot->tts_tupleDescriptor, &value, &isnull);
-		run->members++;
+		member_list_put(&run->list, DatumGetInt64(value));
 	}
 	tuplesort_end(sort);
 }
@@ -402,55 +385,19 @@ make_list(Config *config, Run *run)
  * Batches
  */
 
-/* The numbers of the next batch; returns how many. */
-static int
-next_members(Run *run, int64 *member_ids)
-{
-	int			count = 0;
-
-	while (count < run->batch_size && tuplestore_gettupleslot(run->list, true, false, run->slot))
-	{
-		bool		isnull;
-
-		member_ids[count++] = DatumGetInt64(slot_getattr(run->slot, 1, &isnull));
-	}
-	/* What came from disk lies in this batch's memory, and must not be freed after it. */
-	ExecClearTuple(run->slot);
-	return count;
-}
-
 /* Lock the members, and write what has fallen due for them. */
 static void
 write_members(void *arg)
 {
 	Batch	   *batch = arg;
 	Store	   *store = store_open(batch->config, true);
-	Snapshot	snapshot = store_snapshot();
+	Snapshot	snapshot;
 	MemberRow  *rows = palloc(sizeof(MemberRow) * batch->count);
 	Posting    *postings = palloc(sizeof(Posting) * batch->count);
-	int			nrows = 0;
+	int			nrows = members_lock_free(store, batch->member_ids + batch->first, batch->count, rows, &batch->skipped);
 	int			i;
 
 	batch->entries = 0;
-	batch->skipped = 0;
-	store_begin_read(store, snapshot);
-	for (i = batch->first; i < batch->first + batch->count; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		switch (store_try_lock_member(store, batch->member_ids[i], &rows[nrows]))
-		{
-			case STORE_LOCKED:
-				nrows++;
-				break;
-			case STORE_BUSY:
-				batch->skipped++;
-				break;
-			case STORE_GONE:
-				break;
-		}
-	}
-	store_end_read(store);
-	UnregisterSnapshot(snapshot);
 
 	/* Entries are read as of now: somebody may have posted before he let go of a member. */
 	snapshot = store_snapshot();
@@ -507,12 +454,12 @@ next_batch(Run *run)
 														ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(batch_context);
 	int64	   *member_ids = palloc(sizeof(int64) * run->batch_size);
-	int			count = next_members(run, member_ids);
+	int			count = member_list_take(&run->list, member_ids, run->batch_size);
 
 	if (count > 0)
 	{
 		Config	   *config = config_get();
-		Batch		batch = {config, existing_program(config, run->program_id), run->at, 0, count, member_ids, 0, 0};
+		Batch		batch = {config, config_program_still(config, run->program_id), run->at, 0, count, member_ids, 0, 0};
 
 		give_way();
 		work_members(run, &batch);
@@ -521,7 +468,7 @@ next_batch(Run *run)
 			record_progress(config, run, false);
 		ereport(NOTICE,
 				(errmsg("maintenance of program \"%s\": %lld of %lld members", run->name,
-						(long long) (run->done + run->skipped + run->failed), (long long) run->members),
+						(long long) (run->done + run->skipped + run->failed), (long long) run->list.length),
 				 run->skipped == 0 ? 0
 				 : errdetail_plural("%lld member is busy and left to the next run.",
 									"%lld members are busy and left to the next run.",
@@ -548,7 +495,7 @@ work_list(Batches *batches, Run *run)
 	if (run->recorded)
 	{
 		config = config_get();
-		strike_off(config, existing_program(config, run->program_id));
+		strike_off(config, config_program_still(config, run->program_id));
 		record_progress(config, run, true);
 	}
 }
@@ -556,27 +503,18 @@ work_list(Batches *batches, Run *run)
 void
 due_write(Batches *batches, int32 program_id, TimestampTz at, int batch_size)
 {
-	TupleDesc	desc = CreateTemplateTupleDesc(1);
 	Run			run = {.program_id = program_id, .at = at, .batch_size = batch_size,
 		.started_at = GetCurrentTimestamp()};
 
-	TupleDescInitEntry(desc, 1, "member_id", INT8OID, -1, 0);
-#if PG_VERSION_NUM >= 190000
-	TupleDescFinalize(desc);
-#endif
-	run.name = pstrdup(existing_program(config_get(), program_id)->name);
-	run.slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
-	run.list = tuplestore_begin_heap(false, true, work_mem);
-
-	/* The list outlives transactions, so nobody else removes its file. */
+	run.name = pstrdup(config_program_still(config_get(), program_id)->name);
+	member_list_begin(&run.list);
 	PG_TRY();
 	{
 		work_list(batches, &run);
 	}
 	PG_FINALLY();
 	{
-		tuplestore_end(run.list);
+		member_list_end(&run.list);
 	}
 	PG_END_TRY();
-	ExecDropSingleTupleTableSlot(run.slot);
 }

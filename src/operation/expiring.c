@@ -113,7 +113,7 @@ loyalty_expiring(PG_FUNCTION_ARGS)
 	DateADT		before;
 
 	memset(&expiring, 0, sizeof(expiring));
-	expiring.program = config_program(config, PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0));
+	expiring.program = config_program(config, text_argument(fcinfo, 0));
 	expiring.at = PG_ARGISNULL(2) ? now : PG_GETARG_TIMESTAMPTZ(2);
 	if (TIMESTAMP_NOT_FINITE(expiring.at))
 		ereport(ERROR,

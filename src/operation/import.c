@@ -45,19 +45,6 @@ typedef struct Run
 	bool		complete;
 } Run;
 
-/* The program, which may be gone since the last commit. */
-static Program *
-existing_program(Config *config, int32 program_id)
-{
-	Program    *program = config_program_by_id(config, program_id);
-
-	if (program == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
-				 errmsg("loyalty program %d does not exist any more", program_id)));
-	return program;
-}
-
 /* Forget why members failed in an earlier run. */
 static void
 strike_off(Config *config, const Run *run)
@@ -141,7 +128,7 @@ next_batch(Run *run)
 	if (count > 0)
 	{
 		Config	   *config = config_get();
-		ImportBatch batch = {config, existing_program(config, run->program_id), run->key, run->at, run->at_given,
+		ImportBatch batch = {config, config_program_still(config, run->program_id), run->key, run->at, run->at_given,
 		run->list.desc, members, count, 0, 0};
 
 		give_way();
@@ -204,7 +191,7 @@ loyalty_import_balance(PG_FUNCTION_ARGS)
 	run.key = (text *) PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(1));
 	(void) act_key("import", run.key);
 	config = config_get();
-	program = config_program(config, PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3));
+	program = config_program(config, text_argument(fcinfo, 3));
 	if (!has_privs_of_role(GetUserId(), config->owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

@@ -73,7 +73,7 @@ loyalty_maintain(PG_FUNCTION_ARGS)
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz at = PG_ARGISNULL(0) ? now : PG_GETARG_TIMESTAMPTZ(0);
 	int			batch_size = batch_size_argument(fcinfo, 2, 1000);
-	text	   *program_name = PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1);
+	text	   *program_name = text_argument(fcinfo, 1);
 	List	   *programs;
 	Batches		batches;
 	ListCell   *cell;

@@ -11,17 +11,16 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "executor/executor.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/tuplestore.h"
 
 #include "earning/attempt.h"
 #include "earning/confirm.h"
 #include "loyalty.h"
+#include "operation/member_list.h"
 #include "operation/silence.h"
 #include "types/calendar.h"
 
@@ -34,9 +33,7 @@ typedef struct Run
 	int32		program_id;
 	TimestampTz at;
 	int			batch_size;
-	Tuplestorestate *list;		/* the members' numbers, in order */
-	TupleTableSlot *slot;
-	int64		members;
+	MemberList	list;
 	int64		decided;
 	int64		skipped;
 	int64		failed;
@@ -54,25 +51,12 @@ typedef struct Batch
 	int64		skipped;
 } Batch;
 
-/* The program, which may be gone since the last commit. */
-static Program *
-existing_program(Config *config, int32 program_id)
-{
-	Program    *program = config_program_by_id(config, program_id);
-
-	if (program == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
-				 errmsg("loyalty program %d does not exist any more", program_id)));
-	return program;
-}
-
 /* List the members of whom silence has decided something. */
 static void
 make_list(Run *run)
 {
 	Config	   *config = config_get();
-	const Program *program = existing_program(config, run->program_id);
+	const Program *program = config_program_still(config, run->program_id);
 	Oid			types[2] = {INT4OID, DATEOID};
 	Datum		values[2] = {Int32GetDatum(run->program_id), DateADTGetDatum(calendar_day(run->at, program->zone))};
 	EngineScope scope;
@@ -93,8 +77,7 @@ make_list(Run *run)
 			bool		isnull;
 			Datum		member_id = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
 
-			tuplestore_putvalues(run->list, run->slot->tts_tupleDescriptor, &member_id, &isnull);
-			run->members++;
+			member_list_put(&run->list, DatumGetInt64(member_id));
 		}
 		SPI_freetuptable(SPI_tuptable);
 	} while (SPI_processed > 0);
@@ -109,31 +92,12 @@ write_members(void *arg)
 {
 	Batch	   *batch = arg;
 	Store	   *store = store_open(batch->config, true);
-	Snapshot	snapshot = store_snapshot();
+	Snapshot	snapshot;
 	MemberRow  *rows = palloc(sizeof(MemberRow) * batch->count);
 	Deciding   *deciding = palloc(sizeof(Deciding) * batch->count);
-	int			nrows = 0;
+	int			nrows = members_lock_free(store, batch->member_ids, batch->count, rows, &batch->skipped);
 	int			i;
 
-	batch->skipped = 0;
-	store_begin_read(store, snapshot);
-	for (i = 0; i < batch->count; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		switch (store_try_lock_member(store, batch->member_ids[i], &rows[nrows]))
-		{
-			case STORE_LOCKED:
-				nrows++;
-				break;
-			case STORE_BUSY:
-				batch->skipped++;
-				break;
-			case STORE_GONE:
-				break;
-		}
-	}
-	store_end_read(store);
-	UnregisterSnapshot(snapshot);
 
 	/* One that misses nothing of what was posted before the locks. */
 	snapshot = store_snapshot();
@@ -197,7 +161,7 @@ work_members(Run *run, const Batch *batch)
 	if (part.count == 1)
 	{
 		run->failed++;
-		report_failure(existing_program(part.config, run->program_id), part.member_ids[0], error);
+		report_failure(config_program_still(part.config, run->program_id), part.member_ids[0], error);
 		return;
 	}
 	part.count = batch->count / 2;
@@ -215,20 +179,12 @@ next_batch(Run *run)
 														ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(batch_context);
 	int64	   *member_ids = palloc(sizeof(int64) * run->batch_size);
-	int			count = 0;
+	int			count = member_list_take(&run->list, member_ids, run->batch_size);
 
-	while (count < run->batch_size && tuplestore_gettupleslot(run->list, true, false, run->slot))
-	{
-		bool		isnull;
-
-		member_ids[count++] = DatumGetInt64(slot_getattr(run->slot, 1, &isnull));
-	}
-	/* What came from disk lies in this batch's memory, and must not be freed after it. */
-	ExecClearTuple(run->slot);
 	if (count > 0)
 	{
 		Config	   *config = config_get();
-		Program    *program = existing_program(config, run->program_id);
+		Program    *program = config_program_still(config, run->program_id);
 		Batch		batch = {config, calendar_day(run->at, program->zone), count, member_ids, 0, 0};
 
 		give_way();
@@ -247,11 +203,11 @@ work_list(Batches *batches, Run *run)
 	while (next_batch(run))
 		if (!batches_next(batches))
 			break;
-	if (run->members > 0)
+	if (run->list.length > 0)
 		ereport(NOTICE,
 				(errmsg_plural("silence decided on %lld award of program \"%s\"",
 							   "silence decided on %lld awards of program \"%s\"", run->decided,
-							   (long long) run->decided, existing_program(config_get(), run->program_id)->name),
+							   (long long) run->decided, config_program_still(config_get(), run->program_id)->name),
 				 run->skipped == 0 ? 0
 				 : errdetail_plural("%lld member is busy and left to the next run.",
 									"%lld members are busy and left to the next run.",
@@ -261,26 +217,17 @@ work_list(Batches *batches, Run *run)
 bool
 silence_write(Batches *batches, int32 program_id, TimestampTz at, int batch_size)
 {
-	TupleDesc	desc = CreateTemplateTupleDesc(1);
 	Run			run = {.program_id = program_id, .at = at, .batch_size = batch_size};
 
-	TupleDescInitEntry(desc, 1, "member_id", INT8OID, -1, 0);
-#if PG_VERSION_NUM >= 190000
-	TupleDescFinalize(desc);
-#endif
-	run.slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
-	run.list = tuplestore_begin_heap(false, true, work_mem);
-
-	/* The list outlives transactions, so nobody else removes its file. */
+	member_list_begin(&run.list);
 	PG_TRY();
 	{
 		work_list(batches, &run);
 	}
 	PG_FINALLY();
 	{
-		tuplestore_end(run.list);
+		member_list_end(&run.list);
 	}
 	PG_END_TRY();
-	ExecDropSingleTupleTableSlot(run.slot);
-	return run.members > 0;
+	return run.list.length > 0;
 }

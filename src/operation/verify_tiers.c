@@ -92,12 +92,6 @@ tally_text(const Tally *tally)
 	return DatumGetCString(DirectFunctionCall1(loyalty_tally_out, tally_pack(tally)));
 }
 
-static bool
-same_name(const text *a, const text *b)
-{
-	return a == b || (a != NULL && b != NULL && same_text(a, b));
-}
-
 /* I7: the tally is what the entries count for. */
 static void
 check_tally(TierProof *proof)
@@ -145,10 +139,10 @@ follow_change(const TierChangeRow *change, void *arg)
 	/* One that is below his own when it is given tells his own's last day. */
 	if (strcmp(change->reason, TIER_MANUAL) == 0)
 	{
-		proof->has_floor_until = same_name(change->to_tier, proof->row.tier_floor);
+		proof->has_floor_until = same_text(change->to_tier, proof->row.tier_floor);
 		proof->floor_until = change->until;
 	}
-	if (same_name(change->from_tier, change->to_tier))
+	if (same_text(change->from_tier, change->to_tier))
 		return;
 	proof->tier = change->to_tier == NULL ? NULL : DatumGetTextPCopy(PointerGetDatum(change->to_tier));
 	proof->since = change->at;
@@ -170,7 +164,7 @@ check_changes(TierProof *proof)
 	if (proof->gap || proof->nchanges != row->tier_changes)
 		report(proof, "I7", "changes of tier do not count up to the row's number",
 			   psprintf("%d", row->tier_changes), psprintf("%d", proof->nchanges));
-	else if (!same_name(proof->tier, row->tier))
+	else if (!same_text(proof->tier, row->tier))
 		report(proof, "I7", "tier is not the one that the changes lead to",
 			   tier_text(proof->tier), tier_text(row->tier));
 	else if (!TIMESTAMP_IS_NOBEGIN(proof->since) && proof->since != row->tier_since)
@@ -201,7 +195,7 @@ check_floor(TierProof *proof)
 			   day_text(proof->floor_until), day_text(row->tier_floor_until));
 	/* Ranks of today say nothing of who is still to be reviewed by them. */
 	if (proof->known && Max(own, lowest) != NO_TIER &&
-		!same_name(proof->tiers->tiers[Max(own, lowest)].name, row->tier))
+		!same_text(proof->tiers->tiers[Max(own, lowest)].name, row->tier))
 		report(proof, "I7", "tier is not the higher one of the member's own and his floor",
 			   tier_text(proof->tiers->tiers[Max(own, lowest)].name), tier_text(row->tier));
 }

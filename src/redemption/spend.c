@@ -15,6 +15,7 @@
 #include "utils/snapmgr.h"
 
 #include "ledger/act.h"
+#include "ledger/context_field.h"
 #include "ledger/member.h"
 #include "ledger/posting.h"
 #include "loyalty.h"
@@ -48,24 +49,10 @@ typedef struct SpendRequest
 	bool		at_given;
 } SpendRequest;
 
-static text *
-text_argument(FunctionCallInfo fcinfo, int argno)
-{
-	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_TEXT_PP(argno);
-}
-
 static void
 read_request(FunctionCallInfo fcinfo, SpendRequest *request)
 {
-	if (PG_ARGISNULL(ARG_POINTS))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("points must not be null")));
-	request->points = points_from_numeric(PG_GETARG_NUMERIC(ARG_POINTS));
-	if (request->points <= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("points must be greater than zero")));
+	request->points = act_points(fcinfo, ARG_POINTS);
 	request->purchase = text_argument(fcinfo, ARG_PURCHASE);
 	if (request->purchase != NULL && VARSIZE_ANY_EXHDR(request->purchase) == 0)
 		ereport(ERROR,
@@ -103,23 +90,12 @@ spend_context(const SpendRequest *request, Numeric value)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
-/* A field of an entry's context; NULL when there is none of that type. */
-static JsonbValue *
-context_field(const EntryRow *entry, const char *name, enum jbvType type, JsonbValue *field)
-{
-	if (entry->context == NULL || !JB_ROOT_IS_OBJECT(entry->context) ||
-		getKeyJsonValueFromContainer(&entry->context->root, name, strlen(name), field) == NULL ||
-		field->type != type)
-		return NULL;
-	return field;
-}
-
 static bool
 is_purchase(const EntryRow *entry, const text *purchase)
 {
 	JsonbValue	field;
 
-	if (context_field(entry, FIELD_PURCHASE, jbvString, &field) == NULL)
+	if (!context_field_of(entry->context, FIELD_PURCHASE, jbvString, &field))
 		return purchase == NULL;
 	return purchase != NULL &&
 		field.val.string.len == VARSIZE_ANY_EXHDR(purchase) &&
@@ -131,7 +107,7 @@ static bool
 same_request(const EntryRow *earlier, const SpendRequest *request)
 {
 	JsonbValue	amount;
-	bool		had_amount = context_field(earlier, FIELD_AMOUNT, jbvNumeric, &amount) != NULL;
+	bool		had_amount = context_field_of(earlier->context, FIELD_AMOUNT, jbvNumeric, &amount);
 
 	return earlier->points == -request->points &&
 		(!request->at_given || earlier->occurred_at == request->at) &&
@@ -162,7 +138,7 @@ add_spent(const EntryRow *entry, void *arg)
 	if (strcmp(entry->kind, KIND_REDEEM) != 0 || !is_purchase(entry, summing->purchase))
 		return;
 	summing->spent->points = points_sub(summing->spent->points, entry->points);
-	if (context_field(entry, FIELD_VALUE, jbvNumeric, &value) != NULL)
+	if (context_field_of(entry->context, FIELD_VALUE, jbvNumeric, &value))
 		summing->spent->value = DatumGetNumeric(DirectFunctionCall2(numeric_add,
 																   NumericGetDatum(summing->spent->value),
 																   NumericGetDatum(value.val.numeric)));

@@ -46,12 +46,6 @@ typedef struct TransferRequest
 	bool		at_given;
 } TransferRequest;
 
-static text *
-text_argument(FunctionCallInfo fcinfo, int argno)
-{
-	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_TEXT_PP(argno);
-}
-
 static void
 refuse_himself(const text *ref)
 {
@@ -65,15 +59,7 @@ read_request(FunctionCallInfo fcinfo, TransferRequest *request)
 {
 	request->from = member_argument(fcinfo, ARG_FROM);
 	request->to = member_argument(fcinfo, ARG_TO);
-	if (PG_ARGISNULL(ARG_POINTS))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("points must not be null")));
-	request->points = points_from_numeric(PG_GETARG_NUMERIC(ARG_POINTS));
-	if (request->points <= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("points must be greater than zero")));
+	request->points = act_points(fcinfo, ARG_POINTS);
 	request->note = text_argument(fcinfo, ARG_REASON);
 	request->key = text_argument(fcinfo, ARG_KEY);
 	request->at = act_time(fcinfo, ARG_AT);

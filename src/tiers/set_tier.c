@@ -95,13 +95,13 @@ loyalty_set_tier(PG_FUNCTION_ARGS)
 {
 	Config	   *config = config_get();
 	text	   *ref = member_argument(fcinfo, 0);
-	text	   *name = PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1);
+	text	   *name = text_argument(fcinfo, 1);
 	DateADT		until = PG_ARGISNULL(2) ? DATEVAL_NOEND : PG_GETARG_DATEADT(2);
-	text	   *note = PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3);
-	text	   *key = act_key("tier", PG_ARGISNULL(4) ? NULL : PG_GETARG_TEXT_PP(4));
+	text	   *note = text_argument(fcinfo, 3);
+	text	   *key = act_key("tier", text_argument(fcinfo, 4));
 	bool		at_given = !PG_ARGISNULL(5);
 	TimestampTz at = act_time(fcinfo, 5);
-	Program    *program = config_program(config, PG_ARGISNULL(6) ? NULL : PG_GETARG_TEXT_PP(6));
+	Program    *program = config_program(config, text_argument(fcinfo, 6));
 	TierSet    *tiers = tier_set(config, program);
 	Jsonb	   *context = floor_context(name, until);
 	int			tier;

@@ -11,11 +11,11 @@
 #include "common/int.h"
 #include "lib/stringinfo.h"
 #include "libpq/pqformat.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/date.h"
 #include "utils/datetime.h"
 
+#include "types/packed.h"
 #include "types/points.h"
 #include "types/purse.h"
 #include "types/purse_private.h"
@@ -24,55 +24,11 @@
 PG_FUNCTION_INFO_V1(loyalty_purse_in);
 PG_FUNCTION_INFO_V1(loyalty_purse_out);
 PG_FUNCTION_INFO_V1(loyalty_purse_recv);
-PG_FUNCTION_INFO_V1(loyalty_purse_send);
-
-/* How much of an input an error message shows. */
-#define SHOWN_BYTES 60
-
-/* What is wrong with a text, for the caller to raise or to hand back. */
-typedef struct Fault
-{
-	int			sqlstate;
-	char	   *detail;
-} Fault;
 
 /* ----------
  * Text
  * ----------
  */
-
-/*
- * The start of a text that may be long, cut between characters.
- */
-static char *
-shown(const char *text, int length)
-{
-	if (length <= SHOWN_BYTES)
-		return pnstrdup(text, length);
-	return psprintf("%.*s...", pg_mbcliplen(text, length, SHOWN_BYTES), text);
-}
-
-/* 22P02: the text goes on with something else than what was expected. */
-static bool
-unexpected(Fault *fault, const char *expected, const char *at)
-{
-	fault->sqlstate = ERRCODE_INVALID_TEXT_REPRESENTATION;
-	if (*at == '\0')
-		fault->detail = psprintf("Expected %s, but the text ends.", expected);
-	else
-		fault->detail = psprintf("Expected %s at \"%s\".", expected,
-								 shown(at, strlen(at)));
-	return false;
-}
-
-/* 22P02: what stands between "from" and "to" is read well, but is none. */
-static bool
-refused(Fault *fault, const char *what, const char *from, const char *to)
-{
-	fault->sqlstate = ERRCODE_INVALID_TEXT_REPRESENTATION;
-	fault->detail = psprintf("\"%s\" %s.", shown(from, to - from), what);
-	return false;
-}
 
 static inline bool
 is_digit(char c)
@@ -100,7 +56,7 @@ read_digits(const char **at, int *value)
  * decimal point.
  */
 static bool
-parse_points(Scanner *scanner, Points *points, Fault *fault)
+parse_points(Scanner *scanner, Points *points, ScanFault *fault)
 {
 	const char *from;
 	const char *at;
@@ -139,7 +95,7 @@ parse_points(Scanner *scanner, Points *points, Fault *fault)
 			pg_add_s64_overflow(units, *at - '0', &units);
 	}
 	if (!has_digits)
-		return unexpected(fault, "points", from);
+		return scan_unexpected(fault, "points", from);
 
 	for (; decimals < POINTS_DECIMALS; decimals++)
 		overflow = overflow || pg_mul_s64_overflow(units, 10, &units);
@@ -148,7 +104,7 @@ parse_points(Scanner *scanner, Points *points, Fault *fault)
 		fault->sqlstate = ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
 		fault->detail = psprintf(excess ? "\"%s\" has more than four decimals." :
 								 "\"%s\" is out of range for points.",
-								 shown(from, at - from));
+								 scan_shown(from, at - from));
 		return false;
 	}
 
@@ -162,7 +118,7 @@ parse_points(Scanner *scanner, Points *points, Fault *fault)
  * has beyond four, and BC behind it for the years that PostgreSQL writes so.
  */
 static bool
-parse_day(Scanner *scanner, DateADT *day, Fault *fault)
+parse_day(Scanner *scanner, DateADT *day, ScanFault *fault)
 {
 	const char *from;
 	const char *at;
@@ -186,7 +142,7 @@ parse_day(Scanner *scanner, DateADT *day, Fault *fault)
 			*day = DATEVAL_NOBEGIN;
 			return true;
 		}
-		return unexpected(fault, "a day as YYYY-MM-DD or \"infinity\"", from);
+		return scan_unexpected(fault, "a day as YYYY-MM-DD or \"infinity\"", from);
 	}
 
 	zero_led = *at == '0';
@@ -194,11 +150,11 @@ parse_day(Scanner *scanner, DateADT *day, Fault *fault)
 	if (digits < 4 || (digits > 4 && zero_led) || *at++ != '-' ||
 		read_digits(&at, &month) != 2 || *at++ != '-' ||
 		read_digits(&at, &mday) != 2)
-		return unexpected(fault, "a day as YYYY-MM-DD or \"infinity\"", from);
+		return scan_unexpected(fault, "a day as YYYY-MM-DD or \"infinity\"", from);
 
 	scanner->at = at;
 	if (year == 0)
-		return refused(fault, "is not a date", from, at);
+		return scan_refused(fault, ERRCODE_INVALID_TEXT_REPRESENTATION, "is not a date", from, at);
 	if (scan_word(scanner, "BC"))
 	{
 		at = scanner->at;
@@ -206,12 +162,12 @@ parse_day(Scanner *scanner, DateADT *day, Fault *fault)
 	}
 
 	if (month < 1 || month > 12 || mday < 1 || mday > day_tab[isleap(year)][month - 1])
-		return refused(fault, "is not a date", from, at);
+		return scan_refused(fault, ERRCODE_INVALID_TEXT_REPRESENTATION, "is not a date", from, at);
 	if (!IS_VALID_JULIAN(year, month, mday))
-		return refused(fault, "is out of range for a date", from, at);
+		return scan_refused(fault, ERRCODE_INVALID_TEXT_REPRESENTATION, "is out of range for a date", from, at);
 	*day = date2j(year, month, mday) - POSTGRES_EPOCH_JDATE;
 	if (!IS_VALID_DATE(*day))
-		return refused(fault, "is out of range for a date", from, at);
+		return scan_refused(fault, ERRCODE_INVALID_TEXT_REPRESENTATION, "is out of range for a date", from, at);
 	return true;
 }
 
@@ -219,14 +175,14 @@ parse_day(Scanner *scanner, DateADT *day, Fault *fault)
  * One lot: points@last or points@first/last.
  */
 static bool
-parse_lot(Scanner *scanner, Lot *lot, Fault *fault)
+parse_lot(Scanner *scanner, Lot *lot, ScanFault *fault)
 {
 	const char *from;
 
 	if (!parse_points(scanner, &lot->points, fault))
 		return false;
 	if (!scan_char(scanner, '@'))
-		return unexpected(fault, "\"@\"", scanner->at);
+		return scan_unexpected(fault, "\"@\"", scanner->at);
 
 	(void) scan_end(scanner);
 	from = scanner->at;
@@ -241,11 +197,11 @@ parse_lot(Scanner *scanner, Lot *lot, Fault *fault)
 	}
 
 	if (lot->ends == DATEVAL_NOBEGIN)
-		return refused(fault, "is not a last day", from, scanner->at);
+		return scan_refused(fault, ERRCODE_INVALID_TEXT_REPRESENTATION, "is not a last day", from, scanner->at);
 	if (lot->starts == DATEVAL_NOEND)
-		return refused(fault, "never opens", from, scanner->at);
+		return scan_refused(fault, ERRCODE_INVALID_TEXT_REPRESENTATION, "never opens", from, scanner->at);
 	if (lot->starts > lot->ends)
-		return refused(fault, "ends before it starts", from, scanner->at);
+		return scan_refused(fault, ERRCODE_INVALID_TEXT_REPRESENTATION, "ends before it starts", from, scanner->at);
 	return true;
 }
 
@@ -253,7 +209,7 @@ parse_lot(Scanner *scanner, Lot *lot, Fault *fault)
  * The lots of a text, as they stand there.
  */
 static bool
-parse_lots(const char *text, Lot **lots, int *nlots, Fault *fault)
+parse_lots(const char *text, Lot **lots, int *nlots, ScanFault *fault)
 {
 	Scanner		scanner = {text};
 	int			capacity = 8;
@@ -262,7 +218,7 @@ parse_lots(const char *text, Lot **lots, int *nlots, Fault *fault)
 	*lots = palloc(capacity * sizeof(Lot));
 
 	if (!scan_char(&scanner, '{'))
-		return unexpected(fault, "\"{\"", scanner.at);
+		return scan_unexpected(fault, "\"{\"", scanner.at);
 	if (!scan_char(&scanner, '}'))
 	{
 		do
@@ -279,10 +235,10 @@ parse_lots(const char *text, Lot **lots, int *nlots, Fault *fault)
 		} while (scan_char(&scanner, ','));
 
 		if (!scan_char(&scanner, '}'))
-			return unexpected(fault, "\",\" or \"}\"", scanner.at);
+			return scan_unexpected(fault, "\",\" or \"}\"", scanner.at);
 	}
 	if (!scan_end(&scanner))
-		return unexpected(fault, "the end", scanner.at);
+		return scan_unexpected(fault, "the end", scanner.at);
 	return true;
 }
 
@@ -291,7 +247,7 @@ parse_lots(const char *text, Lot **lots, int *nlots, Fault *fault)
  * the empty ones.
  */
 static bool
-settle_lots(Lot *lots, int nlots, Purse *purse, Fault *fault)
+settle_lots(Lot *lots, int nlots, Purse *purse, ScanFault *fault)
 {
 	qsort(lots, nlots, sizeof(Lot), compare_lots);
 
@@ -321,7 +277,7 @@ loyalty_purse_in(PG_FUNCTION_ARGS)
 {
 	const char *text = PG_GETARG_CSTRING(0);
 	Purse		purse;
-	Fault		fault;
+	ScanFault	fault;
 	Lot		   *lots;
 	int			nlots;
 
@@ -333,12 +289,12 @@ loyalty_purse_in(PG_FUNCTION_ARGS)
 			ereturn(fcinfo->context, (Datum) 0,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("value \"%s\" is out of range for type %s",
-							shown(text, strlen(text)), "purse"),
+							scan_shown(text, strlen(text)), "purse"),
 					 errdetail_internal("%s", fault.detail)));
 		ereturn(fcinfo->context, (Datum) 0,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid input syntax for type %s: \"%s\"",
-						"purse", shown(text, strlen(text))),
+						"purse", scan_shown(text, strlen(text))),
 				 errdetail_internal("%s", fault.detail)));
 	}
 	return purse_pack(&purse);
@@ -417,8 +373,7 @@ loyalty_purse_recv(PG_FUNCTION_ARGS)
 	if (fault == NULL)
 	{
 		packed = purse_pack(&purse);
-		if (VARSIZE_ANY_EXHDR(DatumGetPointer(packed)) != size ||
-			memcmp(VARDATA_ANY(DatumGetPointer(packed)), bytes, size) != 0)
+		if (!packed_is(packed, bytes, size))
 			fault = "It is not the shortest form of its value.";
 	}
 	if (fault != NULL)
@@ -427,16 +382,4 @@ loyalty_purse_recv(PG_FUNCTION_ARGS)
 				 errmsg("invalid external \"%s\" value", "purse"),
 				 errdetail_internal("%s", fault)));
 	return packed;
-}
-
-/* Binary output: the packed form. */
-Datum
-loyalty_purse_send(PG_FUNCTION_ARGS)
-{
-	struct varlena *packed = PG_GETARG_VARLENA_PP(0);
-	StringInfoData message;
-
-	pq_begintypsend(&message);
-	pq_sendbytes(&message, VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed));
-	PG_RETURN_BYTEA_P(pq_endtypsend(&message));
 }

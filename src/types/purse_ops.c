@@ -4,12 +4,11 @@
  *		and aggregate.
  *
  * They unpack their arguments, leave the work to purse.h and pack what comes of
- * it.  Only equality and the hash do not: they read the packed bytes.
+ * it.  Equality and the hash read the packed bytes; see packed.c.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "common/hashfn.h"
 #include "funcapi.h"
 #include "utils/date.h"
 
@@ -21,10 +20,6 @@ PG_FUNCTION_INFO_V1(loyalty_purse_make);
 PG_FUNCTION_INFO_V1(loyalty_purse_add);
 PG_FUNCTION_INFO_V1(loyalty_purse_sub);
 PG_FUNCTION_INFO_V1(loyalty_purse_neg);
-PG_FUNCTION_INFO_V1(loyalty_purse_eq);
-PG_FUNCTION_INFO_V1(loyalty_purse_ne);
-PG_FUNCTION_INFO_V1(loyalty_purse_hash);
-PG_FUNCTION_INFO_V1(loyalty_purse_hash_extended);
 PG_FUNCTION_INFO_V1(loyalty_purse_total);
 PG_FUNCTION_INFO_V1(loyalty_purse_available);
 PG_FUNCTION_INFO_V1(loyalty_purse_pending);
@@ -94,64 +89,6 @@ loyalty_purse_neg(PG_FUNCTION_ARGS)
 	for (int i = 0; i < purse.nlots; i++)
 		purse.lots[i].points = -purse.lots[i].points;
 	return purse_pack(&purse);
-}
-
-/*
- * Equal purses are equal bytes, so nothing is unpacked.  Leaks nothing, since
- * index and sort code calls it in long-lived contexts.
- */
-static bool
-equal_arguments(FunctionCallInfo fcinfo)
-{
-	struct varlena *a = PG_GETARG_VARLENA_PP(0);
-	struct varlena *b = PG_GETARG_VARLENA_PP(1);
-	bool		equal;
-
-	equal = VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
-		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
-
-	PG_FREE_IF_COPY(a, 0);
-	PG_FREE_IF_COPY(b, 1);
-	return equal;
-}
-
-/* Equality. */
-Datum
-loyalty_purse_eq(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(equal_arguments(fcinfo));
-}
-
-/* Inequality. */
-Datum
-loyalty_purse_ne(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(!equal_arguments(fcinfo));
-}
-
-/* Agrees with equality, which compares the same bytes. */
-Datum
-loyalty_purse_hash(PG_FUNCTION_ARGS)
-{
-	struct varlena *packed = PG_GETARG_VARLENA_PP(0);
-	Datum		hash = hash_any((unsigned char *) VARDATA_ANY(packed),
-								VARSIZE_ANY_EXHDR(packed));
-
-	PG_FREE_IF_COPY(packed, 0);
-	return hash;
-}
-
-/* The same with a seed, for hash partitions. */
-Datum
-loyalty_purse_hash_extended(PG_FUNCTION_ARGS)
-{
-	struct varlena *packed = PG_GETARG_VARLENA_PP(0);
-	Datum		hash = hash_any_extended((unsigned char *) VARDATA_ANY(packed),
-										 VARSIZE_ANY_EXHDR(packed),
-										 PG_GETARG_INT64(1));
-
-	PG_FREE_IF_COPY(packed, 0);
-	return hash;
 }
 
 /* ----------

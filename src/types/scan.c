@@ -4,7 +4,12 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
+
 #include "types/scan.h"
+
+/* How much of an input an error message shows. */
+#define SHOWN_BYTES 60
 
 /* The blanks that PostgreSQL's own scanner skips, whatever the locale. */
 static void
@@ -145,4 +150,31 @@ scan_integer(Scanner *scanner, int most, int *value)
 		return SCAN_TOO_LARGE;
 	*value = (int) number;
 	return SCAN_OK;
+}
+
+char *
+scan_shown(const char *text, int length)
+{
+	if (length <= SHOWN_BYTES)
+		return pnstrdup(text, length);
+	return psprintf("%.*s...", pg_mbcliplen(text, length, SHOWN_BYTES), text);
+}
+
+bool
+scan_unexpected(ScanFault *fault, const char *expected, const char *at)
+{
+	fault->sqlstate = ERRCODE_INVALID_TEXT_REPRESENTATION;
+	if (*at == '\0')
+		fault->detail = psprintf("Expected %s, but the text ends.", expected);
+	else
+		fault->detail = psprintf("Expected %s at \"%s\".", expected, scan_shown(at, strlen(at)));
+	return false;
+}
+
+bool
+scan_refused(ScanFault *fault, int sqlstate, const char *what, const char *from, const char *to)
+{
+	fault->sqlstate = sqlstate;
+	fault->detail = psprintf("\"%s\" %s.", scan_shown(from, to - from), what);
+	return false;
 }

@@ -1,6 +1,6 @@
 /*
  * scan.h
- *		Reading the text forms of award and expiry.
+ *		Reading the text forms of types.
  *
  * A scanner walks over one NUL-terminated string.  Blanks between tokens never
  * matter, letters match in any case, and words are ASCII.  Whoever parses
@@ -39,6 +39,22 @@ extern ScanResult scan_decimal(Scanner *scanner, int64 most, int64 *millionths);
 
 /* A whole number from 0 to "most". */
 extern ScanResult scan_integer(Scanner *scanner, int most, int *value);
+
+/* What is wrong with a text, for the caller to raise or to hand back. */
+typedef struct ScanFault
+{
+	int			sqlstate;
+	char	   *detail;
+} ScanFault;
+
+/* The start of a text that may be long, cut between characters. */
+extern char *scan_shown(const char *text, int length);
+
+/* 22P02: the text goes on with something else than what was expected.  Answers false. */
+extern bool scan_unexpected(ScanFault *fault, const char *expected, const char *at);
+
+/* What stands between "from" and "to" is read well, but will not do.  Answers false. */
+extern bool scan_refused(ScanFault *fault, int sqlstate, const char *what, const char *from, const char *to);
 
 /*
  * PostgreSQL 16 lets input functions hand back an error instead of raising it

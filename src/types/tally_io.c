@@ -10,11 +10,11 @@
 
 #include "lib/stringinfo.h"
 #include "libpq/pqformat.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/date.h"
 #include "utils/datetime.h"
 
+#include "types/packed.h"
 #include "types/points.h"
 #include "types/scan.h"
 #include "types/tally.h"
@@ -23,55 +23,11 @@
 PG_FUNCTION_INFO_V1(loyalty_tally_in);
 PG_FUNCTION_INFO_V1(loyalty_tally_out);
 PG_FUNCTION_INFO_V1(loyalty_tally_recv);
-PG_FUNCTION_INFO_V1(loyalty_tally_send);
-
-/* How much of an input an error message shows. */
-#define SHOWN_BYTES 60
-
-/* What is wrong with a text, for the caller to raise or to hand back. */
-typedef struct Fault
-{
-	int			sqlstate;
-	char	   *detail;
-} Fault;
 
 /* ----------
  * Text
  * ----------
  */
-
-/*
- * The start of a text that may be long, cut between characters.
- */
-static char *
-shown(const char *text, int length)
-{
-	if (length <= SHOWN_BYTES)
-		return pnstrdup(text, length);
-	return psprintf("%.*s...", pg_mbcliplen(text, length, SHOWN_BYTES), text);
-}
-
-/* 22P02: the text goes on with something else than what was expected. */
-static bool
-unexpected(Fault *fault, const char *expected, const char *at)
-{
-	fault->sqlstate = ERRCODE_INVALID_TEXT_REPRESENTATION;
-	if (*at == '\0')
-		fault->detail = psprintf("Expected %s, but the text ends.", expected);
-	else
-		fault->detail = psprintf("Expected %s at \"%s\".", expected,
-								 shown(at, strlen(at)));
-	return false;
-}
-
-/* What stands between "from" and "to" is read well, but will not do. */
-static bool
-refused(Fault *fault, int sqlstate, const char *what, const char *from, const char *to)
-{
-	fault->sqlstate = sqlstate;
-	fault->detail = psprintf("\"%s\" %s.", shown(from, to - from), what);
-	return false;
-}
 
 static inline bool
 is_digit(char c)
@@ -122,7 +78,7 @@ static const Figure purchases_figure = {
  * without decimals cannot have.  In units of its last decimal.
  */
 static bool
-parse_figure(Scanner *scanner, const Figure *figure, int128 *value, Fault *fault)
+parse_figure(Scanner *scanner, const Figure *figure, int128 *value, ScanFault *fault)
 {
 	const char *from;
 	const char *at;
@@ -160,14 +116,14 @@ parse_figure(Scanner *scanner, const Figure *figure, int128 *value, Fault *fault
 			units = units * 10 + (*at - '0');
 	}
 	if (!has_digits)
-		return unexpected(fault, figure->name, from);
+		return scan_unexpected(fault, figure->name, from);
 	if (excess)
-		return refused(fault, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, figure->excess, from, at);
+		return scan_refused(fault, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, figure->excess, from, at);
 
 	for (; decimals < figure->decimals && units <= figure->most; decimals++)
 		units *= 10;
 	if (units > figure->most)
-		return refused(fault, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, figure->overflow, from, at);
+		return scan_refused(fault, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, figure->overflow, from, at);
 
 	scanner->at = at;
 	*value = negative ? -units : units;
@@ -179,7 +135,7 @@ parse_figure(Scanner *scanner, const Figure *figure, int128 *value, Fault *fault
  * beyond four, and BC behind it for the years that PostgreSQL writes so.
  */
 static bool
-parse_period(Scanner *scanner, CalendarPeriod *resolution, DateADT *first, Fault *fault)
+parse_period(Scanner *scanner, CalendarPeriod *resolution, DateADT *first, ScanFault *fault)
 {
 	const char *from;
 	const char *at;
@@ -202,18 +158,18 @@ parse_period(Scanner *scanner, CalendarPeriod *resolution, DateADT *first, Fault
 	digits = read_digits(&at, &year);
 	if (digits < 4 || (digits > 4 && zero_led) || *at++ != '-' ||
 		read_digits(&at, &month) != 2)
-		return unexpected(fault, "a period as YYYY-MM-DD, YYYY-MM or \"ever\"", from);
+		return scan_unexpected(fault, "a period as YYYY-MM-DD, YYYY-MM or \"ever\"", from);
 	if (*at == '-')
 	{
 		at++;
 		*resolution = PERIOD_DAY;
 		if (read_digits(&at, &mday) != 2)
-			return unexpected(fault, "a period as YYYY-MM-DD, YYYY-MM or \"ever\"", from);
+			return scan_unexpected(fault, "a period as YYYY-MM-DD, YYYY-MM or \"ever\"", from);
 	}
 
 	scanner->at = at;
 	if (year == 0)
-		return refused(fault, ERRCODE_INVALID_TEXT_REPRESENTATION, "is not in the calendar", from, at);
+		return scan_refused(fault, ERRCODE_INVALID_TEXT_REPRESENTATION, "is not in the calendar", from, at);
 	if (scan_word(scanner, "BC"))
 	{
 		at = scanner->at;
@@ -221,12 +177,12 @@ parse_period(Scanner *scanner, CalendarPeriod *resolution, DateADT *first, Fault
 	}
 
 	if (month < 1 || month > 12 || mday < 1 || mday > day_tab[isleap(year)][month - 1])
-		return refused(fault, ERRCODE_INVALID_TEXT_REPRESENTATION, "is not in the calendar", from, at);
+		return scan_refused(fault, ERRCODE_INVALID_TEXT_REPRESENTATION, "is not in the calendar", from, at);
 	if (!IS_VALID_JULIAN(year, month, mday))
-		return refused(fault, ERRCODE_INVALID_TEXT_REPRESENTATION, "is out of range for a date", from, at);
+		return scan_refused(fault, ERRCODE_INVALID_TEXT_REPRESENTATION, "is out of range for a date", from, at);
 	*first = date2j(year, month, mday) - POSTGRES_EPOCH_JDATE;
 	if (!IS_VALID_DATE(*first))
-		return refused(fault, ERRCODE_INVALID_TEXT_REPRESENTATION, "is out of range for a date", from, at);
+		return scan_refused(fault, ERRCODE_INVALID_TEXT_REPRESENTATION, "is out of range for a date", from, at);
 	return true;
 }
 
@@ -234,7 +190,7 @@ parse_period(Scanner *scanner, CalendarPeriod *resolution, DateADT *first, Fault
  * One period with its figures.
  */
 static bool
-parse_entry(Scanner *scanner, CalendarPeriod *resolution, TallyPeriod *period, Fault *fault)
+parse_entry(Scanner *scanner, CalendarPeriod *resolution, TallyPeriod *period, ScanFault *fault)
 {
 	int128		amount;
 	int128		points;
@@ -243,15 +199,15 @@ parse_entry(Scanner *scanner, CalendarPeriod *resolution, TallyPeriod *period, F
 	if (!parse_period(scanner, resolution, &period->first, fault))
 		return false;
 	if (!scan_char(scanner, ':'))
-		return unexpected(fault, "\":\"", scanner->at);
+		return scan_unexpected(fault, "\":\"", scanner->at);
 	if (!parse_figure(scanner, &amount_figure, &amount, fault))
 		return false;
 	if (!scan_char(scanner, '/'))
-		return unexpected(fault, "\"/\"", scanner->at);
+		return scan_unexpected(fault, "\"/\"", scanner->at);
 	if (!parse_figure(scanner, &points_figure, &points, fault))
 		return false;
 	if (!scan_char(scanner, '/'))
-		return unexpected(fault, "\"/\"", scanner->at);
+		return scan_unexpected(fault, "\"/\"", scanner->at);
 	if (!parse_figure(scanner, &purchases_figure, &purchases, fault))
 		return false;
 
@@ -265,12 +221,12 @@ parse_entry(Scanner *scanner, CalendarPeriod *resolution, TallyPeriod *period, F
  * The periods of a text, as they stand there.
  */
 static bool
-parse_periods(const char *text, Tally *parsed, Fault *fault)
+parse_periods(const char *text, Tally *parsed, ScanFault *fault)
 {
 	Scanner		scanner = {text};
 
 	if (!scan_char(&scanner, '{'))
-		return unexpected(fault, "\"{\"", scanner.at);
+		return scan_unexpected(fault, "\"{\"", scanner.at);
 	if (!scan_char(&scanner, '}'))
 	{
 		do
@@ -287,17 +243,17 @@ parse_periods(const char *text, Tally *parsed, Fault *fault)
 			if (parsed->nperiods == 0)
 				parsed->resolution = resolution;
 			if (parsed->resolution != resolution)
-				return refused(fault, ERRCODE_INVALID_TEXT_REPRESENTATION,
+				return scan_refused(fault, ERRCODE_INVALID_TEXT_REPRESENTATION,
 							   "has another kind of period than those before it",
 							   from, scanner.at);
 			append(parsed, &period);
 		} while (scan_char(&scanner, ','));
 
 		if (!scan_char(&scanner, '}'))
-			return unexpected(fault, "\",\" or \"}\"", scanner.at);
+			return scan_unexpected(fault, "\",\" or \"}\"", scanner.at);
 	}
 	if (!scan_end(&scanner))
-		return unexpected(fault, "the end", scanner.at);
+		return scan_unexpected(fault, "the end", scanner.at);
 	return true;
 }
 
@@ -306,7 +262,7 @@ parse_periods(const char *text, Tally *parsed, Fault *fault)
  * that count nothing.
  */
 static bool
-settle_periods(Tally *parsed, Fault *fault)
+settle_periods(Tally *parsed, ScanFault *fault)
 {
 	TallyPeriod *out = parsed->periods;
 
@@ -351,7 +307,7 @@ loyalty_tally_in(PG_FUNCTION_ARGS)
 {
 	const char *text = PG_GETARG_CSTRING(0);
 	Tally		tally;
-	Fault		fault;
+	ScanFault	fault;
 
 	tally_init(&tally);
 	if (!parse_periods(text, &tally, &fault) || !settle_periods(&tally, &fault))
@@ -360,12 +316,12 @@ loyalty_tally_in(PG_FUNCTION_ARGS)
 			ereturn(fcinfo->context, (Datum) 0,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("value \"%s\" is out of range for type %s",
-							shown(text, strlen(text)), "tally"),
+							scan_shown(text, strlen(text)), "tally"),
 					 errdetail_internal("%s", fault.detail)));
 		ereturn(fcinfo->context, (Datum) 0,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid input syntax for type %s: \"%s\"",
-						"tally", shown(text, strlen(text))),
+						"tally", scan_shown(text, strlen(text))),
 				 errdetail_internal("%s", fault.detail)));
 	}
 	return tally_pack(&tally);
@@ -444,8 +400,7 @@ loyalty_tally_recv(PG_FUNCTION_ARGS)
 	if (fault == NULL)
 	{
 		packed = tally_pack(&tally);
-		if (VARSIZE_ANY_EXHDR(DatumGetPointer(packed)) != size ||
-			memcmp(VARDATA_ANY(DatumGetPointer(packed)), bytes, size) != 0)
+		if (!packed_is(packed, bytes, size))
 			fault = "It is not the shortest form of its value.";
 	}
 	if (fault != NULL)
@@ -454,16 +409,4 @@ loyalty_tally_recv(PG_FUNCTION_ARGS)
 				 errmsg("invalid external \"%s\" value", "tally"),
 				 errdetail_internal("%s", fault)));
 	return packed;
-}
-
-/* Binary output: the packed form. */
-Datum
-loyalty_tally_send(PG_FUNCTION_ARGS)
-{
-	struct varlena *packed = PG_GETARG_VARLENA_PP(0);
-	StringInfoData message;
-
-	pq_begintypsend(&message);
-	pq_sendbytes(&message, VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed));
-	PG_RETURN_BYTEA_P(pq_endtypsend(&message));
 }
