@@ -71,23 +71,26 @@ tier_at_begin(TierAt *then, TimestampTz at, text *tier)
 	then->tier = tier;
 }
 
+static text *
+copy_name(const text *tier)
+{
+	return tier == NULL ? NULL : DatumGetTextPCopy(PointerGetDatum(tier));
+}
+
 void
 tier_at_consider(const TierChangeRow *change, void *arg)
 {
 	TierAt	   *then = arg;
-	const text *tier = NULL;
 
-	if (change->at <= then->at && change->at >= then->since)
-	{
-		then->since = change->at;
-		tier = change->to_tier;
-	}
-	else if (!then->any)
-		tier = change->from_tier;	/* what he had before the first */
-	else
-		return;
+	/* What he had before the first. */
+	if (!then->any)
+		then->tier = copy_name(change->from_tier);
 	then->any = true;
-	then->tier = tier == NULL ? NULL : DatumGetTextPCopy(PointerGetDatum(tier));
+	/* One that kept a tier does not say what it was: it may have been written before a late rise. */
+	if (change->at > then->at || change->at < then->since || same_text(change->from_tier, change->to_tier))
+		return;
+	then->since = change->at;
+	then->tier = copy_name(change->to_tier);
 }
 
 /* The tier that the member had at a time; NULL: none. */

@@ -560,5 +560,16 @@ SELECT set_eq('SELECT m.member_id, m.tier, m.tier_since, m.tier_until, m.tally::
 SELECT is_empty($$SELECT m.ref FROM loyalty.member m LEFT JOIN (SELECT member_id, count(*), max(change_no) FROM loyalty.tier_change GROUP BY 1) c USING (member_id)
 	WHERE m.tier_changes <> coalesce(c.count, 0) OR m.tier_changes <> coalesce(c.max, 0)$$, 'changes are numbered without gaps');
 SELECT is(count(*), 0::bigint, 'nothing was deferred') FROM loyalty.deferred;
+
+-- A tier that was kept, and a late purchase that lifts him from a day before that
+SELECT open_shop('masked', 'rolling 30 days', '3 months') \g /dev/null
+SELECT buy('masked', 'a', 100, '2023-01-01'), buy('masked', 'a', 100, '2023-03-20') \g /dev/null
+CALL loyalty.maintain('2023-04-02', 'masked');
+SELECT buy('masked', 'a', 200, '2023-03-25') \g /dev/null
+CALL loyalty.maintain('2023-09-01', 'masked');
+SELECT is(story('masked', 'a'), '2023-01-01 ->silver earned till 2023-04-01, 2023-04-02 silver>silver kept till 2023-07-01, 2023-03-25 silver>gold earned till 2023-06-25, 2023-09-01 gold>- lapsed', 'kept, lifted from before that, and fallen');
+SELECT is(tier('masked', 'a', '2023-04-10'), 'gold', 'what kept the lower tier does not hide the higher one');
+SELECT is(tier('masked', 'a', '2023-03-24'), 'silver', 'which he did not have before');
+
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'and nothing contradicts itself');
 SELECT * FROM finish();

@@ -105,7 +105,7 @@ CREATE FUNCTION kept(t terms, s standing, tier int, day date) RETURNS boolean LA
 		  FROM counted c WHERE c.program = t.program AND c.customer = s.customer AND c.day BETWEEN window_from(t, kept.day, s.enrolled) AND kept.day) w
 	JOIN asked a ON a.program = t.program AND a.rank = tier $$;
 CREATE FUNCTION tier_at(s standing, moment timestamptz) RETURNS int LANGUAGE sql STABLE AS $$
-	SELECT coalesce((SELECT to_tier FROM history h WHERE (h.program, h.customer) = (s.program, s.customer) AND h.at <= moment ORDER BY h.at DESC, no DESC LIMIT 1),
+	SELECT coalesce((SELECT to_tier FROM history h WHERE (h.program, h.customer) = (s.program, s.customer) AND h.at <= moment AND h.from_tier <> h.to_tier ORDER BY h.at DESC, no DESC LIMIT 1),
 		(SELECT from_tier FROM history h WHERE (h.program, h.customer) = (s.program, s.customer) ORDER BY h.at, no LIMIT 1), s.own) $$;
 CREATE FUNCTION note(s standing, moment timestamptz, before int, after int, until date, reason text) RETURNS void LANGUAGE sql AS $$
 	INSERT INTO history SELECT s.program, s.customer, 1 + count(*), note.moment, note.before, note.after, note.until, note.reason FROM history h WHERE (h.program, h.customer) = (s.program, s.customer) $$;
