@@ -28,16 +28,19 @@ PG_FUNCTION_INFO_V1(loyalty_program_guard);
 Datum
 loyalty_entry_guard(PG_FUNCTION_ARGS)
 {
+	const char *table;
+
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called by trigger manager", "loyalty.entry_guard")));
+	table = RelationGetRelationName(((TriggerData *) fcinfo->context)->tg_relation);
 	ereport(ERROR,
 			(errcode(ERRCODE_LOYALTY_APPEND_ONLY),
 			 errmsg("the ledger is append-only"),
-			 errdetail("Rows of table \"%s\" are never changed or removed.",
-					   RelationGetRelationName(((TriggerData *) fcinfo->context)->tg_relation)),
-			 errhint("loyalty.adjust puts a balance right.")));
+			 errdetail("Rows of table \"%s\" are never changed or removed.", table),
+			 strcmp(table, "tier_change") == 0 ? errhint("loyalty.set_tier gives a member a tier.")
+			 : errhint("loyalty.adjust puts a balance right.")));
 	PG_RETURN_POINTER(NULL);			/* keep compiler quiet */
 }
 
