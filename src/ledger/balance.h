@@ -28,9 +28,10 @@ extern void balance_replay(Store *store, int64 member_id, TimestampTz until, int
 						   MemberState *state);
 
 /*
- * The tier that a member had at a time: that of the latest change up to it, not counting what kept one, of
- * two at one time of the one written last.  Begin with the tier that he has if
- * there are no changes, then consider each in the order in which it was written.
+ * The tier that a member had at a time: that of the latest change up to it, not
+ * counting what kept one, of two at one time of the one written last.  Begin
+ * with the tier that he has if there are no changes, then consider each in the
+ * order in which it was written.
  */
 typedef struct TierAt
 {
