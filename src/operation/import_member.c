@@ -11,6 +11,7 @@
 #include "access/htup_details.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
 #include "utils/datum.h"
 #include "utils/snapmgr.h"
 
@@ -21,6 +22,7 @@
 #include "ledger/posting.h"
 #include "loyalty.h"
 #include "operation/import.h"
+#include "tiers/review.h"
 #include "tiers/standing.h"
 #include "types/calendar.h"
 
@@ -278,6 +280,23 @@ make_lots(Arrival *arrival, DateADT day, Purse *lots)
 	}
 }
 
+/*
+ * Through which day he has the tier that he brings where that is not said: for
+ * a validity, or else, if he brings nothing that could keep it, until the window
+ * has passed once.  A lifetime does not pass.
+ */
+static DateADT
+held_until(const Standing *standing, int tier, DateADT day, bool has_tally)
+{
+	DateADT		until = standing_until(standing, tier, day);
+
+	if (tier == NO_TIER || standing->program->tier_has_validity || has_tally ||
+		tier_is_everyones(standing->program, standing->tiers, tier))
+		return until;
+	until = review_window_passes(standing, day);
+	return DATE_IS_NOEND(until) ? date2j(9999, 12, 31) - POSTGRES_EPOCH_JDATE : until;
+}
+
 /* His tier, and what counts toward it.  Inside store_begin_read. */
 static void
 import_standing(Arrival *arrival, Store *store, DateADT day, Standing *standing)
@@ -303,7 +322,7 @@ import_standing(Arrival *arrival, Store *store, DateADT day, Standing *standing)
 			   "Leave out \"tier\", or give it a later \"tier_until\".");
 	standing_begin(standing, batch->program, tiers, store, arrival->request->row, qualify_count, &counter);
 	if (arrival->nulls[IMPORT_TIER_UNTIL])
-		until = standing_until(standing, tier, day);
+		until = held_until(standing, tier, day, imported->tally.nperiods > 0);
 	standing_import(standing, &imported->tally, tier, until,
 					TIMESTAMP_IS_NOBEGIN(imported->tier_since) ? batch->at : imported->tier_since, batch->at);
 	standing_store(standing);

@@ -60,6 +60,14 @@ first_window_after(const Standing *standing, DateADT day)
 	return high;
 }
 
+DateADT
+review_window_passes(const Standing *standing, DateADT day)
+{
+	DateADT		next = first_window_after(standing, day);
+
+	return DATE_IS_NOEND(next) ? next : next - 1;
+}
+
 /* The next day on which what counts in the window changes by itself; DATEVAL_NOEND: never. */
 static DateADT
 next_change(const Standing *standing, DateADT day)
@@ -218,8 +226,9 @@ fall(Standing *standing, int tier, DateADT judged, DateADT day, TimestampTz at)
 		until = standing_until(standing, target, day);
 	if (target > reached && DATE_IS_NOEND(until) && can_fall(standing, target))
 	{
-		until = first_window_after(standing, day);
-		until = DATE_IS_NOEND(until) ? day : until - 1;
+		until = review_window_passes(standing, day);
+		if (DATE_IS_NOEND(until))
+			until = day;
 	}
 	standing_set_own(standing, target, until, at, TIER_LAPSED);
 }

@@ -26,6 +26,13 @@ extern DateADT review_quiet_after(Standing *standing, DateADT from);
 extern DateADT review_quiet_until(Standing *standing);
 
 /*
+ * The last day on which a tier is held that the window of "day" has not
+ * reached, where there is no validity: until that window has passed once;
+ * DATEVAL_NOEND: it never passes.
+ */
+extern DateADT review_window_passes(const Standing *standing, DateADT day);
+
+/*
  * Whether he may rise by the passing of time alone, after a day: by what is
  * dated ahead, or when what lowers the figures leaves the window.
  */

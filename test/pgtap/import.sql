@@ -94,5 +94,20 @@ SELECT lives_ok(format($$CALL loyalty.import_balance('old', 'k', program => %L, 
 SELECT is((SELECT count(*) FROM loyalty.import_failure), 0::bigint, 'nobody is another than before');
 SELECT is((SELECT count(*) FROM loyalty.entry WHERE kind = 'import'), 1200::bigint, 'nobody is imported twice');
 
+-- A tier without figures or an end is held until the window has passed once
+INSERT INTO loyalty.program (name, tier_window) VALUES ('held year', 'rolling 365 days'), ('held life', 'lifetime');
+INSERT INTO loyalty.tier (program, name, rank, min_amount) SELECT p, 'gold', 1, 100 FROM unnest('{held year,held life}'::text[]) p;
+CREATE TABLE held_old (member text, tier text);
+INSERT INTO held_old VALUES ('a', 'gold');
+CALL loyalty.import_balance('held_old', key => 'k', at => '2024-01-10', program => 'held year');
+CALL loyalty.import_balance('held_old', key => 'k', at => '2024-01-10', program => 'held life');
+CALL loyalty.maintain('2025-01-08 23:59', 'held year');
+SELECT results_eq($$SELECT tier COLLATE "default", tier_until FROM loyalty.member WHERE ref = 'a' AND member_id = loyalty.member_id('a', 'held year')$$, $$VALUES ('gold', '2025-01-08'::date)$$, 'held for as many days as the window has');
+CALL loyalty.maintain('2025-01-09', 'held year');
+SELECT is((SELECT tier FROM loyalty.member WHERE member_id = loyalty.member_id('a', 'held year')), NULL, 'and reviewed on the next');
+CALL loyalty.maintain(program => 'held life');
+SELECT results_eq($$SELECT tier COLLATE "default", tier_until FROM loyalty.member WHERE member_id = loyalty.member_id('a', 'held life')$$, $$VALUES ('gold', '9999-12-31'::date)$$, 'a lifetime does not pass');
+SELECT is_empty($$SELECT * FROM loyalty.verify('held year') UNION ALL SELECT * FROM loyalty.verify('held life')$$, 'and all of it is sound');
+
 SELECT * FROM finish();
 ROLLBACK;
