@@ -43,3 +43,65 @@ seconds() {
 	sql "$1" -1 -f "$2" >/dev/null
 	awk -v a="$start" -v b="$(date +%s.%N)" 'BEGIN { printf "%.3f\n", b - a }'
 }
+
+# against_ledger ACT OTHER: an act against the double-entry ledger of ACT.sql,
+# synchronous_commit off: what it costs the server, and the throughput of one a
+# transaction by four clients, where the round trip and the commit cost both
+# the same. The script that calls it says what is run, each in three ways
+# (engine, OTHER, which is the engine with what the peer has not, and peer):
+#   one[WAY]    a statement of a client, with the variables that "draw" sets
+#   all[WAY]    a statement with one act for each member
+# shellcheck disable=SC2154 # draw, one and all are the caller's
+against_ledger() {
+	local act=$1 other=$2 database=bench_$1 ways=(engine "$2" peer) clients=4 out way run
+	local members duration runs ticks
+	local -A tps=() cost=() tps_of=() cost_of=()
+
+	members=$(scaled 100000)
+	duration=${DURATION:-$(scaled 10)}
+	runs=${RUNS:-3}
+	out=$(mktemp -d)
+	# shellcheck disable=SC2064 # now: it is local
+	trap "rm -rf '$out'" EXIT
+	export PGOPTIONS='-c synchronous_commit=off'
+	# Processor time of the backend; other work disturbs it less than the clock. A tick is 10 ms.
+	ticks="SELECT split_part(stat, ' ', 14)::bigint + split_part(stat, ' ', 15)::bigint FROM pg_read_file('/proc/self/stat', 0, 1000) stat"
+
+	microseconds() {
+		sql "$database" -c "$ticks" -c "${all[$1]}" -c "$ticks" |
+			awk -v n="$members" 'NR == 1 { from = $1 } END { printf "%.3f\n", ($1 - from) * 10000 / n }'
+	}
+	throughput() {
+		printf '\\set members %d\n%s\n%s;\n' "$members" "$draw" "${one[$1]}" >"$out/$1.sql"
+		pgbench -n -M prepared -c $clients -j 2 -T "$duration" -f "$out/$1.sql" "$database" 2>"$out/err" |
+			sed -n 's/^tps = \([0-9.]*\).*/\1/p'
+		grep -v '^pgbench (' "$out/err" >&2 || true
+	}
+
+	echo "# $act: $members members; $clients clients, $duration s each; $runs runs"
+	createdb "$database"
+	sql "$database" -v members="$members" -f "$bench/$act.sql"
+	for way in "${ways[@]}"; do
+		microseconds "$way" >/dev/null # warm
+	done
+	for ((run = 1; run <= runs; run++)); do
+		for way in "${ways[@]}"; do
+			cost[$way]+=" $(microseconds "$way")"
+		done
+		for way in "${ways[@]}"; do
+			tps[$way]+=" $(throughput "$way")"
+		done
+		# shellcheck disable=SC2086 # lists of numbers
+		printf '# run %d, µs a %s: engine %.1f, with %s %.1f, peer %.1f; a second: %.0f, %.0f, %.0f\n' "$run" "$act" \
+			${cost[engine]##* } "$other" ${cost[$other]##* } ${cost[peer]##* } ${tps[engine]##* } ${tps[$other]##* } ${tps[peer]##* }
+	done
+	dropdb "$database"
+
+	for way in "${ways[@]}"; do
+		# shellcheck disable=SC2086 # lists of numbers
+		cost_of[$way]=$(median ${cost[$way]}) tps_of[$way]=$(median ${tps[$way]})
+	done
+	echo "with $other, which the peer has not: $(ratio "${cost_of[peer]}" "${cost_of[$other]}") of the peer's speed in the server, $(ratio "${tps_of[$other]}" "${tps_of[peer]}") of its throughput"
+	against_target "$act, in the server: peer / engine" "$(ratio "${cost_of[peer]}" "${cost_of[engine]}")" at-least 1.5
+	against_target "$act, $clients clients: engine / peer" "$(ratio "${tps_of[engine]}" "${tps_of[peer]}")" at-least 1.5
+}

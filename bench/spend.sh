@@ -1,21 +1,13 @@
 #!/usr/bin/env bash
-# Spends against the double-entry ledger of spend.sql, synchronous_commit off:
-# what they cost the server (one statement spends for each member once), and
-# the throughput of one spend a transaction by four clients, where the round
-# trip and the commit cost both the same.
+# Spends against the double-entry ledger of spend.sql.
 
 # shellcheck source=bench/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-members=$(scaled 100000)
-duration=${DURATION:-$(scaled 10)}
-runs=${RUNS:-3}
-clients=4
-out=$(mktemp -d)
-trap 'rm -rf "$out"' EXIT
-export PGOPTIONS='-c synchronous_commit=off'
-
-ways=(engine purchase peer)
+# shellcheck disable=SC2034 # used by against_ledger
+draw='\set customer random(1, :members)
+\set cents random(100, 10000)
+\set unique random(1, 1000000000000)'
 declare -A one=(
 	[engine]='SELECT * FROM loyalty.spend(:customer, 5)'
 	[purchase]="SELECT * FROM loyalty.spend(:customer, 5, purchase => 'o' || :cents, amount => :cents / 100.0, key => 'k' || :unique)"
@@ -26,53 +18,4 @@ declare -A all=(
 	[purchase]="SELECT count(loyalty.spend(c, 5, purchase => 'o' || c, amount => 10, key => 'k' || clock_timestamp())) FROM customer"
 	[peer]="SELECT count(peer_spend(c, 5)) FROM customer"
 )
-
-# throughput WAY: transactions a second.
-throughput() {
-	echo "\\set customer random(1, $members)
-		\\set cents random(100, 10000)
-		\\set unique random(1, 1000000000000)
-		${one[$1]};" >"$out/$1.sql"
-	pgbench -n -M prepared -c $clients -j 2 -T "$duration" \
-		-f "$out/$1.sql" bench_spend 2>"$out/err" | sed -n 's/^tps = \([0-9.]*\).*/\1/p'
-	grep -v '^pgbench (' "$out/err" >&2 || true
-}
-
-# microseconds WAY: of processor time a spend, in one statement, without a client's round trip. Other
-# work on the machine disturbs it less than the time on the clock. A tick is 10 ms.
-microseconds() {
-	local ticks="SELECT split_part(stat, ' ', 14)::bigint + split_part(stat, ' ', 15)::bigint FROM pg_read_file('/proc/self/stat', 0, 1000) stat"
-
-	sql bench_spend -c "$ticks" -c "${all[$1]}" -c "$ticks" |
-		awk -v n="$members" 'NR == 1 { from = $1 } END { printf "%.3f\n", ($1 - from) * 10000 / n }'
-}
-
-echo "# spend: $members members; $clients clients, $duration s each; $runs runs"
-createdb bench_spend
-sql bench_spend -v members="$members" -f "$bench/spend.sql"
-
-declare -A tps=() cost=()
-for way in "${ways[@]}"; do
-	microseconds "$way" >/dev/null	# warm
-done
-for ((run = 1; run <= runs; run++)); do
-	for way in "${ways[@]}"; do
-		cost[$way]+=" $(microseconds "$way")"
-	done
-	for way in "${ways[@]}"; do
-		tps[$way]+=" $(throughput "$way")"
-	done
-	# shellcheck disable=SC2086 # lists of numbers
-	printf '# run %d, µs a spend: engine %.1f, with purchase and key %.1f, peer %.1f; spends a second: %.0f, %.0f, %.0f\n' "$run" \
-		${cost[engine]##* } ${cost[purchase]##* } ${cost[peer]##* } ${tps[engine]##* } ${tps[purchase]##* } ${tps[peer]##* }
-done
-dropdb bench_spend
-
-declare -A cost_of=() tps_of=()
-for way in "${ways[@]}"; do
-	# shellcheck disable=SC2086 # lists of numbers
-	cost_of[$way]=$(median ${cost[$way]}) tps_of[$way]=$(median ${tps[$way]})
-done
-echo "with purchase and key, which the peer has not: $(ratio "${cost_of[peer]}" "${cost_of[purchase]}") of the peer's speed in the server, $(ratio "${tps_of[purchase]}" "${tps_of[peer]}") of its throughput"
-against_target "spend, in the server: peer / engine" "$(ratio "${cost_of[peer]}" "${cost_of[engine]}")" at-least 1.5
-against_target "spend, $clients clients: engine / peer" "$(ratio "${tps_of[engine]}" "${tps_of[peer]}")" at-least 1.5
+against_ledger spend purchase
