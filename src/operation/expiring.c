@@ -18,9 +18,9 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "ledger/awaiting.h"
 #include "ledger/balance.h"
 #include "ledger/holdings.h"
+#include "ledger/unwritten.h"
 #include "loyalty.h"
 #include "operation/due.h"
 #include "operation/silence.h"
@@ -61,11 +61,13 @@ put_losses(Store *store, int64 member_id, void *arg)
 	{
 		state.purse = row.purse;
 		state.lifetime = row.lifetime;
+		state.held = row.held;
 		state.last_activity = row.last_activity;
 	}
-	if (expiring->past || row.awaiting != 0)
-		awaiting_apply(expiring->config, store, expiring->snapshot, expiring->program, &row, expiring->at,
-					   expiring->past, &state, &awaiting);
+	unwritten_apply(expiring->program, &row,
+					unwritten_list(expiring->config, store, expiring->snapshot, expiring->program, &row,
+								   expiring->at, expiring->past, &awaiting),
+					&state);
 	inactive_end = holdings_inactive_end(expiring->program, state.last_activity, row.enrolled_at);
 
 	purse_init(&due.netting);

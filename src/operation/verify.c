@@ -356,7 +356,7 @@ add_entry(void *arg)
 	if (walk->broken)
 		return;
 	purse_add(&walk->state.purse, &lots);
-	posting_count(entry, &walk->state.lifetime, &walk->state.last_activity);
+	posting_count(entry, &walk->state.lifetime, &walk->state.held, &walk->state.last_activity);
 }
 
 /* The debt that the entries so far make; zero or below. */
