@@ -71,18 +71,29 @@ unwritten_list(Config *config, Store *store, Snapshot snapshot, const Program *p
 			   const MemberRow *member, TimestampTz at, bool past, Points *awaiting)
 {
 	List	   *entries = NIL;
+	List	   *holds;
 	ListCell   *cell;
+	Purse		lots;
 
 	if (past || member->awaiting != 0)
 		entries = list_silent(config, store, snapshot, program, member, at, past, awaiting);
 	if (member->hold_until > at)
 		return entries;
-	foreach(cell, store_active_holds(store, member->member_id))
+	holds = store_active_holds(store, member->member_id);
+	purse_init(&lots);
+	foreach(cell, holds)
 	{
 		const HoldRow *hold = lfirst(cell);
+		ListCell   *next = lnext(holds, cell);
 
-		if (hold->until <= at)
-			entries = lappend(entries, make_entry(KIND_RELEASE, hold->until, &hold->lots));
+		if (hold->until > at)
+			break;
+		/* What ends at one time is one change. */
+		purse_add(&lots, &hold->lots);
+		if (next != NULL && ((HoldRow *) lfirst(next))->until == hold->until)
+			continue;
+		entries = lappend(entries, make_entry(KIND_RELEASE, hold->until, &lots));
+		purse_clear(&lots);
 	}
 	list_sort(entries, compare_entries);
 	return entries;
