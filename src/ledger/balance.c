@@ -28,6 +28,7 @@ PG_FUNCTION_INFO_V1(loyalty_find_member);
 PG_FUNCTION_INFO_V1(loyalty_balance);
 PG_FUNCTION_INFO_V1(loyalty_member_lots);
 PG_FUNCTION_INFO_V1(loyalty_outstanding);
+PG_FUNCTION_INFO_V1(loyalty_held_ends);
 
 typedef struct Replay
 {
@@ -332,35 +333,62 @@ loyalty_member_lots(PG_FUNCTION_ARGS)
 	PG_RETURN_NULL();
 }
 
-/* outstanding(purse, program_id, last_activity, enrolled_at, at) → purse */
-Datum
-loyalty_outstanding(PG_FUNCTION_ARGS)
+/*
+ * The arguments purse, program_id, last_activity, enrolled_at and at: the purse
+ * as it stands on the day.  False when there is nothing to be answered.
+ */
+static bool
+settled_arguments(FunctionCallInfo fcinfo, Purse *settled, DateADT *day)
 {
-	Config	   *config;
 	Program    *program;
 	Purse		purse;
-	Purse		settled;
-	Purse		outstanding;
-	DateADT		day;
-	DateADT		inactive_end;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(3) || PG_ARGISNULL(4))
-		PG_RETURN_NULL();
-	config = config_get();
-	program = config_program_by_id(config, PG_GETARG_INT32(1));
+		return false;
+	program = config_program_by_id(config_get(), PG_GETARG_INT32(1));
 	if (program == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
 				 errmsg("loyalty program %d does not exist", PG_GETARG_INT32(1))));
 	purse_init(&purse);
 	purse_read(&purse, PG_GETARG_DATUM(0));
-	day = calendar_day(PG_GETARG_TIMESTAMPTZ(4), program->zone);
-	inactive_end = holdings_inactive_end(program,
-										 PG_ARGISNULL(2) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(2),
-										 PG_GETARG_TIMESTAMPTZ(3));
-	purse_init(&settled);
+	*day = calendar_day(PG_GETARG_TIMESTAMPTZ(4), program->zone);
+	purse_init(settled);
+	holdings_settle(&purse, holdings_inactive_end(program,
+												  PG_ARGISNULL(2) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(2),
+												  PG_GETARG_TIMESTAMPTZ(3)),
+					*day, settled);
+	return true;
+}
+
+/* outstanding(purse, program_id, last_activity, enrolled_at, at) → purse */
+Datum
+loyalty_outstanding(PG_FUNCTION_ARGS)
+{
+	Purse		settled;
+	Purse		outstanding;
+	DateADT		day;
+
+	if (!settled_arguments(fcinfo, &settled, &day))
+		PG_RETURN_NULL();
 	purse_init(&outstanding);
-	holdings_settle(&purse, inactive_end, day, &settled);
 	purse_outstanding(&settled, day, &outstanding);
 	PG_RETURN_DATUM(purse_pack(&outstanding));
+}
+
+/* held_ends(lots, program_id, last_activity, enrolled_at, at) → purse */
+Datum
+loyalty_held_ends(PG_FUNCTION_ARGS)
+{
+	Purse		settled;
+	Purse		held;
+	DateADT		day;
+	int			i;
+
+	if (!settled_arguments(fcinfo, &settled, &day))
+		PG_RETURN_NULL();
+	purse_init(&held);
+	for (i = 0; i < settled.nlots; i++)
+		purse_add_lot(&held, DATEVAL_NOBEGIN, Max(settled.lots[i].ends, day), settled.lots[i].points);
+	PG_RETURN_DATUM(purse_pack(&held));
 }
