@@ -88,7 +88,7 @@ find_hold(Act *act, List **holds)
 	HoldRow    *hold;
 
 	store_begin_read(act->store, snapshot);
-	*holds = held_list(act->store, act->member);
+	*holds = held_list(act->store, act->member, NULL);
 	hold = held_find(act->store, act->program, act->member, *holds, act->seq, &act->at, act->at_given);
 	store_end_read(act->store);
 	UnregisterSnapshot(snapshot);
@@ -168,7 +168,7 @@ post_capture(Act *act, List *holds, HoldRow *hold, Points points)
 	posting_bring_current(&posting, act->at);
 	hold->captured = points_add(hold->captured, points);
 	(void) held_release(&posting, holds, hold, &released, over ? HOLD_CAPTURED : HOLD_ACTIVE,
-						act->at, NULL, NULL);
+						act->at, NULL, NULL, NULL);
 	memset(&entry, 0, sizeof(entry));
 	entry.kind = KIND_REDEEM;
 	entry.source_id = SOURCE_API;
@@ -239,7 +239,7 @@ loyalty_release(PG_FUNCTION_ARGS)
 	purse_copy(&lots, &hold->lots);
 	posting_begin(&posting, act.program, act.member);
 	posting_bring_current(&posting, act.at);
-	entry = *held_release(&posting, holds, hold, &lots, HOLD_RELEASED, act.at, act.source_key, act.note);
+	entry = *held_release(&posting, holds, hold, &lots, HOLD_RELEASED, act.at, NULL, act.source_key, act.note);
 	posting_even_out(&posting, act.at);
 	posting_write(&posting, act.store);
 	store_close(act.store);

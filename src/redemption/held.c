@@ -19,13 +19,36 @@
 #include "loyalty.h"
 #include "redemption/held.h"
 
-List *
-held_list(Store *store, const MemberRow *member)
+/* The row as the posting changed it, or as it was. */
+static HoldRow *
+as_changed(const Posting *posting, HoldRow *hold)
 {
+	const ListCell *cell;
+
+	if (posting != NULL)
+		foreach(cell, posting->holds)
+			if (((HoldRow *) lfirst(cell))->seq == hold->seq)
+				return lfirst(cell);
+	return hold;
+}
+
+List *
+held_list(Store *store, const MemberRow *member, const Posting *posting)
+{
+	List	   *holds = NIL;
+	ListCell   *cell;
+
 	/* A tampered row is verify's business. */
 	if (member->held == 0 && TIMESTAMP_IS_NOEND(member->hold_until))
 		return NIL;
-	return store_active_holds(store, member->member_id);
+	foreach(cell, store_active_holds(store, member->member_id))
+	{
+		HoldRow    *hold = as_changed(posting, lfirst(cell));
+
+		if (hold->status == HOLD_ACTIVE)
+			holds = lappend(holds, hold);
+	}
+	return holds;
 }
 
 /* LY016: the hold is over, or there is none. */
@@ -127,7 +150,7 @@ first_end(const List *holds)
 
 EntryRow *
 held_release(Posting *posting, List *holds, HoldRow *hold, const Purse *lots,
-			 HoldStatus after, TimestampTz at, text *source_key, text *note)
+			 HoldStatus after, TimestampTz at, Jsonb *context, text *source_key, text *note)
 {
 	EntryRow	entry;
 
@@ -136,7 +159,7 @@ held_release(Posting *posting, List *holds, HoldRow *hold, const Purse *lots,
 	entry.source_id = SOURCE_API;
 	entry.source_key = source_key;
 	entry.occurred_at = at;
-	entry.context = hold_context(hold->seq);
+	entry.context = context == NULL ? hold_context(hold->seq) : context;
 	entry.note = note;
 	purse_sub(&hold->lots, lots);
 	if (after != HOLD_ACTIVE)
@@ -149,23 +172,24 @@ held_release(Posting *posting, List *holds, HoldRow *hold, const Purse *lots,
 	return posting_add_exact(posting, &entry, lots);
 }
 
-int64
+EntryRow
 held_cancel(Store *store, Posting *posting, int64 seq, Points points, TimestampTz at, bool at_given,
-			text *source_key, text *note)
+			Jsonb *context, text *source_key, text *note)
 {
-	List	   *holds = held_list(store, posting->member);
+	List	   *holds = held_list(store, posting->member, posting);
 	HoldRow    *hold = held_find(store, posting->program, posting->member, holds, seq, &at, at_given);
 	Points		there = purse_total(&hold->lots);
 	Purse		lots;
-	int64		release;
+	EntryRow	release;
 
 	held_check_points(posting->member, hold, points);
 	if (points == 0)
 		points = there;
 	purse_init(&lots);
 	held_part(hold, points, false, &lots);
-	release = held_release(posting, holds, hold, &lots, points == there ? HOLD_RELEASED : HOLD_ACTIVE,
-						   at, source_key, note)->seq;
+	posting_bring_current(posting, at);
+	release = *held_release(posting, holds, hold, &lots, points == there ? HOLD_RELEASED : HOLD_ACTIVE,
+							at, context, source_key, note);
 	posting_even_out(posting, at);
 	return release;
 }
@@ -173,7 +197,7 @@ held_cancel(Store *store, Posting *posting, int64 seq, Points points, TimestampT
 int
 hold_release_for_purchase(Store *store, Posting *posting, const text *purchase, TimestampTz at)
 {
-	List	   *holds = held_list(store, posting->member);
+	List	   *holds = held_list(store, posting->member, posting);
 	ListCell   *cell;
 	int			count = 0;
 
@@ -182,17 +206,35 @@ hold_release_for_purchase(Store *store, Posting *posting, const text *purchase, 
 		HoldRow    *hold = lfirst(cell);
 		Purse		lots;
 
-		if (hold->purchase == NULL || !same_text(hold->purchase, purchase))
+		if (!same_text(hold->purchase, purchase))
 			continue;
 		purse_init(&lots);
 		purse_copy(&lots, &hold->lots);
 		/* A purchase may have ended before it is written down, not before its points were held. */
-		(void) held_release(posting, holds, hold, &lots, HOLD_RELEASED, Max(at, hold->made_at), NULL, NULL);
+		(void) held_release(posting, holds, hold, &lots, HOLD_RELEASED, Max(at, hold->made_at),
+							NULL, NULL, NULL);
 		count++;
 	}
 	if (count > 0)
 		posting_even_out(posting, at);
 	return count;
+}
+
+void
+hold_rename_purchase(Store *store, Posting *posting, const text *purchase, const text *renamed)
+{
+	ListCell   *cell;
+
+	foreach(cell, held_list(store, posting->member, posting))
+	{
+		HoldRow    *hold = lfirst(cell);
+
+		if (!same_text(hold->purchase, purchase))
+			continue;
+		hold->purchase = DatumGetTextPCopy(PointerGetDatum(renamed));
+		posting_put_hold(posting, hold);
+		posting->settled = true;
+	}
 }
 
 void
@@ -205,7 +247,7 @@ held_add_spent(const List *holds, const text *purchase, Spent *spent)
 		const HoldRow *hold = lfirst(cell);
 		Points		points = purse_total(&hold->lots);
 
-		if (hold->purchase == NULL || !same_text(hold->purchase, purchase))
+		if (!same_text(hold->purchase, purchase))
 			continue;
 		spent->points = points_add(spent->points, points);
 		if (hold->point_value != NULL)
@@ -254,7 +296,8 @@ make_lapse(void *arg)
 			break;
 		purse_init(&lots);
 		purse_copy(&lots, &hold->lots);
-		(void) held_release(&lapse->posting, holds, hold, &lots, HOLD_LAPSED, hold->until, NULL, NULL);
+		(void) held_release(&lapse->posting, holds, hold, &lots, HOLD_LAPSED, hold->until,
+							NULL, NULL, NULL);
 		lapse->count++;
 	}
 	if (lapse->count == 0)

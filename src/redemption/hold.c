@@ -133,7 +133,7 @@ post(Store *store, const Program *program, MemberRow *member, const HoldRequest 
 	posting_begin(&posting, program, member);
 	posting_bring_current(&posting, request->at);
 	purse_init(&lots);
-	act_take(store, program, member, request->points, request->at, request->at_given, &lots);
+	act_take(store, program, member, request->points, request->at, request->at_given, NULL, &lots);
 
 	memset(&entry, 0, sizeof(entry));
 	entry.kind = KIND_HOLD;
