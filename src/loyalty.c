@@ -17,6 +17,7 @@
 #include "earning/trigger.h"
 #include "ledger/config.h"
 #include "loyalty.h"
+#include "redemption/voucher_secret.h"
 
 PG_MODULE_MAGIC;
 
@@ -36,6 +37,7 @@ _PG_init(void)
 							   PGC_USERSET,
 							   0,
 							   NULL, NULL, NULL);
+	voucher_secret_init();
 #if PG_VERSION_NUM >= 150000
 	MarkGUCPrefixReserved("loyalty");
 #else
