@@ -196,7 +196,7 @@ decide_points(Cancel *cancel)
 	if (cancel->points <= left && (left > 0 || undone->times == 0))
 		return;
 	ereport(ERROR,
-			(errcode(ERRCODE_LOYALTY_CANCELLED),
+			(errcode(ERRCODE_LOYALTY_TOO_MUCH_BACK),
 			 left == 0 ? errmsg("entry " INT64_FORMAT " of member \"%s\" has been cancelled", cancel->seq,
 								text_to_cstring(cancel->ref))
 			 : errmsg("too many points to be cancelled"),
