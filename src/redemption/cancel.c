@@ -165,6 +165,8 @@ check_kind(const Cancel *cancel)
 	if (context_field_of(entry->context, FIELD_ENTRY, jbvNumeric, &number))
 		NOT_CANCELLABLE(cancel, "Do again what was cancelled.",
 						"It is itself a cancellation, of entry %s.", numeric_normalize(number.val.numeric));
+	if (context_field_of(entry->context, "voucher", jbvString, &number))
+		NOT_CANCELLABLE(cancel, "loyalty.return_voucher gives it back.", "It is what a voucher gave.");
 	if (entry->source_id != SOURCE_API)
 		NOT_CANCELLABLE(cancel, "Change or delete the row: its points follow.",
 						"It is of a purchase, whose row is in an attached table.");
