@@ -26,5 +26,7 @@
 #define ERRCODE_LOYALTY_DECIDED				MAKE_SQLSTATE('L', 'Y', '0', '1', '3')	/* the other way, by somebody or by silence */
 #define ERRCODE_LOYALTY_NOT_AWAITING		MAKE_SQLSTATE('L', 'Y', '0', '1', '4')	/* nothing to decide on under that entry */
 #define ERRCODE_LOYALTY_TRANSFER_LIMIT		MAKE_SQLSTATE('L', 'Y', '0', '1', '5')	/* the program lets no such transfer be made */
+#define ERRCODE_LOYALTY_MERGE				MAKE_SQLSTATE('L', 'Y', '0', '2', '7')	/* members that cannot be merged, or not be parted */
+#define ERRCODE_LOYALTY_HOUSEHOLD			MAKE_SQLSTATE('L', 'Y', '0', '2', '8')	/* what a household's rules do not allow */
 
 #endif							/* LOYALTY_ERRORS_H */

@@ -31,6 +31,7 @@ typedef struct Case
 	Jsonb	   *asked;			/* what an act was asked for, NULL: none; kept with the first posting */
 	text	   *note;			/* reason given for it, NULL: none; of a posting's first entry */
 	int			request;		/* whose it is, for the caller to know */
+	int64		holder;			/* likewise: who has its entries; 0: nobody, as far as was asked */
 	bool		dropped;		/* not this operation's business, or deferred */
 	bool		settled;		/* judged, and nothing is left to do */
 	bool		first;			/* its first posting */

@@ -17,6 +17,7 @@
 
 #include "ledger/act.h"
 #include "ledger/holdings.h"
+#include "ledger/imported.h"
 #include "ledger/member.h"
 #include "ledger/posting.h"
 #include "loyalty.h"
@@ -101,8 +102,8 @@ lock_both(Config *config, Store *store, const Program *program, const TransferRe
 	*receiver = by_to->row;
 }
 
-static text *
-received_key(int64 giver_id, int64 seq)
+text *
+transfer_received_key(int64 giver_id, int64 seq)
 {
 	return cstring_to_text(psprintf(TRANSFER_RECEIVED INT64_FORMAT "#" INT64_FORMAT, giver_id, seq));
 }
@@ -133,7 +134,7 @@ has_received(Store *store, int64 receiver_id, const EntryRow *given)
 	bool		found = false;
 
 	store_begin_read(store, snapshot);
-	store_visit_entries(store, receiver_id, SOURCE_API, received_key(given->member_id, given->seq), note_found, &found);
+	store_visit_entries(store, receiver_id, SOURCE_API, transfer_received_key(given->member_id, given->seq), note_found, &found);
 	store_end_read(store);
 	UnregisterSnapshot(snapshot);
 	return found;
@@ -181,12 +182,21 @@ cap_period(const Program *program, TimestampTz at)
 	return calendar_start_of_period(calendar_day(at, program->zone), program->transfer_cap_period);
 }
 
+static bool
+is_received(const text *source_key)
+{
+	return VARSIZE_ANY_EXHDR(source_key) >= strlen(TRANSFER_RECEIVED) &&
+		memcmp(VARDATA_ANY(source_key), TRANSFER_RECEIVED, strlen(TRANSFER_RECEIVED)) == 0;
+}
+
 static void
 add_given(const EntryRow *entry, void *arg)
 {
 	Giving	   *giving = arg;
 
-	if (entry->points >= 0 || strcmp(entry->kind, KIND_TRANSFER) != 0 ||
+	/* What a merge moved is no gift, on the side that gets it neither: a debt. */
+	if (entry->points >= 0 || strcmp(entry->kind, KIND_TRANSFER) != 0 || moved_by_merge(entry->source_key) ||
+		is_received(entry->source_key) ||
 		cap_period(giving->program, entry->occurred_at) != giving->period)
 		return;
 	/* What goes round can be more than there ever was. */
@@ -282,7 +292,7 @@ post_both(Store *store, const Program *program, MemberRow *giver, MemberRow *rec
 	entry.source_key = source_key;
 	entry.context = counterpart_context("to_member_id", receiver->member_id, "to_entry", received_seq);
 	answer = posting_add(&giving, &entry, &given);
-	entry.source_key = received_key(giver->member_id, given_seq);
+	entry.source_key = transfer_received_key(giver->member_id, given_seq);
 	entry.context = counterpart_context("from_member_id", giver->member_id, "from_entry", given_seq);
 	(void) posting_add(&receiving, &entry, &received);
 

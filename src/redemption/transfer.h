@@ -5,6 +5,8 @@
 #ifndef LOYALTY_TRANSFER_H
 #define LOYALTY_TRANSFER_H
 
+#include "postgres.h"
+
 /*
  * The receiver's source_key is this, the giver's member_id, "#" and the number
  * of his entry.  Keys that somebody passes have their kind and a colon before
@@ -12,5 +14,7 @@
  * is forgotten.
  */
 #define TRANSFER_RECEIVED "transfer from "
+
+extern text *transfer_received_key(int64 giver_id, int64 seq);
 
 #endif							/* LOYALTY_TRANSFER_H */
