@@ -39,7 +39,7 @@ COMMENT ON COLUMN loyalty.member_merge.had_tier_until IS 'member.tier_until of t
 COMMENT ON COLUMN loyalty.member_merge.had_floor_until IS 'likewise member.tier_floor_until';
 COMMENT ON COLUMN loyalty.member_merge.ref IS 'his ref';
 COMMENT ON COLUMN loyalty.member_merge.refs IS 'the refs that led to him, and since then to the other one';
-COMMENT ON COLUMN loyalty.member_merge.gave_tier IS 'tier that the other one got from him; NULL: none';
+COMMENT ON COLUMN loyalty.member_merge.gave_tier IS 'tier that the other one has reached by the merge; NULL: none';
 COMMENT ON COLUMN loyalty.member_merge.had_tier IS 'the tier that the other one had reached himself before that';
 COMMENT ON COLUMN loyalty.member_merge.gave_floor IS 'tier_floor that the other one got from him; NULL: none';
 COMMENT ON COLUMN loyalty.member_merge.had_floor IS 'the tier_floor of the other one before that';

@@ -103,9 +103,9 @@ count_moved(Move *move, Posting *posting, const Moved *moved, int64 seq,
 	if (moved->tally.nperiods == 0 && change == NULL)
 		return;
 	standing = qualify_begin(move->program, rules, tiers, move->store, member);
-	standing_import(standing, &moved->tally, NO_TIER, DATEVAL_NOEND, move->at, move->at);
 	if (change != NULL)
 		change(move, standing);
+	standing_import(standing, &moved->tally, NO_TIER, DATEVAL_NOEND, move->at, move->at);
 	standing_store(standing);
 	for (i = 0; i < standing->nchanges; i++)
 		posting_add_tier_change(posting, &standing->changes[i], seq);

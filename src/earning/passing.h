@@ -30,7 +30,7 @@ typedef struct Move
 	TimestampTz at;
 	Purse		lots;			/* what moves */
 	Moved		moved;
-	/* Called with their standings once it is counted there; NULL: nothing more to do. */
+	/* Called with their standings before it is counted there; NULL: nothing more to do. */
 	void		(*given) (struct Move *move, Standing *standing);
 	void		(*received) (struct Move *move, Standing *standing);
 	void	   *arg;

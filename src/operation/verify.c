@@ -598,6 +598,7 @@ loyalty_verify(PG_FUNCTION_ARGS)
 	verify_limits(&verification);
 	verify_confirm(&verification);
 	verify_transfers(&verification);
+	verify_people(&verification);
 	verify_tiers(&verification);
 	SPI_finish();
 	PG_RETURN_NULL();

@@ -143,23 +143,25 @@ is_later(DateADT a, DateADT b)
 	return !DATE_IS_NOEND(b) && a > b;
 }
 
+/* The tier that the member has reached himself. */
+static text *
+own_tier(const MemberRow *member)
+{
+	return member->tier_floor != NULL ? member->tier_own : member->tier;
+}
+
 /* The tier that the one who goes has reached himself, if it is higher than that of who stays, or held longer. */
 static void
 give_tier(Request *request, Standing *standing)
 {
 	const MemberRow *from = request->from_row;
 	MemberRow  *into = request->into_row;
-	Merge	   *merge = &request->merge;
-	text	   *name = from->tier_floor != NULL ? from->tier_own : from->tier;
-	int			tier = tier_by_name(standing->tiers, name);
+	int			tier = tier_by_name(standing->tiers, own_tier(from));
 	int			own = standing_own(standing);
 
 	if (tier == NO_TIER || tier < own || tier_is_everyones(standing->program, standing->tiers, tier) ||
 		(tier == own && !is_later(from->tier_until, into->tier_until)))
 		return;
-	merge->gave_tier = name;
-	merge->had_tier = into->tier_floor != NULL ? into->tier_own : into->tier;
-	merge->had_tier_until = into->tier_until;
 	standing_set_own(standing, tier, from->tier_until, Max(request->at, standing_last_change(standing)), TIER_MERGED);
 	into->next_expiry = Min(into->next_expiry, from->tier_until);
 }
@@ -255,6 +257,8 @@ merge(Request *request)
 	merge->enrolled_at = DT_NOEND;
 	merge->had_tier_until = DATEVAL_NOEND;
 	merge->had_floor_until = DATEVAL_NOEND;
+	merge->had_tier = own_tier(into);
+	merge->had_tier_until = into->tier_until;
 	begin_move(request, &move, from, into, MERGE_KEYS);
 	move_everything(&move);
 	move.received = give_tiers;
@@ -266,6 +270,9 @@ merge(Request *request)
 	}
 	move_post(&move);
 	merge->seq = move.given_seq;
+	/* Be it his, or reached by what both have done. */
+	if (!same_text(own_tier(into), merge->had_tier) || into->tier_until != merge->had_tier_until)
+		merge->gave_tier = own_tier(into);
 	merge->refs = merge_lead_on(request->config, request->program, from->member_id, from->ref, into->member_id);
 	merge_write(request->config, merge, move.received_seq, request->at);
 	members_merged(request->config, request->program, from, into, request->at);
@@ -407,24 +414,25 @@ returning_lots(Request *request, Move *move, const Purse *brought)
 		purse_add_lot(&move->lots, DATEVAL_NOBEGIN, DATEVAL_NOEND, -debt);
 }
 
-/* Who stayed has the tier and the floor again that he had, unless they have changed since. */
+/*
+ * Who stayed has the tier and the floor again that he had, unless they have
+ * changed since; what his own figures reach by now is then counted.
+ */
 static void
 take_tiers(Move *move, Standing *standing)
 {
 	const Request *request = move->arg;
 	const Merge *merge = &request->merge;
 	MemberRow  *into = move->from;
-	text	   *own = into->tier_floor != NULL ? into->tier_own : into->tier;
 	TimestampTz at = Max(request->at, standing_last_change(standing));
 	int			had = tier_by_name(standing->tiers, merge->had_tier);
 
-	if (merge->gave_tier != NULL && same_text(own, merge->gave_tier) && (had != NO_TIER || merge->had_tier == NULL))
+	if (merge->gave_tier != NULL && same_text(own_tier(into), merge->gave_tier) && (had != NO_TIER || merge->had_tier == NULL))
 		standing_set_own(standing, had, merge->had_tier_until, at, TIER_MERGED);
 	had = tier_by_name(standing->tiers, merge->had_floor);
 	if (merge->gave_floor != NULL && same_text(into->tier_floor, merge->gave_floor))
 		standing_set_floor(standing, had, had == NO_TIER ? DATEVAL_NOEND : merge->had_floor_until, at, TIER_MANUAL,
 						   cstring_to_text(psprintf("parted from member \"%s\"", text_to_cstring(merge->ref))));
-	/* What his own figures reach is his, whoever lifted him before. */
 	into->next_expiry = Min(into->next_expiry, calendar_day(request->at, request->program->zone) - 1);
 }
 
