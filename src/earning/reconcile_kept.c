@@ -148,16 +148,26 @@ add_row(WorkGroup *group, MemberRow *row)
 	group->rows[group->nrows++] = row;
 }
 
-/* Whether somebody was merged, or several requests mean one member, or one that was not asked for. */
+/* Whether somebody was merged, or several requests mean one member, or another one than was asked for. */
 static bool
 is_mixed(const WorkGroup *group)
 {
+	const MemberRow *last = NULL;
 	int			i;
 
 	for (i = 0; i < group->nmembers; i++)
-		if (group->members[i].row != NULL &&
-			(group->members[i].row->status == MEMBER_MERGED ||
-			 (i > 0 && group->members[i - 1].member_id >= group->members[i].member_id)))
+	{
+		const MemberRow *row = group->members[i].row;
+
+		if (row == NULL)
+			continue;
+		if (row->status == MEMBER_MERGED || row == last)
+			return true;
+		last = row;
+	}
+	for (i = 0; i < group->ncases; i++)
+		if (!group->cases[i].dropped &&
+			group->members[group->cases[i].request].member_id != group->cases[i].purchase.member_id)
 			return true;
 	return false;
 }
