@@ -29,9 +29,14 @@ something_stands(const PurchaseLedger *ledger)
 {
 	int			i;
 
+	/* What could not be taken back does not; what a limit kept from it does. */
 	for (i = 0; i < ledger->nrules; i++)
-		if (ledger->rules[i].net != 0 || ledger->rules[i].context.awaiting.points != 0)
+	{
+		const RuleContext *context = &ledger->rules[i].context;
+
+		if (judge_stands_for(&ledger->rules[i]) != 0 || context->awaiting.points != 0 || context->wanted != 0)
 			return true;
+	}
 	return ledger->amount != NULL &&
 		DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(ledger->amount),
 										  NumericGetDatum(int64_to_numeric(0)))) != 0;

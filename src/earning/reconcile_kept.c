@@ -205,35 +205,51 @@ lock_row(WorkGroup *group, int64 member_id)
 	return request.row;
 }
 
-static KeptCase *
-same_kept(WorkGroup *group, int64 holder, const text *key)
+/* Whose ledger the case is about; 0: nobody's, or not any more. */
+static int64
+ledger_of(const WorkGroup *group, const Case *case_)
 {
-	int			i;
+	const MemberRow *row = case_->dropped ? NULL : group->members[case_->request].row;
 
-	for (i = 0; i < group->nkept; i++)
-		if (group->kept[i].case_.holder == holder && same_text(group->kept[i].case_.purchase.key, key))
-			return &group->kept[i];
-	return NULL;
+	return row == NULL ? 0 : case_->holder != 0 ? case_->holder : row->member_id;
 }
 
-/* Take the case out of the group.  Of two images of one purchase the one that counts is kept. */
+/* One that went, of one member, and one that stands, of another, may be about one ledger: only what stands is. */
+static void
+drop_doubles(WorkGroup *group)
+{
+	int			i;
+	int			j;
+
+	for (i = 1; i < group->ncases; i++)
+	{
+		Case	   *case_ = &group->cases[i];
+		int64		ledger = ledger_of(group, case_);
+
+		CHECK_FOR_INTERRUPTS();
+		for (j = 0; j < i && ledger != 0 && !case_->dropped; j++)
+		{
+			Case	   *other = &group->cases[j];
+
+			if (ledger_of(group, other) != ledger || !same_text(other->purchase.key, case_->purchase.key))
+				continue;
+			if (case_->purchase.counts && !other->purchase.counts)
+				other->dropped = true;
+			else
+				case_->dropped = true;
+		}
+	}
+}
+
+/* Take the case out of the group. */
 static void
 keep(WorkGroup *group, Case *case_)
 {
-	KeptCase   *kept = same_kept(group, case_->holder, case_->purchase.key);
+	KeptCase   *kept;
 	MemberIds	way;
 	int			i;
 
 	case_->dropped = true;
-	if (kept != NULL)
-	{
-		if (case_->purchase.counts)
-		{
-			kept->case_ = *case_;
-			kept->case_.dropped = false;
-		}
-		return;
-	}
 	group->kept = group->kept == NULL ? palloc(sizeof(KeptCase))
 		: repalloc(group->kept, sizeof(KeptCase) * (group->nkept + 1));
 	kept = &group->kept[group->nkept++];
@@ -267,7 +283,7 @@ compare_sorted(const void *a, const void *b)
 	return x->was - y->was;
 }
 
-/* Several requests may mean one member by now: his cases are to stand together, each purchase once. */
+/* Several requests may mean one member by now: his cases are to stand together. */
 static void
 regroup(WorkGroup *group)
 {
@@ -275,7 +291,6 @@ regroup(WorkGroup *group)
 	MemberRequest *members = palloc0(sizeof(MemberRequest) * Max(group->ncases, 1));
 	int			nmembers = 0;
 	int			i;
-	int			j;
 
 	for (i = 0; i < group->ncases; i++)
 	{
@@ -292,17 +307,6 @@ regroup(WorkGroup *group)
 		Case	   *case_ = &group->cases[i];
 
 		*case_ = sorted[i].case_;
-		if (case_->dropped)
-			continue;
-		for (j = i - 1; j >= 0 && sorted[j].member_id == sorted[i].member_id; j--)
-			if (!group->cases[j].dropped && same_text(group->cases[j].purchase.key, case_->purchase.key))
-			{
-				if (case_->purchase.counts && !group->cases[j].purchase.counts)
-					group->cases[j].dropped = true;
-				else
-					case_->dropped = true;
-				break;
-			}
 		if (case_->dropped)
 			continue;
 		if (nmembers == 0 || members[nmembers - 1].row == NULL ||
@@ -346,6 +350,7 @@ kept_part(WorkGroup *group)
 	if (!mixed)
 		return;
 	gather_rows(group);
+	drop_doubles(group);
 	for (i = 0; i < group->ncases; i++)
 	{
 		Case	   *case_ = &group->cases[i];

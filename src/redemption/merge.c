@@ -446,6 +446,8 @@ unmerge(Request *request)
 
 	add_up_moved(request, &sum);
 	from->status = MEMBER_ACTIVE;
+	/* His tier has not been reviewed meanwhile. */
+	from->next_expiry = Min(from->next_expiry, calendar_day(request->at, request->program->zone) - 1);
 	if (!TIMESTAMP_IS_NOEND(request->merge.enrolled_at) && into->enrolled_at == from->enrolled_at)
 		into->enrolled_at = request->merge.enrolled_at;
 	begin_move(request, &move, into, from, UNMERGE_KEYS);
