@@ -71,21 +71,21 @@ is_greater(Numeric a, Numeric b)
 	return DatumGetBool(DirectFunctionCall2(numeric_gt, NumericGetDatum(a), NumericGetDatum(b)));
 }
 
-/* What the purchase comes to now, and the most that it came to since an entry. */
+/* The most that the purchase came to since an entry. */
 static Numeric
-amount_now(const AmountHistory *history, int64 since, Numeric *most)
+most_since(const AmountHistory *history, int64 since)
 {
 	Numeric		now = int64_to_numeric(0);
+	Numeric		most = now;
 	int			i;
 
-	*most = now;
 	for (i = 0; i < history->count; i++)
 	{
 		now = add(now, history->changes[i].change);
-		if (history->changes[i].seq < since || is_greater(now, *most))
-			*most = now;
+		if (history->changes[i].seq < since || is_greater(now, most))
+			most = now;
 	}
-	return now;
+	return most;
 }
 
 /* How many of the points an entry spent are to have gone back once so much is left of the purchase. */
@@ -191,10 +191,9 @@ refund(Posting *posting, const Undone *spent, Points points, const text *key, Ti
 /* Give back what is due of one payment, and let the rest of it follow the purchase. */
 static void
 settle_payment(Posting *posting, Undone *spent, const AmountHistory *history, const text *key,
-			   Numeric change, const text *renamed, TimestampTz at)
+			   Numeric amount, const text *renamed, TimestampTz at)
 {
-	Numeric		most;
-	Numeric		amount = add(amount_now(history, spent->entry.seq, &most), change);
+	Numeric		most = most_since(history, spent->entry.seq);
 
 	if (rational_sign(rational_from_numeric(most)) > 0)
 	{
@@ -212,7 +211,7 @@ settle_payment(Posting *posting, Undone *spent, const AmountHistory *history, co
 
 void
 returned_give_back(Store *store, Posting *posting, Payments *payments, int32 source_id, const text *key,
-				   Numeric change, const text *renamed, TimestampTz at)
+				   Numeric amount, const text *renamed, TimestampTz at)
 {
 	int64		member_id = posting->member->member_id;
 	AmountHistory history = {0};
@@ -237,6 +236,6 @@ returned_give_back(Store *store, Posting *posting, Payments *payments, int32 sou
 			posting_bring_current(posting, at);
 			begun = true;
 		}
-		settle_payment(posting, spent, &history, key, change, renamed, at);
+		settle_payment(posting, spent, &history, key, amount, renamed, at);
 	}
 }

@@ -227,6 +227,15 @@ SELECT is((SELECT available::numeric FROM loyalty.balance('w', program => 'past'
 SELECT loyalty.cancel('w', 1, program => 'past') \g /dev/null
 SELECT is((SELECT points::numeric FROM loyalty.record('w', 'visit', key => 'd', program => 'past')), 5::numeric, 'to which a cancelled event gives back');
 SELECT is((SELECT lifetime::numeric FROM loyalty.balance('w', program => 'past')), 10::numeric, 'and lifetime points');
+-- in the past: only where there are debts more than was there then
+INSERT INTO loyalty.program (name, clawback) VALUES ('past none', 'none'), ('past available', 'available'), ('past debt', 'debt');
+INSERT INTO loyalty.rule (program, name, event, award) SELECT name, 'visit', 'visit', '100' FROM loyalty.program WHERE name LIKE 'past %';
+SELECT loyalty.record('v', 'visit', at => now() - interval '90 days', program => name), loyalty.spend('v', 60, at => now() - interval '50 days', program => name), loyalty.adjust('v', 500, at => now() - interval '10 days', program => name)
+	FROM loyalty.program WHERE name LIKE 'past %' \g /dev/null
+SELECT is((SELECT string_agg(code(format('SELECT loyalty.cancel(%L, 1, at => %L, program => %L)', 'v', now() - d * interval '1 day', name)), ',' ORDER BY name, d) FROM loyalty.program, unnest('{5,20,70}'::int[]) d WHERE name LIKE 'past %'),
+	'00000,LY001,LY001,00000,00000,00000,00000,LY001,LY001', 'in the past an event is cancelled as long as that takes nothing that was not there');
+SELECT loyalty.cancel('v', 1, at => now() - interval '70 days', program => 'past debt') \g /dev/null
+SELECT is((SELECT array_agg(available::numeric - debt::numeric ORDER BY d DESC) FROM unnest('{80,60,30,0}'::int[]) d, loyalty.balance('v', at => now() - d * interval '1 day', program => 'past debt')), '{100,0,-60,440}'::numeric[], 'or the program makes debts');
 SELECT sound('verify finds nothing in the end');
 SELECT * FROM finish();
 ROLLBACK;
