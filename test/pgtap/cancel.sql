@@ -227,6 +227,14 @@ SELECT is((SELECT available::numeric FROM loyalty.balance('w', program => 'past'
 SELECT loyalty.cancel('w', 1, program => 'past') \g /dev/null
 SELECT is((SELECT points::numeric FROM loyalty.record('w', 'visit', key => 'd', program => 'past')), 5::numeric, 'to which a cancelled event gives back');
 SELECT is((SELECT lifetime::numeric FROM loyalty.balance('w', program => 'past')), 10::numeric, 'and lifetime points');
+-- one that awaits confirmation
+INSERT INTO loyalty.program (name) VALUES ('await');
+INSERT INTO loyalty.rule (program, name, event, award, confirm) VALUES ('await', 'visit', 'visit', '10', true);
+SELECT loyalty.record('w', 'visit', key => 'a', program => 'await'), loyalty.record('w', 'visit', key => 'b', program => 'await'), loyalty.accept('w', 2, program => 'await') \g /dev/null
+SELECT is((SELECT (points, balance)::text FROM loyalty.cancel('w', 1, program => 'await')), '(0,10)', 'what awaits confirmation gives nothing back');
+SELECT is(code($$SELECT loyalty.accept('w', 1, program => 'await')$$), 'LY014', 'and awaits it no more');
+SELECT is(code($$SELECT loyalty.cancel('w', 1, program => 'await')$$), 'LY018', 'nor can be cancelled again');
+SELECT is((SELECT (points, balance)::text FROM loyalty.cancel('w', 2, program => 'await')), '(-10,0)', 'what was accepted is taken again');
 -- in the past: only where there are debts more than was there then
 INSERT INTO loyalty.program (name, clawback) VALUES ('past none', 'none'), ('past available', 'available'), ('past debt', 'debt');
 INSERT INTO loyalty.rule (program, name, event, award) SELECT name, 'visit', 'visit', '100' FROM loyalty.program WHERE name LIKE 'past %';
