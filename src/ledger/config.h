@@ -86,6 +86,9 @@ typedef struct Program
 	Points		transfer_maximum;
 	Points		transfer_cap;
 	CalendarPeriod transfer_cap_period;
+	Interval	hold_ttl;
+	bool		has_reinstate;
+	Expiry		reinstate;		/* if there is one; else such points lapse */
 	struct RateSet *rates;		/* read when first asked for */
 	struct RuleSet *rules;		/* likewise */
 	struct TierSet *tiers;		/* likewise */
@@ -110,6 +113,7 @@ typedef struct Config
 	Oid			usage_rel;
 	Oid			profile_rel;
 	Oid			confirmation_rel;
+	Oid			hold_rel;
 	int			nprograms;
 	Program    *programs;
 	HTAB	   *sources;		/* earning/source.c's, by source_id and relation */

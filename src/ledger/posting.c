@@ -52,10 +52,13 @@ is_activity(const EntryRow *entry)
 }
 
 void
-posting_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activity)
+posting_count(const EntryRow *entry, Points *lifetime, Points *held, TimestampTz *last_activity)
 {
 	if (strcmp(entry->kind, KIND_EARN) == 0 || strcmp(entry->kind, KIND_CLAWBACK) == 0)
 		*lifetime = points_add(*lifetime, entry->points);
+	/* Netting a debt is a release too; it adds nothing up. */
+	if (strcmp(entry->kind, KIND_HOLD) == 0 || strcmp(entry->kind, KIND_RELEASE) == 0)
+		*held = points_sub(*held, entry->points);
 	if (is_activity(entry))
 		*last_activity = Max(*last_activity, effective_time(entry->occurred_at, entry->posted_at));
 	if (strcmp(entry->kind, KIND_IMPORT) == 0)
@@ -77,15 +80,15 @@ inactive_end(const Posting *posting)
 								 posting->member->enrolled_at);
 }
 
-EntryRow *
-posting_add(Posting *posting, const EntryRow *template, const Purse *lots)
+/* Add an entry of these lots; a debt is netted in it, or left for later. */
+static EntryRow *
+add_entry(Posting *posting, const EntryRow *template, const Purse *lots, bool net)
 {
 	MemberRow  *member = posting->member;
 	DateADT		day = calendar_day(effective_time(template->occurred_at, posting->posted_at),
 								   posting->program->zone);
 	EntryRow   *entry;
 	Purse		moved;
-	Purse		netting;
 
 	/* Whoever gives this posting up goes back to the row's purse as it was. */
 	if (!posting->owns_purse)
@@ -101,10 +104,12 @@ posting_add(Posting *posting, const EntryRow *template, const Purse *lots)
 	purse_init(&moved);
 	purse_copy(&moved, lots);
 	purse_add(&member->purse, lots);
-	purse_init(&netting);
-	purse_netting(&member->purse, day, &netting);
-	if (netting.nlots > 0)
+	if (net)
 	{
+		Purse		netting;
+
+		purse_init(&netting);
+		purse_netting(&member->purse, day, &netting);
 		purse_add(&moved, &netting);
 		purse_add(&member->purse, &netting);
 	}
@@ -128,21 +133,42 @@ posting_add(Posting *posting, const EntryRow *template, const Purse *lots)
 		entry->source_key = numbered_key(entry->seq);
 	chain_hash(entry, member->has_head ? member->head : NULL);
 
-	posting_count(entry, &member->lifetime, &member->last_activity);
+	posting_count(entry, &member->lifetime, &member->held, &member->last_activity);
 	member->seq = entry->seq;
 	memcpy(member->head, entry->hash, HASH_LENGTH);
 	member->has_head = true;
-	/* Only lowered, so that an index over it leaves most updates HOT. */
-	member->next_expiry = Min(member->next_expiry,
-							  holdings_quiet_until(&member->purse, inactive_end(posting)));
-
 	posting->nentries++;
 	return entry;
 }
 
-/* An entry of what time has done, dated on the day on which it fell due. */
+/* Only lowered, so that an index over it leaves most updates HOT. */
 static void
-add_due(Posting *posting, const char *kind, DateADT day, const Purse *lots)
+lower_next_expiry(Posting *posting)
+{
+	MemberRow  *member = posting->member;
+
+	member->next_expiry = Min(member->next_expiry,
+							  holdings_quiet_until(&member->purse, inactive_end(posting)));
+}
+
+EntryRow *
+posting_add(Posting *posting, const EntryRow *template, const Purse *lots)
+{
+	EntryRow   *entry = add_entry(posting, template, lots, true);
+
+	lower_next_expiry(posting);
+	return entry;
+}
+
+EntryRow *
+posting_add_exact(Posting *posting, const EntryRow *template, const Purse *lots)
+{
+	return add_entry(posting, template, lots, false);
+}
+
+/* An entry of what time has done, dated when it did. */
+static void
+add_due(Posting *posting, const char *kind, TimestampTz at, const Purse *lots)
 {
 	EntryRow	entry;
 
@@ -151,8 +177,25 @@ add_due(Posting *posting, const char *kind, DateADT day, const Purse *lots)
 	memset(&entry, 0, sizeof(entry));
 	entry.kind = kind;
 	entry.source_id = SOURCE_API;
-	entry.occurred_at = calendar_start_of_day(day, posting->program->zone);
+	entry.occurred_at = at;
 	posting_add(posting, &entry, lots);
+}
+
+void
+posting_even_out(Posting *posting, TimestampTz at)
+{
+	const Purse *purse = &posting->member->purse;
+	DateADT		day = calendar_day(effective_time(at, posting->posted_at), posting->program->zone);
+	Purse		netting;
+	Purse		lapsed;
+
+	purse_init(&netting);
+	purse_netting(purse, day, &netting);
+	add_due(posting, KIND_RELEASE, at, &netting);
+	purse_init(&lapsed);
+	holdings_lapsed(purse, inactive_end(posting), day, &lapsed);
+	add_due(posting, KIND_EXPIRE, at, &lapsed);
+	lower_next_expiry(posting);
 }
 
 void
@@ -172,8 +215,10 @@ posting_bring_current(Posting *posting, TimestampTz at)
 	purse_init(&due.lapsed);
 	while (holdings_due(&member->purse, inactive_end(posting), day, &due))
 	{
-		add_due(posting, KIND_RELEASE, due.day, &due.netting);
-		add_due(posting, KIND_EXPIRE, due.day, &due.lapsed);
+		TimestampTz fell_due = calendar_start_of_day(due.day, program->zone);
+
+		add_due(posting, KIND_RELEASE, fell_due, &due.netting);
+		add_due(posting, KIND_EXPIRE, fell_due, &due.lapsed);
 	}
 }
 
@@ -299,8 +344,15 @@ posting_add_tier_change(Posting *posting, const TierChangeRow *change, int64 seq
 }
 
 void
+posting_put_hold(Posting *posting, HoldRow *hold)
+{
+	posting->holds = list_append_unique_ptr(posting->holds, hold);
+}
+
+void
 posting_write(Posting *posting, Store *store)
 {
+	ListCell   *cell;
 	int			i;
 
 	if (posting->nentries == 0 && posting->nchanges == 0 && !posting->settled)
@@ -309,5 +361,7 @@ posting_write(Posting *posting, Store *store)
 		store_append_entry(store, &posting->entries[i]);
 	for (i = 0; i < posting->nchanges; i++)
 		store_append_tier_change(store, &posting->changes[i]);
+	foreach(cell, posting->holds)
+		store_write_hold(store, lfirst(cell));
 	store_update_member(store, posting->member);
 }

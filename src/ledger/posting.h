@@ -25,6 +25,8 @@
 #define KIND_ADJUST "adjust"
 #define KIND_RELEASE "release"
 #define KIND_REDEEM "redeem"
+#define KIND_REFUND "refund"
+#define KIND_HOLD "hold"
 #define KIND_IMPORT "import"
 #define KIND_TRANSFER "transfer"
 
@@ -40,6 +42,7 @@ typedef struct Posting
 	EntryRow   *entries;
 	int			nchanges;
 	TierChangeRow *changes;
+	List	   *holds;			/* rows that are new or changed */
 } Posting;
 
 extern void posting_begin(Posting *posting, const Program *program, MemberRow *member);
@@ -66,6 +69,16 @@ extern bool posting_settle(Posting *posting, TimestampTz at);
 extern EntryRow *posting_add(Posting *posting, const EntryRow *entry, const Purse *lots);
 
 /*
+ * The same for what puts points back into the lots they came from: the entry's
+ * lots are these and no others, whatever the member owes and whatever is over.
+ * posting_even_out, once all of them are added, writes down the rest at their
+ * time: a debt is netted, and what was put back under a life span that is over
+ * lapses.
+ */
+extern EntryRow *posting_add_exact(Posting *posting, const EntryRow *entry, const Purse *lots);
+extern void posting_even_out(Posting *posting, TimestampTz at);
+
+/*
  * What a clawback of "wanted" points takes on "day" under the policy, as a
  * purse of negative lots: first from the life spans in "given" (what the
  * purchase gave and has not taken back), the rest as the policy says.  What was given
@@ -74,11 +87,17 @@ extern EntryRow *posting_add(Posting *posting, const EntryRow *entry, const Purs
 extern void posting_clawback_lots(const Posting *posting, Points wanted, const Purse *given,
 								  DateADT day, Purse *lots);
 
-/* What an entry means to a member's lifetime points and last activity: earning and redeeming are active. */
-extern void posting_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activity);
+/*
+ * What an entry means to a member's lifetime points, the points that are held
+ * for him, and his last activity: earning and redeeming are active.
+ */
+extern void posting_count(const EntryRow *entry, Points *lifetime, Points *held, TimestampTz *last_activity);
 
 /* Add a change of tier that the entry with this number made. */
 extern void posting_add_tier_change(Posting *posting, const TierChangeRow *change, int64 seq);
+
+/* Have a hold written with the rest, once, as it is then. */
+extern void posting_put_hold(Posting *posting, HoldRow *hold);
 
 /* Write everything; the only function that does. */
 extern void posting_write(Posting *posting, Store *store);

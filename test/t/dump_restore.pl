@@ -160,6 +160,11 @@ VALUES ('beans', 'review', 'review', '15', true, '10 days', 'accept', 500);
 SELECT loyalty.record('reviewer ' || n, 'review', key => 'r' || n, at => now() - (n * 3) * interval '1 day', program => 'beans') FROM generate_series(1, 5) n;
 SELECT loyalty.accept('reviewer 1', 1, 'well written', 'a', program => 'beans'), loyalty.reject('reviewer 2', 1, program => 'beans');
 
+-- Points that are held, were captured in part, and went back; and a hold that has lapsed though nobody has written it down.
+SELECT loyalty.adjust('holder', 100, program => 'beans');
+SELECT loyalty.hold('holder', 10 * n, '1 year', purchase => 'h' || n, amount => 100, program => 'beans') FROM generate_series(1, 3) n;
+SELECT loyalty.capture('holder', 3, 8, final => false, key => 'c', program => 'beans'), loyalty.release('holder', 4, program => 'beans');
+SELECT loyalty.hold('holder', 10, '1 millisecond', amount => 100, program => 'beans');
 -- Vouchers: issued, used, given back and void; a pool, with codes in plain and sealed.
 INSERT INTO loyalty.voucher_pool (program, name, kind, value, stored, uses, valid_for) VALUES ('beans', E'film "1"', 'value', 12.50, true, NULL, '1 month'), ('club', 'empty', 'value', 5, false, 1, NULL);
 SELECT loyalty.import_vouchers(E'film "1"', ARRAY['FILM-1', 'Film 2', E'F\\ilm\t3'], 'first', program => 'beans');
@@ -268,6 +273,11 @@ sub goes_on
 	is($beans->('reviewer 4'), 15, "$name: and what silence accepted");
 	is($node->safe_psql($db, "SELECT repeated FROM loyalty.accept('reviewer 1', 1, 'well written', 'a', program => 'beans')"),
 		't', "$name: a decision is known");
+	is($node->safe_psql($db, "SELECT available, held FROM loyalty.balance('holder', program => 'beans')"), '70|22', "$name: holds are there");
+	$node->safe_psql($db, "SELECT loyalty.capture('holder', 2, program => 'beans')");
+	is($node->safe_psql($db, "SELECT available, held FROM loyalty.balance('holder', program => 'beans')"), '70|12', "$name: and can be captured");
+	is($node->safe_psql($db, "SELECT repeated FROM loyalty.capture('holder', 3, 8, final => false, key => 'c', program => 'beans')"),
+		't', "$name: a capture is known");
 
 	$count = $entries->();
 	$node->safe_psql($db, 'UPDATE aaa.orders SET total = total; UPDATE zzz."Pay ments" SET store = store');
