@@ -19,6 +19,7 @@
 #include "ledger/awaiting.h"
 #include "ledger/balance.h"
 #include "ledger/holdings.h"
+#include "ledger/households.h"
 #include "ledger/member.h"
 #include "ledger/posting.h"
 #include "loyalty.h"
@@ -283,6 +284,66 @@ loyalty_find_member(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(reading.member_id);
 }
 
+/* Add what one of his household has. */
+static void
+add_member(Reading *reading, Store *store, int64 member_id, Holdings *holdings)
+{
+	TimestampTz now = GetCurrentTransactionStartTimestamp();
+	Snapshot	snapshot = GetActiveSnapshot();
+	MemberRow	row;
+	MemberState state;
+	Holdings	his;
+	Points		awaiting = 0;
+
+	if (!store_find_member(store, member_id, &row) || row.status != MEMBER_ACTIVE)
+		return;
+	if (reading->at < now)
+		balance_replay(store, member_id, reading->at, PG_INT64_MAX, &state);
+	else
+		state = (MemberState) {row.purse, row.lifetime, row.last_activity};
+	if (reading->at < now || row.awaiting != 0)
+		awaiting_apply(reading->config, store, snapshot, reading->program, &row, reading->at,
+					   reading->at < now, &state, &awaiting);
+	holdings_read(&state.purse, holdings_inactive_end(reading->program, state.last_activity, row.enrolled_at),
+				  calendar_day(reading->at, reading->program->zone), &his);
+	holdings->available = points_add(holdings->available, his.available);
+	holdings->pending = points_add(holdings->pending, his.pending);
+	reading->awaiting = points_add(reading->awaiting, awaiting);
+	if (his.next_expiry == holdings->next_expiry)
+		holdings->next_expiry_points = points_add(holdings->next_expiry_points, his.next_expiry_points);
+	else if (his.next_expiry < holdings->next_expiry)
+	{
+		holdings->next_expiry = his.next_expiry;
+		holdings->next_expiry_points = his.next_expiry_points;
+	}
+}
+
+/* Add what the others of his household have, who were in it with him at the time. */
+static void
+add_household(Reading *reading, Holdings *holdings)
+{
+	bool		past = reading->at < GetCurrentTransactionStartTimestamp();
+	Household	household;
+	Store	   *store;
+	int			i;
+
+	if (!reading->program->has_households || !reading->known ||
+		!household_of(reading->config, GetActiveSnapshot(), reading->member_id, &household) ||
+		(past && household_member(&household, reading->member_id)->joined_at > reading->at))
+		return;
+	store = store_open(reading->config, false);
+	store_begin_read(store, GetActiveSnapshot());
+	for (i = 0; i < household.nmembers; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (household.members[i].member_id != reading->member_id &&
+			(!past || household.members[i].joined_at <= reading->at))
+			add_member(reading, store, household.members[i].member_id, holdings);
+	}
+	store_end_read(store);
+	store_close(store);
+}
+
 /* balance(member, at, program) → one row */
 Datum
 loyalty_balance(PG_FUNCTION_ARGS)
@@ -302,6 +363,7 @@ loyalty_balance(PG_FUNCTION_ARGS)
 		holdings_read(&reading.state.purse,
 					  holdings_inactive_end(reading.program, reading.state.last_activity, reading.row.enrolled_at),
 					  calendar_day(reading.at, reading.program->zone), &holdings);
+	add_household(&reading, &holdings);
 
 	values[0] = PointsGetDatum(Max(holdings.available, 0));
 	values[1] = PointsGetDatum(points_add(holdings.pending, reading.awaiting));

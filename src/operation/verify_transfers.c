@@ -26,7 +26,7 @@ static const char *const transfers_query =
 	" FROM loyalty.entry e WHERE e.kind = 'transfer'"
 	" AND ($1 IS NULL OR e.program_id = (SELECT program_id FROM loyalty.program WHERE name = $1))),"
 	" given AS (SELECT *, '" TRANSFER_RECEIVED "' || member_id || '#' || seq AS pair,"
-	" source_key ~ '^(" MERGE_KEYS "|" UNMERGE_KEYS "|" PASS_KEYS ")[:#]' AS merged FROM transfers"
+	" source_key ~ '^(" MERGE_KEYS "|" UNMERGE_KEYS "|" PASS_KEYS "|" HOUSEHOLD_KEYS ")[:#]' AS merged FROM transfers"
 	" WHERE NOT starts_with(source_key, '" TRANSFER_RECEIVED "')),"
 	" received AS (SELECT *, source_key AS pair, sum(points) OVER same AS arrived,"
 	" count(*) OVER same AS times FROM transfers"

@@ -7,9 +7,28 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 
+#include "ledger/households.h"
 #include "loyalty.h"
 #include "redemption/merge_follow.h"
+
+/* Whoever is in a household has rules to keep when he leaves it. */
+static void
+check_household(Config *config, const Program *program, const MemberRow *from)
+{
+	Snapshot	snapshot = RegisterSnapshot(config_snapshot());
+	Household	household;
+
+	if (household_of(config, snapshot, from->member_id, &household))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOYALTY_MERGE),
+				 errmsg("member \"%s\" is in a household", text_to_cstring(from->ref)),
+				 errdetail("Member \"%s\" of program \"%s\" is in household \"%s\".",
+						   text_to_cstring(from->ref), program->name, text_to_cstring(household.name)),
+				 errhint("He can leave it with loyalty.leave_household.")));
+	UnregisterSnapshot(snapshot);
+}
 
 void
 members_check_merge(Config *config, const Program *program, const MemberRow *from, const MemberRow *into)
@@ -21,6 +40,7 @@ members_check_merge(Config *config, const Program *program, const MemberRow *fro
 				 errdetail("%s points of him in program \"%s\" await confirmation.",
 						   points_to_cstring(from->awaiting), program->name),
 				 errhint("Decide on them first, with loyalty.accept or loyalty.reject; loyalty.awaiting lists them.")));
+	check_household(config, program, from);
 }
 
 /* What is known of them as persons becomes one; of two values the one of who stays. */
