@@ -13,6 +13,7 @@ SQL_ORDER := $(patsubst %,sql/%.sql, prelude \
 	points purse award expiry qualification tally voucher_code \
 	program rate rule budget limit member entry tier purchase \
 	act extend set_tier balance spend transfer \
+	reward redeem choice catalogue \
 	source backfill deferred record quote explain confirm \
 	maintain import schedule expiring verify liability outlook tier_report \
 	security)

@@ -27,4 +27,10 @@
 #define ERRCODE_LOYALTY_NOT_AWAITING		MAKE_SQLSTATE('L', 'Y', '0', '1', '4')	/* nothing to decide on under that entry */
 #define ERRCODE_LOYALTY_TRANSFER_LIMIT		MAKE_SQLSTATE('L', 'Y', '0', '1', '5')	/* the program lets no such transfer be made */
 
+#define ERRCODE_LOYALTY_UNKNOWN_REWARD		MAKE_SQLSTATE('L', 'Y', '0', '1', '9')	/* or option of one, or redemption */
+#define ERRCODE_LOYALTY_REWARD_UNAVAILABLE	MAKE_SQLSTATE('L', 'Y', '0', '2', '0')	/* to this member now */
+#define ERRCODE_LOYALTY_OUT_OF_STOCK		MAKE_SQLSTATE('L', 'Y', '0', '2', '1')
+#define ERRCODE_LOYALTY_REWARD_LIMIT		MAKE_SQLSTATE('L', 'Y', '0', '2', '2')	/* no more of it at once, or in a period */
+#define ERRCODE_LOYALTY_REDEMPTION_STATE	MAKE_SQLSTATE('L', 'Y', '0', '2', '3')	/* it does not allow what was asked */
+
 #endif							/* LOYALTY_ERRORS_H */

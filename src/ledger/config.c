@@ -323,6 +323,11 @@ config_build(void)
 	config->usage_rel = relation_oid(schema, "rule_usage");
 	config->profile_rel = relation_oid(schema, "profile");
 	config->confirmation_rel = relation_oid(schema, "confirmation");
+	config->reward_rel = relation_oid(schema, "reward");
+	config->option_rel = relation_oid(schema, "reward_option");
+	config->stock_rel = relation_oid(schema, "reward_stock");
+	config->redemption_rel = relation_oid(schema, "redemption");
+	config->choice_rel = relation_oid(schema, "reward_choice");
 
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(config->member_rel));
 	if (!HeapTupleIsValid(tuple))
