@@ -310,4 +310,6 @@ posting_write(Posting *posting, Store *store)
 	for (i = 0; i < posting->nchanges; i++)
 		store_append_tier_change(store, &posting->changes[i]);
 	store_update_member(store, posting->member);
+	if (posting->nentries > 0)
+		store_note_posted(store, posting->member);
 }

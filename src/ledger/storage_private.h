@@ -45,6 +45,9 @@ struct Store
 	int			nbuffered;
 	int			nslots;
 	TupleTableSlot **slots;		/* entries gathered; made when first needed */
+	int			nposted;
+	int			posted_capacity;
+	PostedMember *posted;		/* members to whom something was posted */
 };
 
 /* Open a table and its primary key, for writing too or not; and close it, keeping its locks. */

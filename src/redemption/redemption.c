@@ -341,7 +341,6 @@ redemption_advance(Config *config, const Program *program, const Reward *reward,
 				   RedemptionRow *row, bool agreed, bool looking, text *actor, TimestampTz at)
 {
 	char	   *code = NULL;
-	bool		changed = false;
 
 	if (row->status == REDEMPTION_CANCELLED || row->backordered > 0)
 		return NULL;
@@ -358,16 +357,12 @@ redemption_advance(Config *config, const Program *program, const Reward *reward,
 			row->fulfilled_at = at;
 			row->fulfilled_by = actor;
 		}
-		changed = true;
 	}
 	if (row->voucher == VOUCHER_DUE && reward->has_voucher && (looking || codes_come_again()))
 	{
 		code = issue_voucher(config, program, reward, member, row, at);
 		row->voucher = VOUCHER_ISSUED;
-		changed = true;
 	}
-	if (changed)
-		redemption_update(config, row);
 	return code;
 }
 
@@ -433,7 +428,7 @@ redemption_give_back(Config *config, Store *store, const Program *program, const
 		row.cancelled_at = at;
 		row.cancelled_by = redemption_actor();
 	}
-	redemption_update(config, &row);
 	/* What is left of it may wait for nothing more. */
 	(void) redemption_advance(config, program, reward, member, &row, false, false, redemption_actor(), at);
+	redemption_update(config, &row);
 }

@@ -77,11 +77,11 @@ extern void redemption_insert(Config *config, const RedemptionRow *row);
 extern void redemption_update(Config *config, const RedemptionRow *row);
 
 /*
- * Move the row, which is written, on as far as nothing keeps it: a reward that
- * needs no confirmation is confirmed, one that needs no fulfillment fulfilled,
- * and its voucher is issued, unless nobody is "looking" and its code could not
- * be shown again.  "agreed": somebody has confirmed it.  Returns the code of a
- * voucher that was issued now, else NULL.
+ * Move the row on as far as nothing keeps it, and leave it to the caller to be
+ * written: a reward that needs no confirmation is confirmed, one that needs no
+ * fulfillment fulfilled, and its voucher is issued, unless nobody is "looking"
+ * and its code could not be shown again.  "agreed": somebody has confirmed it.
+ * Returns the code of a voucher that was issued now, else NULL.
  */
 extern char *redemption_advance(Config *config, const Program *program, const Reward *reward,
 								const MemberRow *member, RedemptionRow *row, bool agreed, bool looking,
