@@ -48,6 +48,9 @@ CREATE TABLE loyalty.program (
 		CONSTRAINT program_transfer_cap_check CHECK (transfer_cap OPERATOR(loyalty.>) 0),
 	transfer_cap_period text NOT NULL DEFAULT 'ever'
 		CONSTRAINT program_transfer_cap_period_check CHECK (transfer_cap_period IN ('day', 'week', 'month', 'year', 'ever')),
+	hold_ttl interval NOT NULL DEFAULT '7 days'
+		CONSTRAINT program_hold_ttl_check CHECK (hold_ttl > '0' AND hold_ttl <= '100 years'),
+	reinstate loyalty.expiry,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	CONSTRAINT program_spend_limits_check CHECK (spend_minimum OPERATOR(loyalty.<=) spend_maximum),
 	CONSTRAINT program_spend_value_check CHECK (spend_share IS NULL OR point_value IS NOT NULL),
@@ -86,6 +89,8 @@ COMMENT ON COLUMN loyalty.program.transfer_minimum IS 'fewest points of one tran
 COMMENT ON COLUMN loyalty.program.transfer_maximum IS 'most points of one transfer';
 COMMENT ON COLUMN loyalty.program.transfer_cap IS 'most points that one member gives away in a transfer_cap_period';
 COMMENT ON COLUMN loyalty.program.transfer_cap_period IS 'day, week (from Monday), month, year or ever, by the transfer''s time in the program''s time zone';
+COMMENT ON COLUMN loyalty.program.hold_ttl IS 'how long points stay held when a hold does not say; then they are released';
+COMMENT ON COLUMN loyalty.program.reinstate IS 'life span from then on of points that a cancellation or return gives back after their own has passed: 30 days, or never; NULL: they lapse';
 COMMENT ON COLUMN loyalty.program.created_at IS 'when the program was set up';
 
 CREATE FUNCTION loyalty.program_guard() RETURNS trigger

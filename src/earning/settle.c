@@ -10,10 +10,13 @@
 #include "postgres.h"
 
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 
 #include "earning/qualify.h"
 #include "earning/settle.h"
 #include "earning/span.h"
+#include "loyalty.h"
+#include "redemption/returned.h"
 #include "types/calendar.h"
 
 void
@@ -207,7 +210,9 @@ settle_judge(const Settlement *settlement, Case *case_, Subject *subject)
 	case_->amount_change = amount_change(ledger, worth.amount);
 	for (i = 0; i < case_->nsteps; i++)
 		case_->gives_back |= case_->steps[i].gives_back;
-	case_->settled = case_->nsteps == 0 && case_->amount_change == NULL && !case_->first;
+	case_->fresh.cancelled = case_->cancelled;
+	case_->fresh.cancel_key = case_->cancel_key;
+	case_->settled = case_->nsteps == 0 && case_->amount_change == NULL && !case_->first && !case_->cancelled;
 	if (subject->standing != NULL && !case_->settled)
 		count_case(settlement, case_, subject->standing, worth.amount);
 }
@@ -427,9 +432,35 @@ compare_moments(const void *a, const void *b)
 	return x->case_ < y->case_ ? -1 : 1;
 }
 
+/* The key under which a purchase that stands at zero now goes on; NULL: none. */
+static const text *
+renamed_to(const Case *case_, Case *const *cases, int ncases)
+{
+	int			i;
+
+	for (i = 0; !case_->purchase.counts && i < ncases; i++)
+		if (cases[i]->purchase.old_key != NULL && cases[i]->purchase.counts &&
+			same_text(cases[i]->purchase.old_key, case_->purchase.key))
+			return cases[i]->purchase.key;
+	return NULL;
+}
+
+/* When a purchase comes to less, points that paid for it go back. */
+static void
+give_back_spent(const Settlement *settlement, Posting *posting, const Case *case_, Case *const *cases, int ncases)
+{
+	if (settlement->source_id == SOURCE_API || case_->first || case_->amount_change == NULL ||
+		DatumGetBool(DirectFunctionCall2(numeric_ge, NumericGetDatum(case_->amount_change),
+										 NumericGetDatum(int64_to_numeric(0)))))
+		return;
+	returned_give_back(settlement->store, posting, settlement->source_id, case_->purchase.key,
+					   case_->amount_change, renamed_to(case_, cases, ncases), occurs_at(settlement, case_));
+}
+
 /* Post cases of one moment: what adds before what takes. */
 static void
-post_moment(const Settlement *settlement, Posting *posting, const Moment *moments, int nmoments)
+post_moment(const Settlement *settlement, Posting *posting, const Moment *moments, int nmoments,
+			Case *const *cases, int ncases)
 {
 	static const RuleContext no_context = {0};
 	Purse		nothing;
@@ -443,6 +474,8 @@ post_moment(const Settlement *settlement, Posting *posting, const Moment *moment
 		{
 			Case	   *case_ = moments[i].case_;
 
+			if (pass == 0)
+				give_back_spent(settlement, posting, case_, cases, ncases);
 			for (j = 0; j < case_->nsteps; j++)
 			{
 				Step	   *step = &case_->steps[j];
@@ -479,7 +512,7 @@ settle_post(const Settlement *settlement, Posting *posting, Case **cases, int nc
 	{
 		for (to = from + 1; to < ncases && moments[to].at == moments[from].at; to++)
 			;
-		post_moment(settlement, posting, &moments[from], to - from);
+		post_moment(settlement, posting, &moments[from], to - from, cases, ncases);
 	}
 	pfree(moments);
 }

@@ -30,6 +30,8 @@ typedef struct Case
 	Purchase	purchase;		/* key NULL: an act of its own, which gets its first entry's number */
 	Jsonb	   *asked;			/* what an act was asked for, NULL: none; kept with the first posting */
 	text	   *note;			/* reason given for it, NULL: none; of a posting's first entry */
+	bool		cancelled;		/* an act that somebody cancels */
+	const char *cancel_key;		/* then; NULL: none */
 	int			request;		/* whose it is, for the caller to know */
 	bool		dropped;		/* not this operation's business, or deferred */
 	bool		settled;		/* judged, and nothing is left to do */

@@ -245,7 +245,8 @@ load_programs(Config *config)
 					" currency, stacking,"
 					" tier_window, tier_match, tier_validity, tier_downgrade, tier_grace, base_tier, base_rank,"
 					" point_value, spend_minimum, spend_step, spend_maximum, spend_share,"
-					" transfer_enabled, transfer_policy, transfer_minimum, transfer_maximum, transfer_cap, transfer_cap_period"
+					" transfer_enabled, transfer_policy, transfer_minimum, transfer_maximum, transfer_cap, transfer_cap_period,"
+					" hold_ttl, reinstate"
 					" FROM loyalty.program p LEFT JOIN LATERAL"
 	/* The highest of the tiers that nothing is asked for. */
 					" (SELECT t.name AS base_tier, t.rank AS base_rank FROM loyalty.tier t WHERE t.program = p.name"
@@ -270,6 +271,7 @@ load_programs(Config *config)
 		TupleDesc	desc = SPI_tuptable->tupdesc;
 		char	   *zone = SPI_getvalue(row, desc, 3);
 		char	   *currency = SPI_getvalue(row, desc, 11);
+		Datum		reinstate;
 		bool		isnull;
 
 		program->program_id = DatumGetInt32(SPI_getbinval(row, desc, 1, &isnull));
@@ -292,6 +294,11 @@ load_programs(Config *config)
 		program->spend_maximum = points_or_zero(row, desc, 23);
 		program->spend_share = kept_numeric(config, row, desc, 24);
 		read_transfer_terms(row, desc, 25, program);
+		program->hold_ttl = *DatumGetIntervalP(SPI_getbinval(row, desc, 31, &isnull));
+		reinstate = SPI_getbinval(row, desc, 32, &isnull);
+		program->has_reinstate = !isnull;
+		if (!isnull)
+			program->reinstate = DatumGetExpiry(reinstate);
 	}
 	SPI_finish();
 	engine_leave(&scope);

@@ -87,6 +87,9 @@ typedef struct Program
 	Points		transfer_maximum;
 	Points		transfer_cap;
 	CalendarPeriod transfer_cap_period;
+	Interval	hold_ttl;
+	bool		has_reinstate;
+	Expiry		reinstate;		/* if there is one; else such points lapse */
 	struct RateSet *rates;		/* read when first asked for */
 	struct RuleSet *rules;		/* likewise */
 	struct TierSet *tiers;		/* likewise */

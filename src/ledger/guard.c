@@ -205,6 +205,12 @@ check_values(HeapTuple tuple, TupleDesc desc)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a tier cannot lapse by inactivity"),
 				 errhint("For instance '12 months', 'end of year' or 'end of next year'.")));
+	value = heap_getattr(tuple, SPI_fnumber(desc, "reinstate"), desc, &isnull);
+	if (!isnull && expiry_is_inactivity(DatumGetExpiry(value)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("points that are given back cannot be reinstated until inactivity"),
+				 errhint("For instance '30 days', 'end of year' or 'never'.")));
 	check_spending(tuple, desc);
 	check_transfers(tuple, desc);
 }

@@ -77,15 +77,15 @@ inactive_end(const Posting *posting)
 								 posting->member->enrolled_at);
 }
 
-EntryRow *
-posting_add(Posting *posting, const EntryRow *template, const Purse *lots)
+/* Add an entry of these lots; a debt is netted in it, or left for later. */
+static EntryRow *
+add_entry(Posting *posting, const EntryRow *template, const Purse *lots, bool net)
 {
 	MemberRow  *member = posting->member;
 	DateADT		day = calendar_day(effective_time(template->occurred_at, posting->posted_at),
 								   posting->program->zone);
 	EntryRow   *entry;
 	Purse		moved;
-	Purse		netting;
 
 	/* Whoever gives this posting up goes back to the row's purse as it was. */
 	if (!posting->owns_purse)
@@ -101,10 +101,12 @@ posting_add(Posting *posting, const EntryRow *template, const Purse *lots)
 	purse_init(&moved);
 	purse_copy(&moved, lots);
 	purse_add(&member->purse, lots);
-	purse_init(&netting);
-	purse_netting(&member->purse, day, &netting);
-	if (netting.nlots > 0)
+	if (net)
 	{
+		Purse		netting;
+
+		purse_init(&netting);
+		purse_netting(&member->purse, day, &netting);
 		purse_add(&moved, &netting);
 		purse_add(&member->purse, &netting);
 	}
@@ -132,17 +134,38 @@ posting_add(Posting *posting, const EntryRow *template, const Purse *lots)
 	member->seq = entry->seq;
 	memcpy(member->head, entry->hash, HASH_LENGTH);
 	member->has_head = true;
-	/* Only lowered, so that an index over it leaves most updates HOT. */
-	member->next_expiry = Min(member->next_expiry,
-							  holdings_quiet_until(&member->purse, inactive_end(posting)));
-
 	posting->nentries++;
 	return entry;
 }
 
-/* An entry of what time has done, dated on the day on which it fell due. */
+/* Only lowered, so that an index over it leaves most updates HOT. */
 static void
-add_due(Posting *posting, const char *kind, DateADT day, const Purse *lots)
+lower_next_expiry(Posting *posting)
+{
+	MemberRow  *member = posting->member;
+
+	member->next_expiry = Min(member->next_expiry,
+							  holdings_quiet_until(&member->purse, inactive_end(posting)));
+}
+
+EntryRow *
+posting_add(Posting *posting, const EntryRow *template, const Purse *lots)
+{
+	EntryRow   *entry = add_entry(posting, template, lots, true);
+
+	lower_next_expiry(posting);
+	return entry;
+}
+
+EntryRow *
+posting_add_exact(Posting *posting, const EntryRow *template, const Purse *lots)
+{
+	return add_entry(posting, template, lots, false);
+}
+
+/* An entry of what time has done, dated when it did. */
+static void
+add_due(Posting *posting, const char *kind, TimestampTz at, const Purse *lots)
 {
 	EntryRow	entry;
 
@@ -151,8 +174,32 @@ add_due(Posting *posting, const char *kind, DateADT day, const Purse *lots)
 	memset(&entry, 0, sizeof(entry));
 	entry.kind = kind;
 	entry.source_id = SOURCE_API;
-	entry.occurred_at = calendar_start_of_day(day, posting->program->zone);
+	entry.occurred_at = at;
 	posting_add(posting, &entry, lots);
+}
+
+void
+posting_even_out(Posting *posting, TimestampTz at)
+{
+	const Purse *purse = &posting->member->purse;
+	DateADT		day = calendar_day(effective_time(at, posting->posted_at), posting->program->zone);
+	Purse		netting;
+	Purse		lapsed;
+	int			i;
+
+	purse_init(&netting);
+	purse_netting(purse, day, &netting);
+	add_due(posting, KIND_RELEASE, at, &netting);
+	purse_init(&lapsed);
+	for (i = 0; i < purse->nlots; i++)
+	{
+		const Lot  *lot = &purse->lots[i];
+
+		if (lot->points > 0 && (DATE_IS_NOEND(lot->ends) ? inactive_end(posting) : lot->ends) < day)
+			purse_add_lot(&lapsed, lot->starts, lot->ends, -lot->points);
+	}
+	add_due(posting, KIND_EXPIRE, at, &lapsed);
+	lower_next_expiry(posting);
 }
 
 void
@@ -172,8 +219,10 @@ posting_bring_current(Posting *posting, TimestampTz at)
 	purse_init(&due.lapsed);
 	while (holdings_due(&member->purse, inactive_end(posting), day, &due))
 	{
-		add_due(posting, KIND_RELEASE, due.day, &due.netting);
-		add_due(posting, KIND_EXPIRE, due.day, &due.lapsed);
+		TimestampTz fell_due = calendar_start_of_day(due.day, program->zone);
+
+		add_due(posting, KIND_RELEASE, fell_due, &due.netting);
+		add_due(posting, KIND_EXPIRE, fell_due, &due.lapsed);
 	}
 }
 

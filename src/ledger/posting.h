@@ -25,6 +25,8 @@
 #define KIND_ADJUST "adjust"
 #define KIND_RELEASE "release"
 #define KIND_REDEEM "redeem"
+#define KIND_REFUND "refund"
+#define KIND_HOLD "hold"
 #define KIND_IMPORT "import"
 #define KIND_TRANSFER "transfer"
 
@@ -64,6 +66,16 @@ extern bool posting_settle(Posting *posting, TimestampTz at);
  * the entry, valid until the next is added.
  */
 extern EntryRow *posting_add(Posting *posting, const EntryRow *entry, const Purse *lots);
+
+/*
+ * The same for what puts points back into the lots they came from: the entry's
+ * lots are these and no others, whatever the member owes and whatever is over.
+ * posting_even_out, once all of them are added, writes down the rest at their
+ * time: a debt is netted, and what was put back under a life span that is over
+ * lapses.
+ */
+extern EntryRow *posting_add_exact(Posting *posting, const EntryRow *entry, const Purse *lots);
+extern void posting_even_out(Posting *posting, TimestampTz at);
 
 /*
  * What a clawback of "wanted" points takes on "day" under the policy, as a

@@ -20,6 +20,7 @@
 #include "ledger/posting.h"
 #include "loyalty.h"
 #include "redemption/payment.h"
+#include "redemption/undone.h"
 
 PG_FUNCTION_INFO_V1(loyalty_spend);
 
@@ -31,11 +32,6 @@ enum
 
 /* The name space of its keys. */
 #define SPEND_KEYS "spend"
-
-/* Fields of an entry's context. */
-#define FIELD_PURCHASE "purchase"
-#define FIELD_AMOUNT "amount"
-#define FIELD_VALUE "value"
 
 /* What is asked for. */
 typedef struct SpendRequest
@@ -90,18 +86,6 @@ spend_context(const SpendRequest *request, Numeric value)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
-static bool
-is_purchase(const EntryRow *entry, const text *purchase)
-{
-	JsonbValue	field;
-
-	if (!context_field_of(entry->context, FIELD_PURCHASE, jbvString, &field))
-		return purchase == NULL;
-	return purchase != NULL &&
-		field.val.string.len == VARSIZE_ANY_EXHDR(purchase) &&
-		memcmp(field.val.string.val, VARDATA_ANY(purchase), field.val.string.len) == 0;
-}
-
 /* What points pay can have changed since, and is not asked for: it is left out. */
 static bool
 same_request(const EntryRow *earlier, const SpendRequest *request)
@@ -111,7 +95,7 @@ same_request(const EntryRow *earlier, const SpendRequest *request)
 
 	return earlier->points == -request->points &&
 		(!request->at_given || earlier->occurred_at == request->at) &&
-		is_purchase(earlier, request->purchase) &&
+		undone_is_purchase(earlier, request->purchase) &&
 		had_amount == (request->amount != NULL) &&
 		(!had_amount ||
 		 rational_cmp(rational_from_numeric(amount.val.numeric), rational_from_numeric(request->amount)) == 0) &&
@@ -122,26 +106,17 @@ same_request(const EntryRow *earlier, const SpendRequest *request)
  * What has been spent before
  */
 
-typedef struct Summing
-{
-	const text *purchase;
-	Spent	   *spent;
-} Summing;
-
-/* A spend counts at what it paid then. */
+/* A spend counts at what it paid then, less what has been cancelled of it. */
 static void
-add_spent(const EntryRow *entry, void *arg)
+add_spent(const Undone *undone, Spent *spent)
 {
-	Summing    *summing = arg;
+	Points		kept = undone->points - undone->back;
 	JsonbValue	value;
 
-	if (strcmp(entry->kind, KIND_REDEEM) != 0 || !is_purchase(entry, summing->purchase))
-		return;
-	summing->spent->points = points_sub(summing->spent->points, entry->points);
-	if (context_field_of(entry->context, FIELD_VALUE, jbvNumeric, &value))
-		summing->spent->value = DatumGetNumeric(DirectFunctionCall2(numeric_add,
-																   NumericGetDatum(summing->spent->value),
-																   NumericGetDatum(value.val.numeric)));
+	spent->points = points_add(spent->points, kept);
+	if (kept > 0 && context_field_of(undone->entry.context, FIELD_VALUE, jbvNumeric, &value))
+		spent->value = DatumGetNumeric(DirectFunctionCall2(numeric_add, NumericGetDatum(spent->value),
+														   NumericGetDatum(undone_value(undone, value.val.numeric, kept))));
 }
 
 /* What the member has spent on the purchase; only read where it makes a difference. */
@@ -149,17 +124,21 @@ static Spent
 spent_before(Store *store, const Program *program, int64 member_id, const SpendRequest *request)
 {
 	Spent		spent = {0, int64_to_numeric(0)};
-	Summing		summing = {request->purchase, &spent};
 	Snapshot	snapshot;
+	Undone	   *spends;
+	int			count;
+	int			i;
 
 	if (request->purchase == NULL ||
 		(program->spend_maximum == 0 && (request->amount == NULL || program->point_value == NULL)))
 		return spent;
 	snapshot = store_snapshot();
 	store_begin_read(store, snapshot);
-	store_visit_entries(store, member_id, SOURCE_API, NULL, add_spent, &summing);
+	spends = undone_of_purchase(store, member_id, request->purchase, &count);
 	store_end_read(store);
 	UnregisterSnapshot(snapshot);
+	for (i = 0; i < count; i++)
+		add_spent(&spends[i], &spent);
 	return spent;
 }
 
@@ -205,7 +184,7 @@ loyalty_spend(PG_FUNCTION_ARGS)
 	posting_begin(&posting, program, member.row);
 	posting_bring_current(&posting, request.at);
 	purse_init(&lots);
-	act_take(store, program, member.row, request.points, request.at, request.at_given, &lots);
+	act_take(store, program, member.row, request.points, request.at, request.at_given, NULL, &lots);
 
 	memset(&entry, 0, sizeof(entry));
 	entry.kind = KIND_REDEEM;
