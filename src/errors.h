@@ -28,11 +28,13 @@
 #define ERRCODE_LOYALTY_TRANSFER_LIMIT		MAKE_SQLSTATE('L', 'Y', '0', '1', '5')	/* the program lets no such transfer be made */
 #define ERRCODE_LOYALTY_NOT_CANCELLABLE		MAKE_SQLSTATE('L', 'Y', '0', '1', '7')	/* the entry: it is no act, or none that can be undone */
 #define ERRCODE_LOYALTY_CANCELLED			MAKE_SQLSTATE('L', 'Y', '0', '1', '8')	/* less is left to cancel */
-
 #define ERRCODE_LOYALTY_UNKNOWN_REWARD		MAKE_SQLSTATE('L', 'Y', '0', '1', '9')	/* or option of one, or redemption */
 #define ERRCODE_LOYALTY_REWARD_UNAVAILABLE	MAKE_SQLSTATE('L', 'Y', '0', '2', '0')	/* to this member now */
 #define ERRCODE_LOYALTY_OUT_OF_STOCK		MAKE_SQLSTATE('L', 'Y', '0', '2', '1')
 #define ERRCODE_LOYALTY_REWARD_LIMIT		MAKE_SQLSTATE('L', 'Y', '0', '2', '2')	/* no more of it at once, or in a period */
 #define ERRCODE_LOYALTY_REDEMPTION_STATE	MAKE_SQLSTATE('L', 'Y', '0', '2', '3')	/* it does not allow what was asked */
+#define ERRCODE_LOYALTY_UNKNOWN_VOUCHER		MAKE_SQLSTATE('L', 'Y', '0', '2', '4')
+#define ERRCODE_LOYALTY_VOUCHER_UNUSABLE	MAKE_SQLSTATE('L', 'Y', '0', '2', '5')	/* used up, void, not now, not by him, not on that */
+#define ERRCODE_LOYALTY_POOL_EMPTY			MAKE_SQLSTATE('L', 'Y', '0', '2', '6')	/* all its codes have been handed out */
 
 #endif							/* LOYALTY_ERRORS_H */

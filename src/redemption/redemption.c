@@ -13,7 +13,6 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
-#include "utils/guc.h"
 #include "utils/snapmgr.h"
 
 #include "ledger/probe.h"
@@ -21,6 +20,7 @@
 #include "redemption/redemption.h"
 #include "redemption/stock.h"
 #include "redemption/voucher.h"
+#include "redemption/voucher_secret.h"
 
 /* Columns, in order; the first two are its key. */
 enum
@@ -290,15 +290,6 @@ redemption_update(Config *config, const RedemptionRow *row)
  * Moving on
  */
 
-/* Whether codes can be shown again, by whoever asks later. */
-static bool
-codes_come_again(void)
-{
-	const char *secret = GetConfigOption("loyalty.voucher_secret", true, false);
-
-	return secret != NULL && secret[0] != '\0';
-}
-
 /* The time so much later, in the program's time zone. */
 static TimestampTz
 later(const Program *program, TimestampTz at, const Interval *interval)
@@ -358,7 +349,7 @@ redemption_advance(Config *config, const Program *program, const Reward *reward,
 			row->fulfilled_by = actor;
 		}
 	}
-	if (row->voucher == VOUCHER_DUE && reward->has_voucher && (looking || codes_come_again()))
+	if (row->voucher == VOUCHER_DUE && reward->has_voucher && (looking || voucher_secret_is_set()))
 	{
 		code = issue_voucher(config, program, reward, member, row, at);
 		row->voucher = VOUCHER_ISSUED;

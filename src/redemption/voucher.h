@@ -53,10 +53,14 @@ extern const char *voucher_kind_name(VoucherKind kind);
 /* 22023 with what is wrong for terms that make no sense. */
 extern void voucher_terms_check(const VoucherTerms *terms);
 
+/* When a voucher that is valid for so long from "at" on ends, in the program's zone. */
+extern TimestampTz voucher_ends_at(const Program *program, TimestampTz at, const Interval *valid_for);
+
 /*
  * Issue the voucher of a redemption, which is entry "seq" of the member, who is
  * locked.  Returns its code, palloc'd: the moment to show it.  LY026 when the
- * pool is empty, 42704 when there is none of that name.
+ * pool is empty, 42704 when there is none of that name.  A pool's code is for one
+ * unit, whatever its redemption's quantity.
  */
 extern char *voucher_issue(Config *config, const Program *program, const VoucherTerms *terms,
 						   const MemberRow *member, int64 seq, TimestampTz at);
