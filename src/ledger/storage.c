@@ -83,7 +83,8 @@ store_close_table(StoreTable *table)
 void
 store_note_posted(Store *store, const MemberRow *row)
 {
-	if (store->nposted > 0 && store->posted[store->nposted - 1].member_id == row->member_id)
+	if (store->follows_nothing ||
+		(store->nposted > 0 && store->posted[store->nposted - 1].member_id == row->member_id))
 		return;
 	if (store->nposted == store->posted_capacity)
 	{
@@ -101,9 +102,9 @@ store_note_posted(Store *store, const MemberRow *row)
 }
 
 void
-store_forget_posted(Store *store)
+store_follow_nothing(Store *store)
 {
-	store->nposted = 0;
+	store->follows_nothing = true;
 }
 
 /* What follows from what was posted. */

@@ -121,9 +121,9 @@ typedef struct StoreFollowUp
 } StoreFollowUp;
 extern StoreFollowUp store_follow_up;
 
-/* Something is posted to the member; and: nothing follows from that. */
+/* Something is posted to the member; and: nothing follows from what is posted through this store. */
 extern void store_note_posted(Store *store, const MemberRow *row);
-extern void store_forget_posted(Store *store);
+extern void store_follow_nothing(Store *store);
 
 /* 22023 for anything but active, suspended and closed. */
 extern MemberStatus store_status_from_text(const text *value);

@@ -45,6 +45,7 @@ struct Store
 	int			nbuffered;
 	int			nslots;
 	TupleTableSlot **slots;		/* entries gathered; made when first needed */
+	bool		follows_nothing;
 	int			nposted;
 	int			posted_capacity;
 	PostedMember *posted;		/* members to whom something was posted */

@@ -222,9 +222,9 @@ redeem_one(void *arg)
 	.at = look->now, .automatic = true};
 	RedeemResult result;
 
-	redeem_reward(look->config, look->program, store, &look->row, &request, &result);
 	/* This is what follows. */
-	store_forget_posted(store);
+	store_follow_nothing(store);
+	redeem_reward(look->config, look->program, store, &look->row, &request, &result);
 	store_close(store);
 	CommandCounterIncrement();
 }

@@ -25,6 +25,7 @@
 #include "redemption/offer.h"
 #include "redemption/redeem.h"
 #include "redemption/stock.h"
+#include "redemption/undone.h"
 #include "redemption/voucher.h"
 
 PG_FUNCTION_INFO_V1(loyalty_redeem);
@@ -84,11 +85,11 @@ redeem_context(const RedeemRequest *request, const RedemptionRow *row)
 	JsonbParseState *state = NULL;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	act_push_text(&state, "reward", request->reward->name);
+	act_push_text(&state, FIELD_REWARD, request->reward->name);
 	act_push_text(&state, "option", text_to_cstring(row->option));
 	act_push_numeric(&state, "quantity", int64_to_numeric(row->quantity));
 	if (row->purchase != NULL)
-		act_push_text(&state, "purchase", text_to_cstring(row->purchase));
+		act_push_text(&state, FIELD_PURCHASE, text_to_cstring(row->purchase));
 	if (row->price != NULL)
 		act_push_numeric(&state, "price", row->price);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
@@ -213,7 +214,7 @@ redeem_reward(Config *config, Program *program, Store *store, MemberRow *member,
 	posting_begin(&posting, program, member);
 	posting_bring_current(&posting, request->at);
 	purse_init(&lots);
-	act_take(store, program, member, row->points, request->at, request->at_given, &lots);
+	act_take(store, program, member, row->points, request->at, request->at_given, NULL, &lots);
 	take_stock(config, program, request, row);
 
 	memset(&entry, 0, sizeof(entry));

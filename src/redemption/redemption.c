@@ -138,6 +138,17 @@ redemption_find(Config *config, Snapshot snapshot, int64 member_id, int64 seq, R
 	return tuple != NULL;
 }
 
+bool
+redemption_exists(Config *config, int64 member_id, int64 seq)
+{
+	Snapshot	snapshot = store_snapshot();
+	RedemptionRow row;
+	bool		found = redemption_find(config, snapshot, member_id, seq, &row);
+
+	UnregisterSnapshot(snapshot);
+	return found;
+}
+
 int64
 redemption_units(Config *config, Snapshot snapshot, const Program *program, int64 member_id,
 				 const Reward *reward, TimestampTz at)
@@ -395,6 +406,9 @@ redemption_give_back(Config *config, Store *store, const Program *program, const
 				 errmsg("entry " INT64_FORMAT " of member \"%s\" is no redemption of a reward that there is",
 						seq, text_to_cstring(member->ref))));
 	UnregisterSnapshot(snapshot);
+
+	/* What goes back is not to be redeemed again by the same statement. */
+	store_follow_nothing(store);
 
 	/* A unit is back once all its points are. */
 	standing = row.quantity - row.returned;

@@ -69,6 +69,9 @@ extern text *redemption_actor(void);
 /* The row as the snapshot sees it; false when there is none. */
 extern bool redemption_find(Config *config, Snapshot snapshot, int64 member_id, int64 seq, RedemptionRow *row);
 
+/* Whether the member's entry redeemed a reward, as of now. */
+extern bool redemption_exists(Config *config, int64 member_id, int64 seq);
+
 /* The member's units of a reward that stand, redeemed in the period in which "at" is. */
 extern int64 redemption_units(Config *config, Snapshot snapshot, const Program *program, int64 member_id,
 							  const Reward *reward, TimestampTz at);

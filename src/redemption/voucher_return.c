@@ -230,7 +230,7 @@ take_points(Return *ret, Points points, Purse *lots)
 	Purse		others;
 	int			i;
 
-	act_take(ret->store, ret->program, ret->member, points, ret->at, ret->at_given, lots);
+	act_take(ret->store, ret->program, ret->member, points, ret->at, ret->at_given, NULL, lots);
 	if (ret->at_given)
 		return;
 	purse_clear(lots);
