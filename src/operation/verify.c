@@ -590,6 +590,7 @@ loyalty_verify(PG_FUNCTION_ARGS)
 	verify_limits(&verification);
 	verify_confirm(&verification);
 	verify_transfers(&verification);
+	verify_redemptions(&verification);
 	verify_vouchers(&verification);
 	verify_tiers(&verification);
 	SPI_finish();

@@ -58,6 +58,9 @@ extern void verify_transfers(Verification *verification);
 /* Vouchers, their uses and returns: I6. */
 extern void verify_vouchers(Verification *verification);
 
+/* What was redeemed, and stock: I6. */
+extern void verify_redemptions(Verification *verification);
+
 /* Where members stand, and whether maintenance finds them: I7. */
 extern void verify_tiers(Verification *verification);
 
