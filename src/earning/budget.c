@@ -40,5 +40,5 @@ budget_left(Config *config, int32 rule_id, DateADT period, Points budget)
 {
 	SlotCount	count = budget_count(config, rule_id, period, budget);
 
-	return slots_left(&count);
+	return slots_left(&count, false);
 }

@@ -503,14 +503,14 @@ slots_give_back(const SlotCount *count, int64 amount)
 }
 
 int64
-slots_left(const SlotCount *count)
+slots_left(const SlotCount *count, bool now)
 {
 	Draw		draw;
 	int64		drawn;
 	int			nslots;
 
 	begin(&draw, count);
-	drawn = add_up(&draw, false, &nslots);
+	drawn = add_up(&draw, now, &nslots);
 	end(&draw);
 	return drawn < count->total ? count->total - drawn : 0;
 }

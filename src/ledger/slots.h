@@ -67,7 +67,7 @@ extern int64 slots_draw(const SlotCount *count, int64 wanted);
 /* Give back what was drawn before (> 0), by this transaction or an earlier one. */
 extern void slots_give_back(const SlotCount *count, int64 amount);
 
-/* What is left as the active snapshot sees it, never negative; writes and locks nothing. */
-extern int64 slots_left(const SlotCount *count);
+/* What is left now, or as the active snapshot sees it, never negative; writes and locks nothing. */
+extern int64 slots_left(const SlotCount *count, bool now);
 
 #endif							/* LOYALTY_SLOTS_H */

@@ -71,7 +71,7 @@ units_in_stock(Catalogue *catalogue, const char **why)
 
 	if (reward->stock == STOCK_UNLIMITED)
 		return PG_INT64_MAX;
-	left = stock_left(buyer->config, reward, stock_period(buyer->program, reward, buyer->at));
+	left = stock_left(buyer->config, reward, stock_period(buyer->program, reward, buyer->at), false);
 	if (!reward->backorder)
 	{
 		if (left == 0)

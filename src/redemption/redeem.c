@@ -175,7 +175,7 @@ take_stock(Config *config, const Program *program, const RedeemRequest *request,
 	refusal.code = ERRCODE_LOYALTY_OUT_OF_STOCK;
 	refusal.why = "it is out of stock";
 	refusal.detail = psprintf("Of reward \"%s\" " INT64_FORMAT " are left, %d were asked for.", reward->name,
-							  stock_left(config, reward, period), request->quantity);
+							  stock_left(config, reward, period, true), request->quantity);
 	refusal_raise(&refusal);
 }
 

@@ -52,11 +52,11 @@ stock_return(Config *config, const Reward *reward, DateADT period, int units)
 }
 
 int64
-stock_left(Config *config, const Reward *reward, DateADT period)
+stock_left(Config *config, const Reward *reward, DateADT period, bool now)
 {
 	SlotCount	count = stock_count(config, reward, period);
 
-	return slots_left(&count);
+	return slots_left(&count, now);
 }
 
 /* Kept: it has nothing that another plan would be better for. */

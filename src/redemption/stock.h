@@ -18,8 +18,8 @@ extern bool stock_take(Config *config, const Reward *reward, DateADT period, int
 /* Put units (> 0) back that were taken. */
 extern void stock_return(Config *config, const Reward *reward, DateADT period, int units);
 
-/* Units that are left as the active snapshot sees it. */
-extern int64 stock_left(Config *config, const Reward *reward, DateADT period);
+/* Units that are left now, or as the active snapshot sees it. */
+extern int64 stock_left(Config *config, const Reward *reward, DateADT period, bool now);
 
 /* Whether redemptions of the reward wait for stock. */
 extern bool stock_is_awaited(Config *config, const Reward *reward);
