@@ -159,6 +159,15 @@ INSERT INTO loyalty.rule (program, name, event, award, confirm, confirm_within, 
 VALUES ('beans', 'review', 'review', '15', true, '10 days', 'accept', 500);
 SELECT loyalty.record('reviewer ' || n, 'review', key => 'r' || n, at => now() - (n * 3) * interval '1 day', program => 'beans') FROM generate_series(1, 5) n;
 SELECT loyalty.accept('reviewer 1', 1, 'well written', 'a', program => 'beans'), loyalty.reject('reviewer 2', 1, program => 'beans');
+
+-- Rewards that were redeemed, wait for stock, went back in part, and are to be redeemed by themselves.
+INSERT INTO loyalty.reward (program, name, kind, cost, stock, backorder, condition, value, valid_for)
+VALUES ('beans', 'mug "1"', 'product', 10, 5, true, 'member.enrolled_at <= at', NULL, NULL), ('beans', 'five off', 'discount', 20, NULL, false, NULL, 5, '30 days'), ('beans', 'tour', 'experience', 1, 9, false, NULL, NULL, NULL);
+INSERT INTO loyalty.reward_option (program, reward, name, cost, price, tier) VALUES ('beans', 'mug "1"', 'half', 5, 2.50, 'silver');
+UPDATE loyalty.reward SET needs_confirmation = true, stock_period = 'month' WHERE name = 'tour';
+SELECT loyalty.adjust('redeemer', 500, program => 'beans'), loyalty.redeem('redeemer', 'mug "1"', 3, key => 'mugs', program => 'beans'), loyalty.redeem('redeemer', 'five off', key => 'off', program => 'beans'),
+	loyalty.redeem('redeemer', 'tour', 2, program => 'beans'), loyalty.redeem('redeemer', 'mug "1"', 4, program => 'beans'), loyalty.cancel('redeemer', 2, 10, program => 'beans');
+SELECT loyalty.adjust('chooser', 5, program => 'beans'), loyalty.choose_reward('chooser', 'mug "1"', program => 'beans');
 SQL
 
 # Each row of the tables as text, and where the sequences stand.
@@ -253,6 +262,15 @@ sub goes_on
 	is($beans->('reviewer 4'), 15, "$name: and what silence accepted");
 	is($node->safe_psql($db, "SELECT repeated FROM loyalty.accept('reviewer 1', 1, 'well written', 'a', program => 'beans')"),
 		't', "$name: a decision is known");
+
+	is($node->safe_psql($db, "SELECT points, repeated FROM loyalty.redeem('redeemer', 'mug \"1\"', 3, key => 'mugs', program => 'beans')"),
+		'-30|t', "$name: and the key of a redemption");
+	is($node->safe_psql($db, "SELECT status FROM loyalty.confirm_redemption('redeemer', 4, program => 'beans')"), 'fulfilled', "$name: one that was requested is confirmed");
+	$node->safe_psql($db, "UPDATE loyalty.reward SET stock = 7 WHERE name = 'mug \"1\"'");
+	$node->psql($db, 'CALL loyalty.maintain()');
+	is($node->safe_psql($db, "SELECT (SELECT count(*) FROM loyalty.backorders), left_over FROM loyalty.stock WHERE reward = 'mug \"1\"'"), '0|1', "$name: who waits for stock is served");
+	$node->safe_psql($db, "SELECT loyalty.adjust('chooser', 5, program => 'beans')");
+	is($node->safe_psql($db, "SELECT available, (SELECT redeemed FROM loyalty.choices) FROM loyalty.balance('chooser', program => 'beans')"), '0|1', "$name: what was chosen is redeemed by itself");
 
 	$count = $entries->();
 	$node->safe_psql($db, 'UPDATE aaa.orders SET total = total; UPDATE zzz."Pay ments" SET store = store');
