@@ -18,6 +18,7 @@
 #include "ledger/config.h"
 #include "loyalty.h"
 #include "redemption/choice.h"
+#include "redemption/held.h"
 #include "redemption/voucher_secret.h"
 
 PG_MODULE_MAGIC;
@@ -49,6 +50,7 @@ _PG_init(void)
 	trigger_init();
 	confirm_init();
 	choice_init();
+	held_init();
 }
 
 /* Take on rights and a safe search_path. */

@@ -115,6 +115,7 @@ typedef struct Config
 	Oid			usage_rel;
 	Oid			profile_rel;
 	Oid			confirmation_rel;
+	Oid			hold_rel;
 	Oid			reward_rel;
 	Oid			option_rel;
 	Oid			stock_rel;

@@ -16,6 +16,7 @@
 #include "operation/batch.h"
 #include "operation/chosen.h"
 #include "operation/due.h"
+#include "operation/lapse.h"
 #include "operation/silence.h"
 
 PG_FUNCTION_INFO_V1(loyalty_maintain);
@@ -92,6 +93,8 @@ loyalty_maintain(PG_FUNCTION_ARGS)
 	retry_deferred(&batches, program_name, now, batch_size);
 	foreach(cell, programs)
 	{
+		if (lapse_write(&batches, lfirst_int(cell), at, batch_size))
+			(void) batches_next(&batches);
 		if (silence_write(&batches, lfirst_int(cell), at, batch_size))
 			(void) batches_next(&batches);
 		due_write(&batches, lfirst_int(cell), at, batch_size);

@@ -163,7 +163,7 @@ read_member(Look *look)
 static Points
 available(const Look *look, TimestampTz at)
 {
-	MemberState state = {look->row.purse, look->row.lifetime, look->row.last_activity};
+	MemberState state = {look->row.purse, look->row.lifetime, look->row.held, look->row.last_activity};
 
 	return act_available(look->program, &state, look->row.enrolled_at, at);
 }

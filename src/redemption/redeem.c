@@ -325,7 +325,7 @@ loyalty_redeem(PG_FUNCTION_ARGS)
 		return repeated;
 	}
 	redeem_reward(config, program, store, member.row, &request, &result);
-	state = (MemberState) {member.row->purse, member.row->lifetime, member.row->last_activity};
+	state = (MemberState) {member.row->purse, member.row->lifetime, member.row->held, member.row->last_activity};
 	answer.entry = result.entry->seq;
 	answer.points = result.entry->points;
 	answer.balance = act_available(program, &state, member.row->enrolled_at, request.at);

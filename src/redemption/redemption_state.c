@@ -85,7 +85,8 @@ wrong_state(const Handled *handled, const char *message)
 static Datum
 answer_state(FunctionCallInfo fcinfo, Handled *handled, const char *voucher, bool repeated)
 {
-	MemberState state = {handled->member->purse, handled->member->lifetime, handled->member->last_activity};
+	MemberState state = {handled->member->purse, handled->member->lifetime, handled->member->held,
+	handled->member->last_activity};
 	RedeemAnswer answer = {.entry = handled->row.seq, .repeated = repeated, .voucher = voucher, .row = &handled->row};
 
 	answer.balance = act_available(handled->program, &state, handled->member->enrolled_at,

@@ -25,7 +25,7 @@ typedef struct Cancellation
 typedef struct Search
 {
 	int64		seq;			/* 0: by purchase */
-	const text *purchase;
+	const text *purchase;		/* NULL: any */
 	int			count;
 	int			capacity;
 	Undone	   *found;
@@ -55,7 +55,8 @@ is_wanted(const Search *search, const EntryRow *entry)
 	if (search->seq != 0)
 		return entry->seq == search->seq;
 	/* A reward that goes with a purchase pays nothing of it. */
-	return strcmp(entry->kind, KIND_REDEEM) == 0 && undone_is_purchase(entry, search->purchase) &&
+	return strcmp(entry->kind, KIND_REDEEM) == 0 &&
+		(search->purchase == NULL ? !undone_is_purchase(entry, NULL) : undone_is_purchase(entry, search->purchase)) &&
 		!context_field_of(entry->context, FIELD_REWARD, jbvString, &field);
 }
 
@@ -197,6 +198,12 @@ undone_of_purchase(Store *store, int64 member_id, const text *purchase, int *cou
 	join_cancellations(&search);
 	*count = search.count;
 	return search.found;
+}
+
+Undone *
+undone_of_purchases(Store *store, int64 member_id, int *count)
+{
+	return undone_of_purchase(store, member_id, NULL, count);
 }
 
 Numeric

@@ -99,6 +99,17 @@ voucher_issue(Config *config, const Program *program, const VoucherTerms *terms,
 	return code;
 }
 
+/* LY025 */
+static void
+refuse_used(const VoucherRow *row, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_LOYALTY_VOUCHER_UNUSABLE),
+			 errmsg("voucher %s has been used", row->hint),
+			 errdetail_internal("%s", detail),
+			 errhint("loyalty.return_voucher gives back what it took.")));
+}
+
 /* The share of the value, or of the uses, that goes with the units; LY025 when it has been used. */
 static void
 take_share(VoucherRow *row, int units, int standing)
@@ -110,7 +121,7 @@ take_share(VoucherRow *row, int units, int standing)
 		Numeric		share = amount_share(terms->value, units, standing);
 
 		if (amount_cmp(row->remaining, share) < 0)
-			voucher_unusable(row, psprintf("%s of its value would have to go back, %s is left.",
+			refuse_used(row, psprintf("%s of its value would have to go back, %s is left.",
 										   amount_text(share), amount_text(row->remaining)));
 		terms->value = amount_sub(terms->value, share);
 		row->remaining = amount_sub(row->remaining, share);
@@ -120,7 +131,7 @@ take_share(VoucherRow *row, int units, int standing)
 		int			uses = terms->uses - (int) ((int64) terms->uses * units / standing);
 
 		if (row->used > uses)
-			voucher_unusable(row, psprintf("%d of its %d uses would have to go back, %d have been made.",
+			refuse_used(row, psprintf("%d of its %d uses would have to go back, %d have been made.",
 										   terms->uses - uses, terms->uses, row->used));
 		/* 0 would be any number. */
 		terms->uses = Max(uses, 1);
@@ -143,7 +154,7 @@ voucher_take_back(Config *config, const Program *program, int64 member_id, int64
 		else
 		{
 			if (row.used > 0)
-				voucher_unusable(&row, psprintf("It has been used %d times, and would have to go back whole.", row.used));
+				refuse_used(&row, psprintf("It has been used %d times, and would have to go back whole.", row.used));
 			row.is_void = true;
 			row.void_at = at;
 			row.void_reason = reason == NULL ? cstring_to_text("its redemption was cancelled")

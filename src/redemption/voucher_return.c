@@ -147,7 +147,7 @@ static void
 refuse_more(const Return *ret, const char *detail)
 {
 	ereport(ERROR,
-			(errcode(ERRCODE_LOYALTY_CANCELLED),
+			(errcode(ERRCODE_LOYALTY_TOO_MUCH_BACK),
 			 errmsg("more of voucher %s than is left cannot be given back", ret->row.hint),
 			 errdetail_internal("%s", detail)));
 }
@@ -222,38 +222,11 @@ given_lots(Return *ret, Purse *given)
 static void
 take_points(Return *ret, Points points, Purse *lots)
 {
-	const Purse *purse = &ret->member->purse;
-	DateADT		day = calendar_day(ret->at, ret->program->zone);
-	Points		rest = points;
 	Purse		given;
-	Purse		left;
-	Purse		others;
-	int			i;
 
-	act_take(ret->store, ret->program, ret->member, points, ret->at, ret->at_given, NULL, lots);
-	if (ret->at_given)
-		return;
-	purse_clear(lots);
 	purse_init(&given);
 	given_lots(ret, &given);
-	for (i = 0; i < given.nlots; i++)
-	{
-		const Lot  *lot = &given.lots[i];
-		Points		there = Min(Min(rest, lot->points), purse_lot(purse, lot->starts, lot->ends));
-
-		if (there <= 0 || lot->ends < day)
-			continue;
-		purse_add_lot(lots, lot->starts, lot->ends, -there);
-		rest -= there;
-	}
-	if (rest == 0)
-		return;
-	purse_init(&left);
-	purse_copy(&left, purse);
-	purse_add(&left, lots);
-	purse_init(&others);
-	purse_spend(&left, rest, day, &others);
-	purse_sub(lots, &others);
+	act_take(ret->store, ret->program, ret->member, points, ret->at, ret->at_given, &given, lots);
 }
 
 /* {"voucher": "7KQ4", "use": 1, "return": 1} */

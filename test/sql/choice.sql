@@ -44,7 +44,7 @@ SELECT arguments, pg_temp.try(format('SELECT loyalty.choose_reward(%s)', argumen
 INSERT INTO choice_orders VALUES (1, 'ann', 40);
 SELECT loyalty.choose_reward('ann', 'bun');
 SELECT * FROM stands;
-INSERT INTO choice_orders VALUES (2, 'ann', 10), (3, 'bob', 500);
+INSERT INTO choice_orders VALUES (2, 'ann', 10), (3, 'ben', 500);
 SELECT * FROM stands;
 INSERT INTO choice_orders VALUES (4, 'ann', 170);
 SELECT * FROM stands;
@@ -53,20 +53,20 @@ SELECT DISTINCT quantity, automatic, status, requested_by = current_user AS by F
 -- by acts too, of whatever kind
 SELECT balance FROM loyalty.adjust('ann', 35);
 SELECT * FROM stands;
-SELECT loyalty.adjust('bob', 100), loyalty.transfer('bob', 'ann', 60) IS NOT NULL AS given;
+SELECT loyalty.adjust('ben', 100), loyalty.transfer('ben', 'ann', 60) IS NOT NULL AS given;
 SELECT * FROM stands;
 -- whoever has enough when he chooses need not wait for more
-SELECT loyalty.choose_reward('bob', 'bun');
+SELECT loyalty.choose_reward('ben', 'bun');
 SELECT * FROM stands;
 -- no more than a hundred in one go; the next posting goes on
-SELECT balance FROM loyalty.adjust('bob', 6000);
-SELECT * FROM stands WHERE ref = 'bob';
+SELECT balance FROM loyalty.adjust('ben', 6000);
+SELECT * FROM stands WHERE ref = 'ben';
 CALL loyalty.maintain(program => 'choice_shop');
-SELECT * FROM stands WHERE ref = 'bob';
+SELECT * FROM stands WHERE ref = 'ben';
 -- what goes back is not redeemed again at once; and who chooses nothing any more keeps his points
-SELECT balance FROM loyalty.cancel('bob', (SELECT max(entry) FROM loyalty.redemptions WHERE program = 'choice_shop' AND member = 'bob'));
-SELECT loyalty.choose_reward('bob', NULL);
-SELECT balance FROM loyalty.adjust('bob', 10);
+SELECT balance FROM loyalty.cancel('ben', (SELECT max(entry) FROM loyalty.redemptions WHERE program = 'choice_shop' AND member = 'ben'));
+SELECT loyalty.choose_reward('ben', NULL);
+SELECT balance FROM loyalty.adjust('ben', 10);
 
 -- a failure stops no order: it is put down, and said once
 SELECT loyalty.choose_reward('ann', 'mug');

@@ -85,7 +85,7 @@ SET loyalty.voucher_secret = 'sixteen bytes or more';
 SELECT voucher AS code FROM loyalty.redeem('ann', 'five off', key => 'v2') \gset
 SELECT entry, repeated, voucher = :'code' AS same, why FROM loyalty.redeem('ann', 'five off', key => 'v2');
 RESET loyalty.voucher_secret;
-SELECT kind, value, uses, valid_until > now() + interval '29 days' AS valid FROM loyalty.voucher JOIN loyalty.member USING (member_id) WHERE ref = 'ann' ORDER BY voucher.seq;
+SELECT kind, value, uses, valid_until > now() + interval '29 days' AS valid FROM loyalty.voucher JOIN loyalty.member USING (member_id) WHERE ref = 'ann' AND voucher.program_id = (SELECT program_id FROM loyalty.program WHERE name = 'redeem_shop') ORDER BY voucher.seq;
 
 -- from requested over confirmed to fulfilled
 SELECT entry, points, status, why FROM loyalty.redeem('ann', 'tour', 2);

@@ -61,21 +61,21 @@ SELECT pg_temp.try($$INSERT INTO loyalty.reward_option (program, reward, name, c
 SELECT pg_temp.try($$INSERT INTO loyalty.reward_option (program, reward, name, cost) VALUES ('reward_nowhere', 'tour', 'o', 5)$$);
 INSERT INTO loyalty.reward_option (program, reward, name, cost, tier) VALUES ('reward_shop', 'tour', 'gold', 200, 'gold');
 INSERT INTO loyalty.reward_option (program, reward, name, cost, price) VALUES ('reward_shop', 'mug', 'half', 50, 4.5);
-SELECT pg_temp.try($$UPDATE loyalty.reward SET name = 'walk' WHERE name = 'tour'$$);
-SELECT pg_temp.try($$DELETE FROM loyalty.reward WHERE name = 'tour'$$);
+SELECT pg_temp.try($$UPDATE loyalty.reward SET name = 'walk' WHERE program = 'reward_shop' AND name = 'tour'$$);
+SELECT pg_temp.try($$DELETE FROM loyalty.reward WHERE program = 'reward_shop' AND name = 'tour'$$);
 
 -- what is fixed once it has been redeemed
 SELECT loyalty.adjust('ann', 1000, program => 'reward_shop');
 SELECT entry, points FROM loyalty.redeem('ann', 'five', program => 'reward_shop');
-SELECT pg_temp.try($$UPDATE loyalty.reward SET name = 'six' WHERE name = 'five'$$);
-SELECT pg_temp.try($$UPDATE loyalty.reward SET program = 'reward_other' WHERE name = 'five'$$);
-SELECT pg_temp.try($$DELETE FROM loyalty.reward WHERE name = 'five'$$);
+SELECT pg_temp.try($$UPDATE loyalty.reward SET name = 'six' WHERE program = 'reward_shop' AND name = 'five'$$);
+SELECT pg_temp.try($$UPDATE loyalty.reward SET program = 'reward_other' WHERE program = 'reward_shop' AND name = 'five'$$);
+SELECT pg_temp.try($$DELETE FROM loyalty.reward WHERE program = 'reward_shop' AND name = 'five'$$);
 SELECT pg_temp.try($$TRUNCATE loyalty.reward$$);
-UPDATE loyalty.reward SET cost = 60, title = 'Five dollars off' WHERE name = 'five';
+UPDATE loyalty.reward SET cost = 60, title = 'Five dollars off' WHERE program = 'reward_shop' AND name = 'five';
 SELECT entry, points FROM loyalty.redeem('ann', 'five', program => 'reward_shop');
 SELECT entry, points, option FROM loyalty.redemptions WHERE program = 'reward_shop' ORDER BY entry;
-UPDATE loyalty.reward SET name = 'trees' WHERE name = 'forest';
-DELETE FROM loyalty.reward WHERE name = 'trees';
+UPDATE loyalty.reward SET name = 'trees' WHERE program = 'reward_shop' AND name = 'forest';
+DELETE FROM loyalty.reward WHERE program = 'reward_shop' AND name = 'trees';
 
 -- a role writes no conditions with another's rights, and users write no stock
 SET client_min_messages = warning; -- a role of an earlier run
@@ -92,7 +92,7 @@ SELECT pg_temp.try('UPDATE loyalty.reward_stock SET taken = 0');
 SELECT pg_temp.try('SELECT * FROM loyalty.redemption');
 SELECT pg_temp.try($$SELECT loyalty.redeem('ann', 'mug')$$);
 RESET ROLE;
-DELETE FROM loyalty.reward WHERE name = 'hers';
+DELETE FROM loyalty.reward WHERE program = 'reward_shop' AND name = 'hers';
 REVOKE ALL ON loyalty.reward, loyalty.reward_option FROM regress_loyalty_reward;
 REVOKE USAGE ON SCHEMA loyalty FROM regress_loyalty_reward;
 DROP ROLE regress_loyalty_reward;
