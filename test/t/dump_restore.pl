@@ -399,7 +399,7 @@ cmp_ok($node->safe_psql('shop', q{SELECT pending FROM loyalty.balance('c5', prog
 is($node->safe_psql('shop', 'SELECT count(*) FROM loyalty.deferred'), 4, 'deferred purchases');
 is($node->safe_psql('shop', 'SELECT string_agg(DISTINCT reason, $$ $$) FROM loyalty.tier_change'), 'earned kept lapsed', 'members who rose, kept their tier, and fell');
 is($node->safe_psql('shop', 'SELECT count(*) > 0 FROM loyalty.member WHERE tally::text <> $${}$$ AND tally_since IS NOT NULL AND tier_until IS NOT NULL'), 't', 'tallies');
-is($node->safe_psql('shop', 'SELECT count(*), count(issued_at), count(void_at), bool_or(sealed) FROM loyalty.voucher'), '9|5|1|t', 'vouchers');
+is($node->safe_psql('shop', 'SELECT count(*), count(issued_at), count(void_at), bool_or(sealed) FROM loyalty.voucher'), '10|6|1|t', 'vouchers');
 is($node->safe_psql('shop', 'SELECT status FROM loyalty.member WHERE status <> \'active\' ORDER BY 1'), "closed\nsuspended", 'members who do not earn');
 
 my $ledger = tables('shop', @ledger);
