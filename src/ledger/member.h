@@ -18,35 +18,17 @@ typedef struct MemberRequest
 	MemberRow  *row;			/* out: locked; NULL when nobody knows him */
 } MemberRequest;
 
-/*
- * Called for a locked member for whom points await confirmation: writes down
- * what silence has decided by a day.  Set on loading, since to know what a
- * decision gives is another floor's business.
- */
-typedef void (*MemberSilence) (Config *config, Store *store, MemberRow *row, DateADT day);
-extern MemberSilence member_silence;
-
-/*
- * Likewise for one with active holds: lets those lapse that end first, at
- * hold_until.  Returns how many; 0 when that has failed.
- */
-typedef int (*MemberLapse) (Config *config, Store *store, MemberRow *row);
-extern MemberLapse member_lapse;
-
-/*
- * Write down what time has done to a locked member up to "at", in the order in
- * which it did.  Returns how many holds have lapsed.
- */
-extern int	member_bring_current(Config *config, Store *store, MemberRow *row, TimestampTz at);
-
 /* Where a ref lives: loyalty.member_id(ref, program), or what member_alias says. */
 extern int64 member_resolve(Config *config, const Program *program, const text *ref);
 
 /*
  * Lock the members of the requests, which ascend by member_id, in that order;
  * those who are to be enrolled are on the way.  Two refs may compute one
- * member_id: then the newcomer's request gets another one.  What time has
- * done to them is written down.
+ * member_id: then the newcomer's request gets another one.  Whoever was merged
+ * while we waited is not there any more for his ref, which leads to another
+ * member by now: his is the row, and his member_id is put into the request.  A
+ * request without a ref means the member himself, merged or not.  Requests for
+ * one member share his row.  What time has done to them is written down.
  */
 extern void members_lock(Config *config, Store *store, const Program *program,
 						 MemberRequest *requests, int nrequests);

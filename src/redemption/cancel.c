@@ -16,6 +16,7 @@
 #include "earning/unrecord.h"
 #include "ledger/act.h"
 #include "ledger/context_field.h"
+#include "ledger/imported.h"
 #include "ledger/member.h"
 #include "loyalty.h"
 #include "redemption/held.h"
@@ -156,6 +157,12 @@ lock_members(Cancel *cancel)
  * Refusing
  */
 
+static void
+refuse_merge(const Cancel *cancel)
+{
+	NOT_CANCELLABLE(cancel, "loyalty.unmerge_members parts them.", "It says that members were merged or parted.");
+}
+
 /* LY017 for what is no act, or cannot be undone by itself. */
 static void
 check_kind(const Cancel *cancel)
@@ -168,6 +175,8 @@ check_kind(const Cancel *cancel)
 						"It is itself a cancellation, of entry %s.", numeric_normalize(number.val.numeric));
 	if (context_field_of(entry->context, "voucher", jbvString, &number))
 		NOT_CANCELLABLE(cancel, "loyalty.return_voucher gives it back.", "It is what a voucher gave.");
+	if (moved_by_merge(entry->source_key))
+		refuse_merge(cancel);
 	if (entry->source_id != SOURCE_API)
 		NOT_CANCELLABLE(cancel, "Change or delete the row: its points follow.",
 						"It is of a purchase, whose row is in an attached table.");
@@ -351,6 +360,9 @@ transfer_back(const Cancel *cancel)
 				 errmsg("entry " INT64_FORMAT " of member \"%s\" is not that of a transfer", other_seq,
 						text_to_cstring(cancel->other->ref)),
 				 errhint("loyalty.verify says what is wrong.")));
+	if (moved_by_merge(other.entry.source_key))
+		refuse_merge(cancel);
+	act_check_status(cancel->program, cancel->other);
 
 	/* Of a person who was forgotten it is not known. */
 	other.back = cancel->undone.back;
@@ -419,6 +431,35 @@ check_event_key(const Cancel *cancel)
 											 text_to_cstring(cancel->ref)));
 }
 
+/*
+ * LY001 when an event is to be cancelled in the past, and what it gave was spent
+ * since: only a policy that makes debts takes what was not there.
+ */
+static void
+check_past(const Cancel *cancel, Points net)
+{
+	Snapshot	snapshot;
+	MemberState then;
+	Points		least;
+
+	if (!cancel->at_given || net <= 0 || cancel->program->clawback == CLAWBACK_DEBT)
+		return;
+	snapshot = store_snapshot();
+	store_begin_read(cancel->store, snapshot);
+	least = balance_least_since(cancel->store, cancel->program, cancel->member, cancel->at, NIL, &then);
+	store_end_read(cancel->store);
+	UnregisterSnapshot(snapshot);
+	if (least >= net)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_LOYALTY_INSUFFICIENT_POINTS),
+			 errmsg("insufficient points"),
+			 errdetail("Member \"%s\" of program \"%s\" had %s available then or since, the event gave %s.",
+					   text_to_cstring(cancel->ref), cancel->program->name,
+					   points_to_cstring(Max(least, 0)), points_to_cstring(net)),
+			 errhint("Without \"at\" it is cancelled now.")));
+}
+
 /* One is cancelled whole, for its points follow from it. */
 static Datum
 cancel_event(FunctionCallInfo fcinfo, Cancel *cancel)
@@ -447,6 +488,7 @@ cancel_event(FunctionCallInfo fcinfo, Cancel *cancel)
 		NOT_CANCELLABLE(cancel, "Cancel all of it, and record what remains.",
 						"It is an event, which gave %s points as a whole; %s were asked for.",
 						points_to_cstring(cancel->undone.points), points_to_cstring(cancel->points));
+	check_past(cancel, recorded.net);
 	entry = unrecord(cancel->config, cancel->program, cancel->store, cancel->member, source_key,
 					 cancel->note, cancel->key, cancel->at);
 	return act_posted(fcinfo, cancel->program, cancel->member, &entry);
