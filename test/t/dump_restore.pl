@@ -330,7 +330,7 @@ sub goes_on
 	is($beans->('c1'), $before, "$name: the key of an act is remembered");
 	is($node->safe_psql($db, "SELECT points, repeated FROM loyalty.transfer('c1', 'friend', 7.5, reason => E'for\\n\"you\"', key => 'gift 1', program => 'beans')"),
 		'-7.5|t', "$name: and that of a transfer");
-	is($node->safe_psql($db, "SELECT points, repeated FROM loyalty.cancel('c1', (SELECT max(seq) FROM loyalty.entry WHERE kind = 'redeem'), 2.5, reason => E'a \\"part\\"', key => 'undo 1', program => 'beans')"),
+	is($node->safe_psql($db, "SELECT points, repeated FROM loyalty.cancel('c1', (SELECT max(seq) FROM loyalty.entry WHERE kind = 'redeem'), 2.5, reason => E'a \"part\"', key => 'undo 1', program => 'beans')"),
 		'2.5|t', "$name: and that of a cancellation");
 	is($node->safe_psql($db, "SELECT points FROM loyalty.cancel('c1', (SELECT max(seq) FROM loyalty.entry WHERE kind = 'redeem'), program => 'beans')"),
 		'10', "$name: what is left of it is known");
