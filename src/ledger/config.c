@@ -340,6 +340,11 @@ config_build(void)
 	config->household_rel = relation_oid(schema, "household");
 	config->household_member_rel = relation_oid(schema, "household_member");
 	config->household_member_index = relation_oid(schema, "household_member_household_idx");
+	config->reward_rel = relation_oid(schema, "reward");
+	config->option_rel = relation_oid(schema, "reward_option");
+	config->stock_rel = relation_oid(schema, "reward_stock");
+	config->redemption_rel = relation_oid(schema, "redemption");
+	config->choice_rel = relation_oid(schema, "reward_choice");
 
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(config->member_rel));
 	if (!HeapTupleIsValid(tuple))

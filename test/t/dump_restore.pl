@@ -113,7 +113,7 @@ SELECT loyalty.adjust('c1', 100, expires => '2100-01-31', reason => E'sorry\n"c1
 UPDATE loyalty.program SET point_value = 0.0125, spend_minimum = 10, spend_step = 2.5, spend_maximum = 1000.5, spend_share = 0.75 WHERE name = 'beans';
 SELECT loyalty.spend('c1', 12.5, purchase => E'o"1', amount => 20.50, reason => 'paid', key => 'till 1', program => 'beans');
 UPDATE loyalty.program SET reinstate = '30 days' WHERE name = 'beans';
-SELECT loyalty.cancel('c1', (SELECT max(seq) FROM loyalty.entry WHERE kind = 'redeem'), 2.5, reason => E'a "part"', key => 'undo 1', program => 'beans');
+SELECT loyalty.cancel('c1', (SELECT max(seq) FROM loyalty.entry WHERE kind = 'redeem' AND member_id = loyalty.find_member('c1', 'beans')), 2.5, reason => E'a "part"', key => 'undo 1', program => 'beans');
 UPDATE loyalty.program SET transfer_policy = 'restart', transfer_minimum = 2.5, transfer_maximum = 50, transfer_cap = 60.5, transfer_cap_period = 'year' WHERE name = 'beans';
 SELECT loyalty.transfer('c1', 'friend', 7.5, reason => E'for\n"you"', key => 'gift 1', program => 'beans');
 UPDATE loyalty.program SET transfer_enabled = false WHERE name = 'club';
@@ -190,6 +190,14 @@ RESET loyalty.voucher_secret;
 SELECT loyalty.use_voucher(code, 20.50, 'c3', 'o1', key => 'till 1', program => 'beans'), loyalty.return_voucher(code, 5, 'o1', key => 'back 1', program => 'beans') FROM zzz.code WHERE name = 'card';
 SELECT loyalty.use_voucher(code, member => 'c2', program => 'beans') FROM zzz.code WHERE name = 'points';
 SELECT loyalty.void_voucher(code, E'lost\t"it"', program => 'beans') FROM zzz.code WHERE name = 'lost';
+-- Rewards that were redeemed, wait for stock, went back in part, and are to be redeemed by themselves.
+INSERT INTO loyalty.reward (program, name, kind, cost, stock, backorder, condition, value, valid_for)
+VALUES ('beans', 'mug "1"', 'product', 10, 5, true, 'member.enrolled_at <= at', NULL, NULL), ('beans', 'five off', 'discount', 20, NULL, false, NULL, 5, '30 days'), ('beans', 'tour', 'experience', 1, 9, false, NULL, NULL, NULL);
+INSERT INTO loyalty.reward_option (program, reward, name, cost, price, tier) VALUES ('beans', 'mug "1"', 'half', 5, 2.50, 'silver');
+UPDATE loyalty.reward SET needs_confirmation = true, stock_period = 'month' WHERE name = 'tour';
+SELECT loyalty.adjust('redeemer', 500, program => 'beans'), loyalty.redeem('redeemer', 'mug "1"', 3, key => 'mugs', program => 'beans'), loyalty.redeem('redeemer', 'five off', key => 'off', program => 'beans'),
+	loyalty.redeem('redeemer', 'tour', 2, program => 'beans'), loyalty.redeem('redeemer', 'mug "1"', 4, program => 'beans'), loyalty.cancel('redeemer', 2, 10, program => 'beans');
+SELECT loyalty.adjust('chooser', 5, program => 'beans'), loyalty.choose_reward('chooser', 'mug "1"', program => 'beans');
 SQL
 
 # Each row of the tables as text, and where the sequences stand.
@@ -290,6 +298,15 @@ sub goes_on
 	is($node->safe_psql($db, "SELECT repeated FROM loyalty.capture('holder', 3, 8, final => false, key => 'c', program => 'beans')"),
 		't', "$name: a capture is known");
 
+	is($node->safe_psql($db, "SELECT points, repeated FROM loyalty.redeem('redeemer', 'mug \"1\"', 3, key => 'mugs', program => 'beans')"),
+		'-30|t', "$name: and the key of a redemption");
+	is($node->safe_psql($db, "SELECT status FROM loyalty.confirm_redemption('redeemer', 4, program => 'beans')"), 'fulfilled', "$name: one that was requested is confirmed");
+	$node->safe_psql($db, "UPDATE loyalty.reward SET stock = 7 WHERE name = 'mug \"1\"'");
+	$node->psql($db, 'CALL loyalty.maintain()');
+	is($node->safe_psql($db, "SELECT (SELECT count(*) FROM loyalty.backorders), left_over FROM loyalty.stock WHERE reward = 'mug \"1\"'"), '0|1', "$name: who waits for stock is served");
+	$node->safe_psql($db, "SELECT loyalty.adjust('chooser', 5, program => 'beans')");
+	is($node->safe_psql($db, "SELECT available, (SELECT redeemed FROM loyalty.choices) FROM loyalty.balance('chooser', program => 'beans')"), '0|1', "$name: what was chosen is redeemed by itself");
+
 	$count = $entries->();
 	$node->safe_psql($db, 'UPDATE aaa.orders SET total = total; UPDATE zzz."Pay ments" SET store = store');
 	is($entries->(), $count, "$name: rewriting old rows changes nothing");
@@ -322,9 +339,9 @@ sub goes_on
 	is($beans->('c1'), $before, "$name: the key of an act is remembered");
 	is($node->safe_psql($db, "SELECT points, repeated FROM loyalty.transfer('c1', 'friend', 7.5, reason => E'for\\n\"you\"', key => 'gift 1', program => 'beans')"),
 		'-7.5|t', "$name: and that of a transfer");
-	is($node->safe_psql($db, "SELECT points, repeated FROM loyalty.cancel('c1', (SELECT max(seq) FROM loyalty.entry WHERE kind = 'redeem'), 2.5, reason => E'a \"part\"', key => 'undo 1', program => 'beans')"),
+	is($node->safe_psql($db, "SELECT points, repeated FROM loyalty.cancel('c1', (SELECT max(seq) FROM loyalty.entry WHERE kind = 'redeem' AND member_id = loyalty.find_member('c1', 'beans')), 2.5, reason => E'a \"part\"', key => 'undo 1', program => 'beans')"),
 		'2.5|t', "$name: and that of a cancellation");
-	is($node->safe_psql($db, "SELECT points FROM loyalty.cancel('c1', (SELECT max(seq) FROM loyalty.entry WHERE kind = 'redeem'), program => 'beans')"),
+	is($node->safe_psql($db, "SELECT points FROM loyalty.cancel('c1', (SELECT max(seq) FROM loyalty.entry WHERE kind = 'redeem' AND member_id = loyalty.find_member('c1', 'beans')), program => 'beans')"),
 		'10', "$name: what is left of it is known");
 	$before = $beans->('c1');
 	$node->safe_psql($db, "SELECT loyalty.transfer('friend', 'c1', 7.5, program => 'beans')");
@@ -411,7 +428,7 @@ cmp_ok($node->safe_psql('shop', q{SELECT pending FROM loyalty.balance('c5', prog
 is($node->safe_psql('shop', 'SELECT count(*) FROM loyalty.deferred'), 4, 'deferred purchases');
 is($node->safe_psql('shop', 'SELECT string_agg(DISTINCT reason, $$ $$) FROM loyalty.tier_change'), 'earned kept lapsed', 'members who rose, kept their tier, and fell');
 is($node->safe_psql('shop', 'SELECT count(*) > 0 FROM loyalty.member WHERE tally::text <> $${}$$ AND tally_since IS NOT NULL AND tier_until IS NOT NULL'), 't', 'tallies');
-is($node->safe_psql('shop', 'SELECT count(*), count(issued_at), count(void_at), bool_or(sealed) FROM loyalty.voucher'), '9|5|1|t', 'vouchers');
+is($node->safe_psql('shop', 'SELECT count(*), count(issued_at), count(void_at), bool_or(sealed) FROM loyalty.voucher'), '10|6|1|t', 'vouchers');
 is($node->safe_psql('shop', 'SELECT status FROM loyalty.member WHERE status <> \'active\' ORDER BY 1'), "closed\nsuspended", 'members who do not earn');
 is($node->safe_psql('shop', 'SELECT status FROM loyalty.member WHERE status <> \'active\' ORDER BY 1'), "closed\nmerged\nmerged\nsuspended", 'members who do not earn');
 
