@@ -27,6 +27,7 @@
 #include "earning/holders.h"
 #include "earning/reconcile_private.h"
 #include "loyalty.h"
+#include "redemption/returned.h"
 
 /* Purchases that are worked on together. */
 #define GROUP_SIZE 1000
@@ -457,7 +458,10 @@ work_group(WorkGroup *group)
 		limits_write(group->config, group->usages, group->nusages);
 	for (i = 0; i < group->nmembers; i++)
 		if (group->members[i].row != NULL)
+		{
 			posting_write(&group->postings[i], group->store);
+			returned_write(group->config, group->store, &group->postings[i]);
+		}
 	confirm_write(&group->settlement, group->cases, group->ncases);
 	for (i = 0; i < group->ncases; i++)
 		if (group->cases[i].posted && !group->cases[i].dropped)

@@ -90,6 +90,9 @@ redeem_context(const RedeemRequest *request, const RedemptionRow *row)
 	act_push_numeric(&state, "quantity", int64_to_numeric(row->quantity));
 	if (row->purchase != NULL)
 		act_push_text(&state, FIELD_PURCHASE, text_to_cstring(row->purchase));
+	/* A discount that is no voucher is off that purchase: a return of it gives its points back. */
+	if (row->purchase != NULL && strcmp(request->reward->kind, "discount") == 0 && !request->reward->has_voucher)
+		act_push_text(&state, FIELD_PAYS, FIELD_PURCHASE);
 	if (row->price != NULL)
 		act_push_numeric(&state, "price", row->price);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
