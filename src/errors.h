@@ -26,6 +26,12 @@
 #define ERRCODE_LOYALTY_DECIDED				MAKE_SQLSTATE('L', 'Y', '0', '1', '3')	/* the other way, by somebody or by silence */
 #define ERRCODE_LOYALTY_NOT_AWAITING		MAKE_SQLSTATE('L', 'Y', '0', '1', '4')	/* nothing to decide on under that entry */
 #define ERRCODE_LOYALTY_TRANSFER_LIMIT		MAKE_SQLSTATE('L', 'Y', '0', '1', '5')	/* the program lets no such transfer be made */
+#define ERRCODE_LOYALTY_HOLD_OVER			MAKE_SQLSTATE('L', 'Y', '0', '1', '6')	/* or there is no such hold */
+#define ERRCODE_LOYALTY_NOT_CANCELLABLE		MAKE_SQLSTATE('L', 'Y', '0', '1', '7')	/* the entry: it is no act, or none that can be undone */
+#define ERRCODE_LOYALTY_TOO_MUCH_BACK		MAKE_SQLSTATE('L', 'Y', '0', '1', '8')	/* more than is left to be given back */
+#define ERRCODE_LOYALTY_UNKNOWN_VOUCHER		MAKE_SQLSTATE('L', 'Y', '0', '2', '4')
+#define ERRCODE_LOYALTY_VOUCHER_UNUSABLE	MAKE_SQLSTATE('L', 'Y', '0', '2', '5')	/* used up, void, not now, not by him, not on that */
+#define ERRCODE_LOYALTY_POOL_EMPTY			MAKE_SQLSTATE('L', 'Y', '0', '2', '6')	/* all its codes have been handed out */
 #define ERRCODE_LOYALTY_MERGE				MAKE_SQLSTATE('L', 'Y', '0', '2', '7')	/* members that cannot be merged, or not be parted */
 #define ERRCODE_LOYALTY_HOUSEHOLD			MAKE_SQLSTATE('L', 'Y', '0', '2', '8')	/* what a household's rules do not allow */
 

@@ -17,6 +17,8 @@
 #include "earning/trigger.h"
 #include "ledger/config.h"
 #include "loyalty.h"
+#include "redemption/held.h"
+#include "redemption/voucher_secret.h"
 
 PG_MODULE_MAGIC;
 
@@ -36,6 +38,7 @@ _PG_init(void)
 							   PGC_USERSET,
 							   0,
 							   NULL, NULL, NULL);
+	voucher_secret_init();
 #if PG_VERSION_NUM >= 150000
 	MarkGUCPrefixReserved("loyalty");
 #else
@@ -45,6 +48,7 @@ _PG_init(void)
 	config_init();
 	trigger_init();
 	confirm_init();
+	held_init();
 }
 
 /* Take on rights and a safe search_path. */

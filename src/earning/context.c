@@ -59,6 +59,13 @@ write_purchase(JsonbParseState **state, const PurchaseContext *purchase)
 		json_push_key(state, "request");
 		json_push_jsonb(state, WJB_VALUE, purchase->request);
 	}
+	if (purchase->cancelled)
+	{
+		const char *key = purchase->cancel_key == NULL ? "" : purchase->cancel_key;
+
+		json_push_key(state, FIELD_CANCELLED);
+		json_push_string(state, WJB_VALUE, key, strlen(key));
+	}
 }
 
 Jsonb *
@@ -69,7 +76,7 @@ context_write(const PurchaseContext *purchase, const RuleContext *rule)
 	if (rule->shortfall == 0 && !rule->limited && !rule->awaiting.any && rule->awaiting.decision == DECISION_NONE &&
 		(purchase == NULL ||
 		 (purchase->status == NULL && purchase->facts == NULL && purchase->nbarred == 0 &&
-		  purchase->nrates == 0 && purchase->request == NULL)))
+		  purchase->nrates == 0 && purchase->request == NULL && !purchase->cancelled)))
 		return NULL;
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	if (purchase != NULL)

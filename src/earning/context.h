@@ -8,6 +8,7 @@
  *		barred		rules that limits kept from this purchase, by lineage
  *		rates		what other currencies were worth; added to as they turn up
  *		request		what an act was asked for, so that a repetition is known
+ *		cancelled	that the act was cancelled, and by which key
  * Kept with the entry of a rule:
  *		shortfall	part of its points that a clawback could not take
  *		wanted		of a limited rule: what the lines came to before its limits
@@ -23,6 +24,8 @@
 #include "earning/fact.h"
 #include "ledger/awaiting.h"
 #include "types/points.h"
+
+#define FIELD_CANCELLED "cancelled"
 
 typedef struct KeptRate
 {
@@ -40,6 +43,8 @@ typedef struct PurchaseContext
 	int			nrates;
 	KeptRate   *rates;
 	Jsonb	   *request;		/* NULL: none */
+	bool		cancelled;
+	const char *cancel_key;		/* then; NULL: none */
 } PurchaseContext;
 
 typedef struct RuleContext

@@ -10,10 +10,13 @@
 #include "postgres.h"
 
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 
 #include "earning/qualify.h"
 #include "earning/settle.h"
 #include "earning/span.h"
+#include "loyalty.h"
+#include "redemption/returned.h"
 #include "types/calendar.h"
 
 void
@@ -207,7 +210,9 @@ settle_judge(const Settlement *settlement, Case *case_, Subject *subject)
 	case_->amount_change = amount_change(ledger, worth.amount);
 	for (i = 0; i < case_->nsteps; i++)
 		case_->gives_back |= case_->steps[i].gives_back;
-	case_->settled = case_->nsteps == 0 && case_->amount_change == NULL && !case_->first;
+	case_->fresh.cancelled = case_->cancelled;
+	case_->fresh.cancel_key = case_->cancel_key;
+	case_->settled = case_->nsteps == 0 && case_->amount_change == NULL && !case_->first && !case_->cancelled;
 	if (subject->standing != NULL && !case_->settled)
 		count_case(settlement, case_, subject->standing, worth.amount);
 }
@@ -427,9 +432,67 @@ compare_moments(const void *a, const void *b)
 	return x->case_ < y->case_ ? -1 : 1;
 }
 
+/* A statement's cases of one member, and what he paid for purchases. */
+typedef struct Batch
+{
+	Case	  **cases;
+	int			ncases;
+	bool		renames;		/* a key has changed */
+	Payments	payments;
+} Batch;
+
+static bool
+has_new_key(const Purchase *purchase)
+{
+	return purchase->old_key != NULL && !same_text(purchase->old_key, purchase->key);
+}
+
+/* The case that a purchase goes on as, under another key; NULL: none. */
+static const Case *
+renamed_to(const Case *case_, const Batch *batch)
+{
+	int			i;
+
+	for (i = 0; batch->renames && i < batch->ncases; i++)
+	{
+		const Purchase *other = &batch->cases[i]->purchase;
+
+		if (has_new_key(other) && other->counts && same_text(other->old_key, case_->purchase.key))
+			return batch->cases[i];
+	}
+	return NULL;
+}
+
+static Numeric
+amount_of(const Case *case_)
+{
+	Numeric		before = case_->ledger.amount == NULL ? int64_to_numeric(0) : case_->ledger.amount;
+
+	return case_->amount_change == NULL ? before
+		: DatumGetNumeric(DirectFunctionCall2(numeric_add, NumericGetDatum(before),
+											  NumericGetDatum(case_->amount_change)));
+}
+
+/* When a purchase comes to less, points that paid for it go back. */
+static void
+give_back_spent(const Settlement *settlement, Posting *posting, const Case *case_, Batch *batch)
+{
+	const Case *renamed;
+
+	if (settlement->source_id == SOURCE_API || case_->first)
+		return;
+	renamed = renamed_to(case_, batch);
+	if (renamed == NULL &&
+		(case_->amount_change == NULL || rational_sign(rational_from_numeric(case_->amount_change)) >= 0))
+		return;
+	returned_give_back(settlement->store, posting, &batch->payments, settlement->source_id, case_->purchase.key,
+					   amount_of(renamed == NULL ? case_ : renamed),
+					   renamed == NULL ? NULL : renamed->purchase.key, occurs_at(settlement, case_));
+}
+
 /* Post cases of one moment: what adds before what takes. */
 static void
-post_moment(const Settlement *settlement, Posting *posting, const Moment *moments, int nmoments)
+post_moment(const Settlement *settlement, Posting *posting, const Moment *moments, int nmoments, Batch *batch)
 {
 	static const RuleContext no_context = {0};
 	Purse		nothing;
@@ -443,6 +506,8 @@ post_moment(const Settlement *settlement, Posting *posting, const Moment *moment
 		{
 			Case	   *case_ = moments[i].case_;
 
+			if (pass == 0)
+				give_back_spent(settlement, posting, case_, batch);
 			for (j = 0; j < case_->nsteps; j++)
 			{
 				Step	   *step = &case_->steps[j];
@@ -464,6 +529,7 @@ void
 settle_post(const Settlement *settlement, Posting *posting, Case **cases, int ncases)
 {
 	Moment	   *moments = palloc(sizeof(Moment) * ncases);
+	Batch		batch = {.cases = cases, .ncases = ncases};
 	int			from;
 	int			to;
 	int			i;
@@ -472,6 +538,7 @@ settle_post(const Settlement *settlement, Posting *posting, Case **cases, int nc
 	{
 		moments[i].at = Min(occurs_at(settlement, cases[i]), settlement->now);
 		moments[i].case_ = cases[i];
+		batch.renames |= has_new_key(&cases[i]->purchase);
 	}
 	if (ncases > 1)
 		qsort(moments, ncases, sizeof(Moment), compare_moments);
@@ -479,7 +546,7 @@ settle_post(const Settlement *settlement, Posting *posting, Case **cases, int nc
 	{
 		for (to = from + 1; to < ncases && moments[to].at == moments[from].at; to++)
 			;
-		post_moment(settlement, posting, &moments[from], to - from);
+		post_moment(settlement, posting, &moments[from], to - from, &batch);
 	}
 	pfree(moments);
 }

@@ -30,6 +30,8 @@ typedef struct Case
 	Purchase	purchase;		/* key NULL: an act of its own, which gets its first entry's number */
 	Jsonb	   *asked;			/* what an act was asked for, NULL: none; kept with the first posting */
 	text	   *note;			/* reason given for it, NULL: none; of a posting's first entry */
+	bool		cancelled;		/* an act that somebody cancels */
+	const char *cancel_key;		/* then; NULL: none */
 	int			request;		/* whose it is, for the caller to know */
 	int64		holder;			/* likewise: who has its entries; 0: nobody, as far as was asked */
 	bool		alone;			/* no merge ties its member to anybody, as far as was asked */
@@ -70,7 +72,7 @@ extern bool settle_sort(Case **cases, int ncases);
  * Turn the steps of a member's cases into entries, in the order in which they
  * take effect, so that history gives the same in whatever batches it comes.  Of
  * one moment what adds comes before what takes, so that nothing is taken from
- * elsewhere that the same statement gives.
+ * elsewhere that the same statement gives.  Inside store_begin_read.
  */
 extern void settle_post(const Settlement *settlement, Posting *posting, Case **cases, int ncases);
 

@@ -277,39 +277,46 @@ act_repeated(FunctionCallInfo fcinfo, const Program *program, const MemberRow *m
 Datum
 act_posted(FunctionCallInfo fcinfo, const Program *program, const MemberRow *member, const EntryRow *entry)
 {
-	MemberState state = {member->purse, member->lifetime, member->last_activity};
+	MemberState state = {member->purse, member->lifetime, member->held, member->last_activity};
 
 	return posting_result(fcinfo, entry->seq, entry->points,
 						  act_available(program, &state, member->enrolled_at, entry->occurred_at), false);
 }
 
-/* What the member has of the lots that he had then. */
+/* What there is of some lots. */
 static void
-kept_lots(const Purse *now, const Purse *then, Purse *kept)
+common_lots(const Purse *purse, const Purse *wanted, Purse *common)
 {
 	int			i;
 
-	for (i = 0; i < now->nlots; i++)
+	for (i = 0; i < purse->nlots; i++)
 	{
-		const Lot  *lot = &now->lots[i];
-		Points		points = Min(lot->points, purse_lot(then, lot->starts, lot->ends));
+		const Lot  *lot = &purse->lots[i];
+		Points		points = Min(lot->points, purse_lot(wanted, lot->starts, lot->ends));
 
 		if (points > 0)
-			purse_add_lot(kept, lot->starts, lot->ends, points);
+			purse_add_lot(common, lot->starts, lot->ends, points);
 	}
 }
 
-/* Take up to "wanted" of what can be spent of the purse. */
+/* Take up to "wanted" more of what can be spent of the purse; of some lots only, unless "only" is NULL. */
 static Points
-take_from(const Purse *purse, Points wanted, DateADT day, Purse *lots)
+take_from(const Purse *purse, const Purse *only, Points wanted, DateADT day, Purse *lots)
 {
 	Purse		left;
+	Purse		part;
 	Purse		taken;
 	Points		points;
 
 	purse_init(&left);
 	purse_copy(&left, purse);
 	purse_add(&left, lots);
+	if (only != NULL)
+	{
+		purse_init(&part);
+		common_lots(&left, only, &part);
+		left = part;
+	}
 	points = Min(wanted, purse_available(&left, day));
 	if (points <= 0)
 		return 0;
@@ -321,23 +328,20 @@ take_from(const Purse *purse, Points wanted, DateADT day, Purse *lots)
 
 void
 act_take(Store *store, const Program *program, const MemberRow *member,
-		 Points points, TimestampTz at, bool at_given, Purse *lots)
+		 Points points, TimestampTz at, bool at_given, const Purse *first, Purse *lots)
 {
 	DateADT		day = calendar_day(at, program->zone);
 	Points		available = purse_available(&member->purse, day);
-	Purse		kept;
+	MemberState then;
 
-	purse_init(&kept);
 	if (at_given)
 	{
 		Snapshot	snapshot = store_snapshot();
-		MemberState then;
 
 		store_begin_read(store, snapshot);
 		available = Min(available, balance_least_since(store, program, member, at, NIL, &then));
 		store_end_read(store);
 		UnregisterSnapshot(snapshot);
-		kept_lots(&member->purse, &then.purse, &kept);
 	}
 	if (available < points)
 		ereport(ERROR,
@@ -346,8 +350,11 @@ act_take(Store *store, const Program *program, const MemberRow *member,
 				 errdetail("Member \"%s\" of program \"%s\" has %s available, %s were asked for.",
 						   text_to_cstring(member->ref), program->name,
 						   points_to_cstring(Max(available, 0)), points_to_cstring(points))));
-	points -= take_from(&kept, points, day, lots);
-	(void) take_from(&member->purse, points, day, lots);
+	if (first != NULL)
+		points -= take_from(&member->purse, first, points, day, lots);
+	if (at_given)
+		points -= take_from(&member->purse, &then.purse, points, day, lots);
+	(void) take_from(&member->purse, NULL, points, day, lots);
 }
 
 /* {"expires": "2026-12-31"}; NULL when no last day was asked for. */
@@ -429,7 +436,7 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 					  points);
 	}
 	else
-		act_take(store, program, request.row, -points, at, !PG_ARGISNULL(5), &lots);
+		act_take(store, program, request.row, -points, at, !PG_ARGISNULL(5), NULL, &lots);
 
 	memset(&entry, 0, sizeof(entry));
 	entry.kind = KIND_ADJUST;

@@ -64,10 +64,11 @@ extern Points act_available(const Program *program, const MemberState *state,
  * Put into "lots", as negative ones, the points of a member who has been
  * brought up to "at": soonest to expire first.  LY001 with the figures when
  * less is available.  In the past (at_given) nobody can give what he got later,
- * and what he had then goes first.
+ * and what he had then goes first; what there is of "first" (NULL: nothing) goes
+ * before all else.
  */
 extern void act_take(Store *store, const Program *program, const MemberRow *member,
-					 Points points, TimestampTz at, bool at_given, Purse *lots);
+					 Points points, TimestampTz at, bool at_given, const Purse *first, Purse *lots);
 
 /*
  * The last day of points that are given on "day": as asked for, or else (NULL)

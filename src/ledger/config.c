@@ -334,6 +334,7 @@ config_build(void)
 	config->usage_rel = relation_oid(schema, "rule_usage");
 	config->profile_rel = relation_oid(schema, "profile");
 	config->confirmation_rel = relation_oid(schema, "confirmation");
+	config->hold_rel = relation_oid(schema, "hold");
 	config->merge_rel = relation_oid(schema, "member_merge");
 	config->merge_into_index = relation_oid(schema, "member_merge_into_idx");
 	config->household_rel = relation_oid(schema, "household");

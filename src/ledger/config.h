@@ -115,6 +115,7 @@ typedef struct Config
 	Oid			usage_rel;
 	Oid			profile_rel;
 	Oid			confirmation_rel;
+	Oid			hold_rel;
 	Oid			merge_rel;
 	Oid			merge_into_index;	/* over it, by into whom */
 	Oid			household_rel;

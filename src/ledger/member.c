@@ -26,13 +26,13 @@
 #include "ledger/holdings.h"
 #include "ledger/member.h"
 #include "ledger/probe.h"
+#include "ledger/unwritten.h"
 #include "loyalty.h"
 #include "types/calendar.h"
 #include "types/sha256.h"
 
 PG_FUNCTION_INFO_V1(loyalty_member_id);
 
-MemberBringCurrent member_bring_current = NULL;
 
 /* Columns of member_alias; the first two are its key. */
 enum
@@ -411,8 +411,8 @@ members_lock(Config *config, Store *store, const Program *program,
 	pfree(waiting);
 
 	for (i = 0; i < nrequests; i++)
-		if (requests[i].row != NULL && requests[i].row->awaiting != 0)
-			member_bring_current(config, store, requests[i].row);
+		if (requests[i].row != NULL)
+			(void) member_bring_current(config, store, requests[i].row, GetCurrentTransactionStartTimestamp());
 }
 
 void

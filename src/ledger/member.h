@@ -18,14 +18,6 @@ typedef struct MemberRequest
 	MemberRow  *row;			/* out: locked; NULL when nobody knows him */
 } MemberRequest;
 
-/*
- * Called for a locked member for whom points await confirmation: writes down
- * what silence has decided by now.  Set on loading, since to know what a
- * decision gives is another floor's business.
- */
-typedef void (*MemberBringCurrent) (Config *config, Store *store, MemberRow *row);
-extern MemberBringCurrent member_bring_current;
-
 /* Where a ref lives: loyalty.member_id(ref, program), or what member_alias says. */
 extern int64 member_resolve(Config *config, const Program *program, const text *ref);
 
@@ -36,7 +28,7 @@ extern int64 member_resolve(Config *config, const Program *program, const text *
  * while we waited is not there any more for his ref, which leads to another
  * member by now: his is the row, and his member_id is put into the request.  A
  * request without a ref means the member himself, merged or not.  Requests for
- * one member share his row.  What silence has decided of them is written down.
+ * one member share his row.  What time has done to them is written down.
  */
 extern void members_lock(Config *config, Store *store, const Program *program,
 						 MemberRequest *requests, int nrequests);

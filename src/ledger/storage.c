@@ -8,8 +8,8 @@
  * SERIALIZABLE), table_tuple_lock on what it finds, table_multi_insert and
  * table_tuple_update with the constraints checked and the indexes kept.
  *
- * Here is what the tables have in common; storage_member.c, storage_entry.c and
- * storage_tier.c know their rows.  Rows that belong to a member are found in one place,
+ * Here is what the tables have in common; storage_member.c, storage_entry.c,
+ * storage_tier.c and storage_hold.c know their rows.  Rows that belong to a member are found in one place,
  * store_open(): a ledger spread over several relations by member would be
  * resolved there.
  */
@@ -55,6 +55,7 @@ store_open(Config *config, bool write)
 	store->context = CurrentMemoryContext;
 	store->write = write;
 	store->tier_change_rel = config->tier_change_rel;
+	store->hold_rel = config->hold_rel;
 	store_open_table(store, &store->member, config->member_rel, write);
 	store_open_table(store, &store->entry, config->entry_rel, write);
 	if (write)
@@ -93,6 +94,8 @@ store_close(Store *store)
 	store_close_table(&store->entry);
 	if (store->tier_change.rel != NULL)
 		store_close_table(&store->tier_change);
+	if (store->hold.rel != NULL)
+		store_close_table(&store->hold);
 	if (store->estate != NULL)
 		FreeExecutorState(store->estate);
 	pfree(store);
@@ -141,8 +144,11 @@ store_end_scan(IndexScanDesc *scan, TupleTableSlot **slot)
 void
 store_end_read(Store *store)
 {
+	int			i;
+
 	store_end_scan(&store->member_scan, &store->member_slot);
-	store_end_scan(&store->entry_scan, &store->entry_slot);
+	for (i = 0; i < ENTRY_SCANS; i++)
+		store_end_scan(&store->entry_scans[i], &store->entry_slots[i]);
 	store->snapshot = NULL;
 }
 
@@ -151,9 +157,9 @@ void
 store_abandon_read(Store *store)
 {
 	store->member_slot = NULL;
-	store->entry_slot = NULL;
 	store->member_scan = NULL;
-	store->entry_scan = NULL;
+	memset(store->entry_scans, 0, sizeof(store->entry_scans));
+	memset(store->entry_slots, 0, sizeof(store->entry_slots));
 	store->snapshot = NULL;
 }
 

@@ -55,6 +55,12 @@ extern void verify_confirm(Verification *verification);
 /* The two sides of transfers: I6. */
 extern void verify_transfers(Verification *verification);
 
+/* Holds, and what is held of whom: I6. */
+extern void verify_holds(Verification *verification);
+/* What was undone, and of what: I6. */
+extern void verify_cancel(Verification *verification);
+/* Vouchers, their uses and returns: I6. */
+extern void verify_vouchers(Verification *verification);
 /* Members who were merged: I6. */
 extern void verify_people(Verification *verification);
 

@@ -19,8 +19,8 @@
 
 #include "earning/passing.h"
 #include "ledger/act.h"
-#include "ledger/awaiting.h"
 #include "ledger/holdings.h"
+#include "ledger/unwritten.h"
 #include "loyalty.h"
 #include "redemption/household.h"
 #include "types/calendar.h"
@@ -133,7 +133,7 @@ household_lock(Config *config, Store *store, const Program *program, text *ref,
 static Points
 available_at(Store *store, const Program *program, const MemberRow *row, TimestampTz at, bool at_given)
 {
-	MemberState state = {row->purse, row->lifetime, row->last_activity};
+	MemberState state = {row->purse, row->lifetime, row->held, row->last_activity};
 	Points		available = act_available(program, &state, row->enrolled_at, at);
 
 	if (at_given)
@@ -234,7 +234,7 @@ draw(Config *config, Store *store, const Program *program, MemberRow *other, Mem
 	move.at = at;
 	move_begin(&move);
 	purse_init(&taken);
-	act_take(store, program, other, points, at, at_given, &taken);
+	act_take(store, program, other, points, at, at_given, NULL, &taken);
 	purse_sub(&move.lots, &taken);
 	move_post(&move);
 }
@@ -273,7 +273,7 @@ household_take(Config *config, Store *store, const Program *program, MemberRow *
 
 	if (!sharing->any)
 	{
-		act_take(store, program, member, points, at, at_given, lots);
+		act_take(store, program, member, points, at, at_given, NULL, lots);
 		return;
 	}
 	check_may_spend(program, member, sharing);
@@ -303,7 +303,7 @@ household_take(Config *config, Store *store, const Program *program, MemberRow *
 			if (shares[i] > 0)
 				draw(config, store, program, sharing->others[i], member, shares[i], at, at_given);
 	}
-	act_take(store, program, member, points, at, at_given, lots);
+	act_take(store, program, member, points, at, at_given, NULL, lots);
 }
 
 /*
@@ -337,18 +337,19 @@ household_spendable(const Reading *reading, bool *may_spend)
 		MemberState state;
 		Points		awaiting = 0;
 		Points		available;
+		List	   *unwritten;
 
 		CHECK_FOR_INTERRUPTS();
 		if (household.members[i].member_id == reading->member_id ||
 			!store_find_member(store, household.members[i].member_id, &row) ||
 			!gives(&household, &row, reading->member_id, reading->at, reading->at < now))
 			continue;
-		state = (MemberState) {row.purse, row.lifetime, row.last_activity};
-		if (row.awaiting != 0)
-			awaiting_apply(config, store, snapshot, program, &row, Max(reading->at, now), false, &state, &awaiting);
+		state = (MemberState) {row.purse, row.lifetime, row.held, row.last_activity};
+		unwritten = unwritten_list(config, store, snapshot, program, &row, Max(reading->at, now), false, &awaiting);
+		unwritten_apply(program, &row, unwritten, &state);
 		available = act_available(program, &state, row.enrolled_at, reading->at);
 		if (reading->at < now)
-			available = Min(available, balance_least_since(store, program, &row, reading->at, NIL, &state));
+			available = Min(available, balance_least_since(store, program, &row, reading->at, unwritten, &state));
 		all = points_add(all, available);
 	}
 	store_end_read(store);

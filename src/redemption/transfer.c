@@ -16,12 +16,14 @@
 #include "utils/snapmgr.h"
 
 #include "ledger/act.h"
+#include "ledger/context_field.h"
 #include "ledger/holdings.h"
 #include "ledger/imported.h"
 #include "ledger/member.h"
 #include "ledger/posting.h"
 #include "loyalty.h"
 #include "redemption/transfer.h"
+#include "redemption/undone.h"
 #include "types/calendar.h"
 
 PG_FUNCTION_INFO_V1(loyalty_transfer);
@@ -102,22 +104,17 @@ lock_both(Config *config, Store *store, const Program *program, const TransferRe
 	*receiver = by_to->row;
 }
 
+/* "transfer from 42#7" */
+static text *
+link_key(const char *direction, int64 member_id, int64 seq)
+{
+	return cstring_to_text(psprintf("%s" INT64_FORMAT "#" INT64_FORMAT, direction, member_id, seq));
+}
+
 text *
 transfer_received_key(int64 giver_id, int64 seq)
 {
-	return cstring_to_text(psprintf(TRANSFER_RECEIVED INT64_FORMAT "#" INT64_FORMAT, giver_id, seq));
-}
-
-/* {"to_entry": 7, "to_member_id": 42}, or the same with "from". */
-static Jsonb *
-counterpart_context(const char *member_field, int64 member_id, const char *entry_field, int64 seq)
-{
-	JsonbParseState *state = NULL;
-
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	act_push_numeric(&state, member_field, int64_to_numeric(member_id));
-	act_push_numeric(&state, entry_field, int64_to_numeric(seq));
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	return link_key(TRANSFER_RECEIVED, giver_id, seq);
 }
 
 static void
@@ -169,11 +166,20 @@ check_number(const Program *program, Points points)
 					program->name, points_to_cstring(program->transfer_maximum), points_to_cstring(points));
 }
 
+/* Points of one of his entries. */
+typedef struct Gift
+{
+	int64		seq;
+	Points		points;
+} Gift;
+
+/* What a member gave in a period, and what of anything he gave was given back. */
 typedef struct Giving
 {
 	const Program *program;
 	DateADT		period;			/* its first day */
-	Points		given;
+	List	   *gifts;			/* of Gift */
+	List	   *returns;		/* likewise: seq of the entry that was cancelled */
 } Giving;
 
 static DateADT
@@ -193,22 +199,57 @@ static void
 add_given(const EntryRow *entry, void *arg)
 {
 	Giving	   *giving = arg;
+	JsonbValue	number;
+	bool		cancels;
+	Gift	   *gift;
 
 	/* What a merge moved is no gift, on the side that gets it neither: a debt. */
-	if (entry->points >= 0 || strcmp(entry->kind, KIND_TRANSFER) != 0 || moved_by_merge(entry->source_key) ||
-		is_received(entry->source_key) ||
-		cap_period(giving->program, entry->occurred_at) != giving->period)
+	if (strcmp(entry->kind, KIND_TRANSFER) != 0 || moved_by_merge(entry->source_key) ||
+		(entry->points < 0 && is_received(entry->source_key)))
 		return;
-	/* What goes round can be more than there ever was. */
-	if (pg_sub_s64_overflow(giving->given, entry->points, &giving->given))
-		giving->given = POINTS_MAX;
+	cancels = context_field_of(entry->context, FIELD_ENTRY, jbvNumeric, &number);
+	if (cancels ? entry->points <= 0
+		: entry->points >= 0 || cap_period(giving->program, entry->occurred_at) != giving->period)
+		return;
+	gift = palloc(sizeof(Gift));
+	gift->seq = cancels ? DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(number.val.numeric)))
+		: entry->seq;
+	gift->points = entry->points;
+	if (cancels)
+		giving->returns = lappend(giving->returns, gift);
+	else
+		giving->gifts = lappend(giving->gifts, gift);
+}
+
+/* What he gave in the period and has not got back. */
+static Points
+total_given(const Giving *giving)
+{
+	Points		total = 0;
+	ListCell   *cell;
+
+	foreach(cell, giving->gifts)
+	{
+		const Gift *gift = lfirst(cell);
+		Points		given = -gift->points;
+		ListCell   *back;
+
+		foreach(back, giving->returns)
+			if (((const Gift *) lfirst(back))->seq == gift->seq)
+				given -= ((const Gift *) lfirst(back))->points;
+		/* What goes round can be more than there ever was. */
+		if (pg_add_s64_overflow(total, given, &total))
+			return POINTS_MAX;
+	}
+	return total;
 }
 
 /* What the giver has given away in the period is read from his entries, so nothing else has to be kept in step. */
 static void
 check_cap(Store *store, const Program *program, const MemberRow *giver, const TransferRequest *request)
 {
-	Giving		giving = {program, cap_period(program, request->at), 0};
+	Giving		giving = {program, cap_period(program, request->at), NIL, NIL};
+	Points		given;
 	Points		cap = program->transfer_cap;
 	bool		ever = program->transfer_cap_period == PERIOD_EVER;
 	Snapshot	snapshot;
@@ -220,13 +261,14 @@ check_cap(Store *store, const Program *program, const MemberRow *giver, const Tr
 	store_visit_entries(store, giver->member_id, SOURCE_API, NULL, add_given, &giving);
 	store_end_read(store);
 	UnregisterSnapshot(snapshot);
-	if (request->points <= cap - giving.given)
+	given = total_given(&giving);
+	if (request->points <= cap - given)
 		return;
 	TERMS_ERROR("too many points to be given away",
 				"Program \"%s\" lets a member give away %s points%s; member \"%s\" has given %s%s, %s were asked for.",
 				program->name, points_to_cstring(cap),
 				ever ? " ever" : psprintf(" a %s", calendar_period_name(program->transfer_cap_period)),
-				text_to_cstring(giver->ref), points_to_cstring(giving.given),
+				text_to_cstring(giver->ref), points_to_cstring(given),
 				ever ? "" : psprintf(" in the %s from %s", calendar_period_name(program->transfer_cap_period),
 									 act_day_text(giving.period)),
 				points_to_cstring(request->points));
@@ -258,47 +300,88 @@ arriving_lots(const Program *program, const MemberRow *receiver, const TransferR
 				 errhint("Earning makes the member active again.")));
 }
 
-/* Write both entries, each with the other's number in it; answers the giver's. */
-static EntryRow *
-post_both(Store *store, const Program *program, MemberRow *giver, MemberRow *receiver,
-		  const TransferRequest *request, text *source_key)
-{
-	Posting		giving;
-	Posting		receiving;
-	Purse		given;
-	Purse		received;
-	EntryRow	entry;
-	EntryRow   *answer;
-	int64		given_seq;
-	int64		received_seq;
+/*
+ * Writing
+ */
 
-	posting_begin(&giving, program, giver);
-	posting_bring_current(&giving, request->at);
-	posting_begin(&receiving, program, receiver);
-	posting_bring_current(&receiving, request->at);
-	purse_init(&given);
-	purse_init(&received);
-	act_take(store, program, giver, request->points, request->at, request->at_given, &given);
-	arriving_lots(program, receiver, request, &given, &received);
-	given_seq = giver->seq + 1;
-	received_seq = receiver->seq + 1;
+/* {"to_entry": 7, "to_member_id": 42}, or the same with "from"; and what it cancels. */
+static Jsonb *
+side_context(const TransferSide *side, const char *member_field, int64 member_id,
+			 const char *entry_field, int64 seq)
+{
+	JsonbParseState *state = NULL;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	act_push_numeric(&state, member_field, int64_to_numeric(member_id));
+	act_push_numeric(&state, entry_field, int64_to_numeric(seq));
+	if (side->cancels != 0)
+		act_push_numeric(&state, FIELD_ENTRY, int64_to_numeric(side->cancels));
+	if (side->asked != 0)
+		act_push_points(&state, FIELD_POINTS, side->asked);
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+void
+transfer_post(Store *store, TransferSide *giving, TransferSide *getting, TimestampTz at, text *note)
+{
+	int64		giver_id = giving->member->member_id;
+	int64		getter_id = getting->member->member_id;
+	int64		given_seq = giving->member->seq + 1;
+	int64		got_seq = getting->member->seq + 1;
+	EntryRow	entry;
 
 	memset(&entry, 0, sizeof(entry));
 	entry.kind = KIND_TRANSFER;
 	entry.source_id = SOURCE_API;
-	entry.occurred_at = request->at;
-	entry.note = request->note;
+	entry.occurred_at = at;
+	entry.note = note;
 
-	entry.source_key = source_key;
-	entry.context = counterpart_context("to_member_id", receiver->member_id, "to_entry", received_seq);
-	answer = posting_add(&giving, &entry, &given);
-	entry.source_key = transfer_received_key(giver->member_id, given_seq);
-	entry.context = counterpart_context("from_member_id", giver->member_id, "from_entry", given_seq);
-	(void) posting_add(&receiving, &entry, &received);
+	entry.source_key = getting->source_key == NULL ? giving->source_key
+		: link_key(TRANSFER_GIVEN, getter_id, got_seq);
+	entry.context = side_context(giving, TRANSFER_TO_MEMBER, getter_id, TRANSFER_TO_ENTRY, got_seq);
+	giving->entry = *posting_add(&giving->posting, &entry, &giving->lots);
 
-	posting_write(&giving, store);
-	posting_write(&receiving, store);
-	return answer;
+	entry.source_key = getting->source_key != NULL ? getting->source_key
+		: transfer_received_key(giver_id, given_seq);
+	entry.context = side_context(getting, TRANSFER_FROM_MEMBER, giver_id, TRANSFER_FROM_ENTRY, given_seq);
+	if (getting->cancels == 0)
+		getting->entry = *posting_add(&getting->posting, &entry, &getting->lots);
+	else
+	{
+		getting->entry = *posting_add_exact(&getting->posting, &entry, &getting->lots);
+		posting_even_out(&getting->posting, at);
+	}
+
+	posting_write(&giving->posting, store);
+	posting_write(&getting->posting, store);
+}
+
+int64
+transfer_counterpart(const EntryRow *entry)
+{
+	JsonbValue	number;
+
+	if (!context_field_of(entry->context, TRANSFER_TO_ENTRY, jbvNumeric, &number) &&
+		!context_field_of(entry->context, TRANSFER_FROM_ENTRY, jbvNumeric, &number))
+		return 0;
+	return DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(number.val.numeric)));
+}
+
+/* Take the points from the giver, soonest to expire first. */
+static void
+give(Store *store, const Program *program, const TransferRequest *request, text *source_key,
+	 TransferSide *giving, TransferSide *getting)
+{
+	posting_begin(&giving->posting, program, giving->member);
+	posting_bring_current(&giving->posting, request->at);
+	posting_begin(&getting->posting, program, getting->member);
+	posting_bring_current(&getting->posting, request->at);
+	purse_init(&giving->lots);
+	purse_init(&getting->lots);
+	act_take(store, program, giving->member, request->points, request->at, request->at_given, NULL, &giving->lots);
+	arriving_lots(program, getting->member, request, &giving->lots, &getting->lots);
+	giving->source_key = source_key;
+	transfer_post(store, giving, getting, request->at, request->note);
 }
 
 /* transfer(from_member, to_member, points, reason, key, at, program) → posting */
@@ -313,7 +396,8 @@ loyalty_transfer(PG_FUNCTION_ARGS)
 	MemberRow  *giver;
 	MemberRow  *receiver;
 	EarlierAct	earlier;
-	EntryRow   *given;
+	TransferSide giving = {0};
+	TransferSide getting = {0};
 
 	read_request(fcinfo, &request);
 	source_key = act_key(TRANSFER_KEYS, request.key);
@@ -337,7 +421,9 @@ loyalty_transfer(PG_FUNCTION_ARGS)
 	act_check_active(program, receiver);
 	check_number(program, request.points);
 	check_cap(store, program, giver, &request);
-	given = post_both(store, program, giver, receiver, &request, source_key);
+	giving.member = giver;
+	getting.member = receiver;
+	give(store, program, &request, source_key, &giving, &getting);
 	store_close(store);
-	return act_posted(fcinfo, program, giver, given);
+	return act_posted(fcinfo, program, giver, &giving.entry);
 }

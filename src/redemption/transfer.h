@@ -1,20 +1,50 @@
 /*
  * transfer.h
- *		How the two entries of a transfer find each other.
+ *		The two entries of a transfer, and how they find each other.
  */
 #ifndef LOYALTY_TRANSFER_H
 #define LOYALTY_TRANSFER_H
 
-#include "postgres.h"
+#include "ledger/posting.h"
 
 /*
- * The receiver's source_key is this, the giver's member_id, "#" and the number
- * of his entry.  Keys that somebody passes have their kind and a colon before
- * them, so none can be the same; and unlike the context it stays when a person
- * is forgotten.
+ * One of the two has the key of the act, or # and its number.  The other one's
+ * source_key says on which side it is, then the member_id and, after "#", the
+ * number of the first.  Keys that somebody passes have their kind and a colon
+ * before them, so none can be the same; and unlike the context it stays when a
+ * person is forgotten.
  */
 #define TRANSFER_RECEIVED "transfer from "
+#define TRANSFER_GIVEN "transfer to "
 
+/* Fields of their contexts: each names the other. */
+#define TRANSFER_TO_MEMBER "to_member_id"
+#define TRANSFER_TO_ENTRY "to_entry"
+#define TRANSFER_FROM_MEMBER "from_member_id"
+#define TRANSFER_FROM_ENTRY "from_entry"
+
+/* One of the two members. */
+typedef struct TransferSide
+{
+	MemberRow  *member;			/* locked */
+	Posting		posting;		/* of his, brought current */
+	Purse		lots;			/* that he gives (below zero) or gets */
+	text	   *source_key;		/* of the act; NULL: none */
+	int64		cancels;		/* number of the entry that this cancels; 0: none */
+	Points		asked;			/* then: so many were asked for; 0: all that was left */
+	EntryRow	entry;			/* out */
+} TransferSide;
+
+/*
+ * Write both entries.  What is given back goes exactly into the lots it came
+ * from.
+ */
+extern void transfer_post(Store *store, TransferSide *giving, TransferSide *getting, TimestampTz at, text *note);
+
+/* The number of the other entry; 0 where the context no longer says. */
+extern int64 transfer_counterpart(const EntryRow *entry);
+
+/* The source_key of the side that receives what an entry of the giver gave. */
 extern text *transfer_received_key(int64 giver_id, int64 seq);
 
 #endif							/* LOYALTY_TRANSFER_H */

@@ -1,0 +1,260 @@
+/*
+ * returned.c
+ *		Points that paid for a purchase which is returned.
+ *
+ * What the purchase came to at any time is in its entries, and so is what paid
+ * for it; nothing else is kept.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+
+#include "earning/judge.h"
+#include "ledger/act.h"
+#include "ledger/context_field.h"
+#include "redemption/held.h"
+#include "redemption/returned.h"
+#include "redemption/undone.h"
+#include "types/calendar.h"
+#include "types/rational.h"
+
+/* How a posting changed what a purchase comes to. */
+typedef struct AmountChange
+{
+	int64		seq;
+	Numeric		change;
+} AmountChange;
+
+typedef struct AmountHistory
+{
+	int			count;
+	int			capacity;
+	AmountChange *changes;
+} AmountHistory;
+
+static void
+add_change(const EntryRow *entry, void *arg)
+{
+	AmountHistory *history = arg;
+
+	if (entry->amount == NULL)
+		return;
+	if (history->count == history->capacity)
+	{
+		history->capacity = Max(4, history->capacity * 2);
+		history->changes = history->changes == NULL ? palloc(sizeof(AmountChange) * history->capacity)
+			: repalloc(history->changes, sizeof(AmountChange) * history->capacity);
+	}
+	history->changes[history->count].seq = entry->seq;
+	history->changes[history->count++].change = DatumGetNumericCopy(NumericGetDatum(entry->amount));
+}
+
+static int
+compare_changes(const void *a, const void *b)
+{
+	const AmountChange *x = a;
+	const AmountChange *y = b;
+
+	return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+static Numeric
+add(Numeric a, Numeric b)
+{
+	return DatumGetNumeric(DirectFunctionCall2(numeric_add, NumericGetDatum(a), NumericGetDatum(b)));
+}
+
+static bool
+is_greater(Numeric a, Numeric b)
+{
+	return DatumGetBool(DirectFunctionCall2(numeric_gt, NumericGetDatum(a), NumericGetDatum(b)));
+}
+
+/* The most that the purchase came to since an entry. */
+static Numeric
+most_since(const AmountHistory *history, int64 since)
+{
+	Numeric		now = int64_to_numeric(0);
+	Numeric		most = now;
+	int			i;
+
+	for (i = 0; i < history->count; i++)
+	{
+		now = add(now, history->changes[i].change);
+		if (history->changes[i].seq < since || is_greater(now, most))
+			most = now;
+	}
+	return most;
+}
+
+/* How many of the points an entry spent are to have gone back once so much is left of the purchase. */
+static Points
+points_due(const Program *program, const Undone *spent, Numeric left, Numeric most)
+{
+	Rational	share;
+
+	if (rational_sign(rational_from_numeric(left)) <= 0)
+		return spent->points;
+	share = rational_sub(rational_from_int64(1, 1),
+						 rational_div(rational_from_numeric(left), rational_from_numeric(most)));
+	return rational_round(rational_mul(rational_from_int64(spent->points, POINTS_UNIT), share),
+						  program->points_scale, ROUND_DOWN);
+}
+
+/*
+ * A key names a purchase of one source.  Where several have one with this key,
+ * of this member, what was spent paid for that of the oldest.
+ */
+static bool
+is_paid_for(Store *store, int64 member_id, int32 source_id, const text *key)
+{
+	int32		older;
+
+	for (older = SOURCE_API + 1; older < source_id; older++)
+		if (judge_has_entries(store, member_id, older, key))
+			return false;
+	return true;
+}
+
+/* {"entry": 5, "purchase": "7"} */
+static Jsonb *
+refund_context(const Undone *spent, const text *key)
+{
+	JsonbParseState *state = NULL;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	act_push_numeric(&state, FIELD_ENTRY, int64_to_numeric(spent->entry.seq));
+	act_push_text(&state, FIELD_PURCHASE, text_to_cstring(key));
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+/* The context of what was spent, with another purchase's key; what it is worth is the part that is left. */
+static Jsonb *
+renamed_context(const Undone *spent, Points left, const text *key)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue	value;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	act_push_text(&state, FIELD_PURCHASE, text_to_cstring(key));
+	if (context_field_of(spent->entry.context, FIELD_AMOUNT, jbvNumeric, &value))
+		act_push_numeric(&state, FIELD_AMOUNT, value.val.numeric);
+	if (context_field_of(spent->entry.context, FIELD_VALUE, jbvNumeric, &value))
+		act_push_numeric(&state, FIELD_VALUE, undone_value(spent, value.val.numeric, left));
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+static void
+begin_entry(EntryRow *entry, const char *kind, Jsonb *context, TimestampTz at)
+{
+	memset(entry, 0, sizeof(*entry));
+	entry->kind = kind;
+	entry->source_id = SOURCE_API;
+	entry->occurred_at = at;
+	entry->context = context;
+}
+
+/* The same lots pay for another purchase. */
+static void
+move_payment(Posting *posting, const Undone *spent, Points left, const text *key, const text *renamed, TimestampTz at)
+{
+	EntryRow	entry;
+	Purse		lots;
+	Purse		taken;
+
+	purse_init(&lots);
+	undone_lots(spent, left, &lots);
+	purse_init(&taken);
+	purse_sub(&taken, &lots);
+	begin_entry(&entry, KIND_REFUND, refund_context(spent, key), at);
+	(void) posting_add_exact(posting, &entry, &lots);
+	begin_entry(&entry, KIND_REDEEM, renamed_context(spent, left, renamed), at);
+	(void) posting_add_exact(posting, &entry, &taken);
+	posting_even_out(posting, at);
+}
+
+static void
+refund(Posting *posting, const Undone *spent, Points points, const text *key, TimestampTz at)
+{
+	EntryRow	entry;
+	Purse		lots;
+
+	purse_init(&lots);
+	undone_put_back(spent, posting->program, posting->member, points,
+					calendar_day(at, posting->program->zone), &lots);
+	begin_entry(&entry, KIND_REFUND, refund_context(spent, key), at);
+	(void) posting_add_exact(posting, &entry, &lots);
+	posting_even_out(posting, at);
+}
+
+/* What is held for it goes back once nothing is left of it. */
+static void
+release_held(Store *store, Posting *posting, const text *key, Numeric amount, const text *renamed, TimestampTz at)
+{
+	if (renamed != NULL)
+		hold_rename_purchase(store, posting, key, renamed);
+	else if (rational_sign(rational_from_numeric(amount)) <= 0)
+		(void) hold_release_for_purchase(store, posting, key, at);
+}
+
+/* Give back what is due of one payment, and let the rest of it follow the purchase. */
+static void
+settle_payment(Posting *posting, Undone *spent, const AmountHistory *history, const text *key,
+			   Numeric amount, const text *renamed, TimestampTz at)
+{
+	Numeric		most = most_since(history, spent->entry.seq);
+
+	if (rational_sign(rational_from_numeric(most)) > 0)
+	{
+		Points		due = points_due(posting->program, spent, amount, most);
+
+		if (due > spent->back)
+		{
+			refund(posting, spent, due - spent->back, key, at);
+			spent->back = due;
+		}
+	}
+	if (renamed != NULL && spent->back < spent->points)
+		move_payment(posting, spent, spent->points - spent->back, key, renamed, at);
+}
+
+/* Whether anything that is left pays for the purchase. */
+static bool
+has_payments(const Payments *payments, const MemberRow *member, const text *key)
+{
+	int			i;
+
+	for (i = 0; i < payments->count; i++)
+		if (payments->spends[i].back < payments->spends[i].points &&
+			undone_is_purchase(&payments->spends[i].entry, key))
+			return true;
+	return member->held != 0;
+}
+
+void
+returned_give_back(Store *store, Posting *posting, Payments *payments, int32 source_id, const text *key,
+				   Numeric amount, const text *renamed, TimestampTz at)
+{
+	int64		member_id = posting->member->member_id;
+	AmountHistory history = {0};
+	int			i;
+
+	if (!payments->read)
+		payments->spends = undone_of_purchases(store, member_id, &payments->count);
+	payments->read = true;
+	if (!has_payments(payments, posting->member, key) || !is_paid_for(store, member_id, source_id, key))
+		return;
+	store_visit_entries(store, member_id, source_id, key, add_change, &history);
+	qsort(history.changes, history.count, sizeof(AmountChange), compare_changes);
+	posting_bring_current(posting, at);
+	release_held(store, posting, key, amount, renamed, at);
+	for (i = 0; i < payments->count; i++)
+	{
+		Undone	   *spent = &payments->spends[i];
+
+		if (spent->back < spent->points && undone_is_purchase(&spent->entry, key))
+			settle_payment(posting, spent, &history, key, amount, renamed, at);
+	}
+}

@@ -1,0 +1,31 @@
+/*
+ * returned.h
+ *		Points that paid for a purchase which is returned.
+ */
+#ifndef LOYALTY_RETURNED_H
+#define LOYALTY_RETURNED_H
+
+#include "ledger/posting.h"
+#include "redemption/undone.h"
+
+/* What a member paid for purchases with points; read once for all that a statement returns. */
+typedef struct Payments
+{
+	bool		read;
+	int			count;
+	Undone	   *spends;
+} Payments;
+
+/*
+ * A purchase of the posting's member is about to come to that amount: the points that paid for it go back in proportion, into the lots
+ * they came from.  Of n points n x (1 - a / b) are given back in all, rounded
+ * down, where a is what the purchase comes to then and b the most that it came
+ * to since they were spent; so it does not matter in how many parts it is
+ * returned, and a rise takes nothing again.  What was cancelled by hand counts.
+ * With "renamed" the purchase goes on under that key, and they pay for it there.
+ * Inside store_begin_read.
+ */
+extern void returned_give_back(Store *store, Posting *posting, Payments *payments, int32 source_id,
+							   const text *key, Numeric amount, const text *renamed, TimestampTz at);
+
+#endif							/* LOYALTY_RETURNED_H */
