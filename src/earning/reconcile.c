@@ -124,7 +124,7 @@ drop_idle_cases(WorkGroup *group)
 			judged = holder_find(group->config, program, group->store,
 								 purchase->old_member_id != 0 ? purchase->old_member_id : purchase->member_id, false,
 								 group->source->id.source_id,
-								 purchase->old_key != NULL ? purchase->old_key : purchase->key, false) != 0;
+								 purchase->old_key != NULL ? purchase->old_key : purchase->key, false, NULL) != 0;
 		case_->dropped = !judged;
 	}
 	if (snapshot != NULL)
