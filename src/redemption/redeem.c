@@ -2,10 +2,10 @@
  * redeem.c
  *		A reward for points, in one step.
  *
- * An act like the others: the member is locked, the key looked up, everything
- * that needs no other row is checked, and the points are taken in memory.  Only
- * then stock is taken, so that nobody holds any who cannot pay, and what follows
- * is written.
+ * The member is locked, and with him who shares his balance; the key is looked
+ * up, everything that needs no other row is checked, and the points are taken in
+ * memory.  Only then stock is taken, so that nobody holds any who cannot pay, and
+ * what follows is written.
  */
 #include "postgres.h"
 

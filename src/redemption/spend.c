@@ -2,10 +2,11 @@
  * spend.c
  *		Points as money at the till.
  *
- * An act like the others: the member is locked, the key looked up, what fell
- * due written down, then the points are taken, soonest to expire first.  What
- * has been spent on the same purchase before counts together; it is read from
- * the member's entries, so nothing else has to be kept in step.
+ * The member is locked, and with him who shares his balance; the key is looked
+ * up, what fell due is written down, then the points are taken, soonest to
+ * expire first.  What has been spent on the same purchase before counts
+ * together; it is read from the member's entries, so nothing else has to be kept
+ * in step.
  */
 #include "postgres.h"
 
