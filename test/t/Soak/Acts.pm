@@ -1,0 +1,250 @@
+# What the sessions of the soak do: a table of acts, and the world they act in.
+package Soak::Acts;
+
+use strict;
+use warnings;
+
+use constant MEMBERS => 50;
+use constant PROGRAMS => ('beans', 'miles');
+
+# Days pass in a second; so everything that time does happens many times.
+use constant SETUP => <<'SQL';
+CREATE EXTENSION loyalty;
+INSERT INTO loyalty.program (name, expiry, pending, clawback, reinstate, point_value, spend_share, tier_window, tier_validity)
+VALUES ('beans', '30 days', '2 days', 'debt', '20 days', 0.1, 0.9, 'rolling 60 days', '45 days');
+INSERT INTO loyalty.program (name, expiry, points_scale, rounding, clawback, transfer_policy, transfer_cap, transfer_cap_period)
+VALUES ('miles', 'inactive 20 days', 2, 'half_even', 'available', 'restart', 2000, 'month');
+INSERT INTO loyalty.tier (program, name, rank, min_amount) VALUES ('beans', 'silver', 1, 300), ('beans', 'gold', 2, 900);
+INSERT INTO loyalty.rule (program, name, award) VALUES ('beans', 'base', '1 per 1'), ('miles', 'base', '0.55 per 1');
+INSERT INTO loyalty.rule (program, name, award, condition) VALUES ('beans', 'gold', 'x2', $$member.tier = 'gold'$$);
+INSERT INTO loyalty.rule (program, name, award, budget, budget_period) VALUES ('beans', 'budget', '1 per 2', 3000, 'month');
+INSERT INTO loyalty.rule (program, name, award, member_cap, cap_period) VALUES ('miles', 'cap', '5%', 40, 'week');
+INSERT INTO loyalty.rule (program, name, event, award) VALUES ('beans', 'review', 'review', '50'), ('miles', 'review', 'review', '12.5');
+INSERT INTO loyalty.rule (program, name, event, award, confirm, confirm_within, on_silence)
+VALUES ('beans', 'survey', 'survey', '40', true, '3 days', 'accept'), ('miles', 'survey', 'survey', '7.25', true, '3 days', 'reject');
+CREATE TABLE orders (id text PRIMARY KEY, customer text, total numeric NOT NULL, status text NOT NULL DEFAULT 'paid',
+	created_at timestamptz NOT NULL DEFAULT now());
+CREATE INDEX ON orders (created_at);
+SELECT loyalty.attach('orders', member => 'customer', amount => 'total', at => 'created_at', counts => $$status = 'paid'$$, program => p)
+FROM unnest('{beans,miles}'::text[]) p;
+SQL
+
+# Everything a client needs of chance; c is the client.
+sub member { my ($c) = @_; return 'm' . (1 + int(MEMBERS * rand()**2)); }
+sub program { return (PROGRAMS)[rand 2]; }
+sub points { my ($program, $most) = @_; return 1 + int(rand $most) + ($program eq 'miles' ? int(rand 100) / 100 : 0); }
+sub any { return $_[rand @_]; }
+
+# A call that carries the client's key.
+sub call
+{
+	my ($c, $function, $program, $refs, $arguments) = @_;
+
+	return {
+		refs => $refs,
+		program => $program,
+		call => "loyalty.$function('$refs->[0]', $arguments, key => '$c->{key}', program => '$program')"
+	};
+}
+
+# Now and then a call says when, a little in the past.
+sub at
+{
+	my ($c) = @_;
+
+	return '' if rand() > 0.05;
+	return sprintf ', at => to_timestamp(%.0f)', $c->now - rand(2 * 86400);
+}
+
+# One of the latest orders, and one of the latest entries of a member that could be cancelled.
+sub order
+{
+	my ($c) = @_;
+
+	return any(@{ $c->rows("SELECT 'O', id, customer, total FROM orders ORDER BY created_at DESC LIMIT 60") });
+}
+
+sub entry
+{
+	my ($c, $ref, $program, $kinds) = @_;
+
+	return any(@{ $c->rows(<<"SQL") });
+SELECT 'E', e.seq, abs(e.points::numeric), m.ref FROM (
+	SELECT * FROM loyalty.entry
+	WHERE member_id = loyalty.find_member('$ref', '$program') AND source_id = 0 AND kind IN ($kinds)
+	ORDER BY seq DESC LIMIT 15) e
+LEFT JOIN loyalty.member m ON m.member_id = coalesce(e.context ->> 'to_member_id', e.context ->> 'from_member_id')::bigint
+SQL
+}
+
+# A change of rows: the order's customer is who is concerned, as it is once the row is locked.
+sub change
+{
+	my ($c, $ids, $sql, %more) = @_;
+	my $list = join ', ', map { "'$_'" } @$ids;
+	my $other = $more{other} ? "|| '$more{other}'::text" : '';
+
+	return {
+		%more,
+		refs => [],
+		rows => "INSERT INTO done (key, refs) SELECT '$c->{key}', array_agg(customer) $other"
+		  . " FROM (SELECT customer FROM orders WHERE id IN ($list) ORDER BY id FOR UPDATE) o HAVING count(*) > 0"
+		  . " RETURNING 'D', key\\; $sql WHERE id IN ($list)"
+	};
+}
+
+sub insert
+{
+	my ($c, $refs, %more) = @_;
+	my $n = 0;
+	my @ids = map { $c->{key} . '.' . ++$n } @$refs;
+	my $rows = join ', ', map { "('$ids[$_]', '$refs->[$_]', " . (1 + int(rand 12000) / 100) . ')' } 0 .. $#ids;
+
+	return {
+		%more,
+		refs => $refs,
+		created => \@ids,
+		rows => ($more{call} ? '' : sprintf q(INSERT INTO done (key, refs) VALUES ('%s', '{%s}') RETURNING 'D', key\; ), $c->{key}, join ',', @$refs)
+		  . "INSERT INTO orders (id, customer, total) VALUES $rows"
+	};
+}
+
+# name => [weight, what makes it (nothing: not possible now), SQLSTATEs of refusals]
+our %acts = (
+	order => [12, sub { my ($c) = @_; return insert($c, [member($c)]); }, ''],
+	orders => [3, sub { my ($c) = @_; return insert($c, [map { member($c) } 1 .. 4]); }, ''],
+	paid_order => [
+		6,
+		sub {
+			my ($c) = @_;
+			my $program = program();
+			my $refs = [member($c)];
+			return insert($c, $refs,
+				%{ call($c, 'spend', $program, $refs, points($program, 100) . ", purchase => '$c->{key}.1', amount => 20") });
+		},
+		'LY001 LY012'
+	],
+	return => [
+		8,
+		sub {
+			my ($c) = @_;
+			my $order = order($c) or return;
+			return change($c, [$order->[1]], 'UPDATE orders SET total = round(total * ' . any(0, 0.25, 0.5, 0.9) . ', 2)');
+		},
+		''
+	],
+	changes => [
+		2,
+		sub {
+			my ($c) = @_;
+			my %ids = map { $_->[1] => 1 } grep { $_ } map { order($c) } 1 .. 3;
+			return unless %ids;
+			return change($c, [sort keys %ids], 'UPDATE orders SET total = total + ' . int(rand 20));
+		},
+		''
+	],
+	status => [
+		3,
+		sub {
+			my ($c) = @_;
+			my $order = order($c) or return;
+			return change($c, [$order->[1]], q(UPDATE orders SET status = CASE status WHEN 'paid' THEN 'void' ELSE 'paid' END));
+		},
+		''
+	],
+	reassign => [
+		2,
+		sub {
+			my ($c) = @_;
+			my $order = order($c) or return;
+			my $other = member($c);
+			return change($c, [$order->[1]], "UPDATE orders SET customer = '$other'", other => $other);
+		},
+		''
+	],
+	delete => [
+		3,
+		sub {
+			my ($c) = @_;
+			my $order = order($c) or return;
+			return change($c, [$order->[1]], 'DELETE FROM orders', deleted => [$order->[1]]);
+		},
+		''
+	],
+	record => [
+		8,
+		sub {
+			my ($c) = @_;
+			my $event = any(q('review'), q('survey'), q('purchase', ) . (5 + int rand 60));
+			return call($c, 'record', program(), [member($c)], $event . at($c));
+		},
+		''
+	],
+	adjust => [
+		5,
+		sub {
+			my ($c) = @_;
+			my $program = program();
+			return call($c, 'adjust', $program, [member($c)], any('', '-') . points($program, 100) . at($c));
+		},
+		'LY001'
+	],
+	spend => [
+		20,
+		sub {
+			my ($c) = @_;
+			my $program = program();
+			return call($c, 'spend', $program, [member($c)], points($program, 300) . ', amount => 100' . at($c));
+		},
+		'LY001 LY002 LY012'
+	],
+	transfer => [
+		10,
+		sub {
+			my ($c) = @_;
+			my $program = program();
+			my ($from, $to) = (member($c), member($c));
+			return if $from eq $to;
+			return call($c, 'transfer', $program, [$from, $to], "'$to', " . points($program, 200) . at($c));
+		},
+		'LY001 LY002 LY015'
+	],
+	cancel => [
+		14,
+		sub {
+			my ($c) = @_;
+			my $program = program();
+			my $ref = member($c);
+			my $entry = entry($c, $ref, $program, q('redeem', 'adjust', 'transfer', 'earn')) or return;
+			my $part = rand() < 0.5 || $entry->[2] == 0 ? '' : ', ' . any($entry->[2], 1, int(1 + $entry->[2] / 3));
+			return call($c, 'cancel', $program, [$ref, $entry->[3] || ()], $entry->[1] . $part);
+		},
+		'LY001 LY017 LY018'
+	],
+	decide => [
+		4,
+		sub {
+			my ($c) = @_;
+			my $program = program();
+			my $ref = member($c);
+			my $awaiting = any(@{ $c->rows("SELECT 'C', seq FROM loyalty.confirmation WHERE member_id = loyalty.find_member('$ref', '$program') ORDER BY seq DESC LIMIT 4") })
+			  or return;
+			return call($c, any('accept', 'reject'), $program, [$ref], $awaiting->[1]);
+		},
+		'LY013 LY014'
+	],
+);
+
+# The same call by several sessions at once: all of it follows from the time.
+sub shared
+{
+	my ($c) = @_;
+	my $slot = int($c->real_time * 4);
+	my $program = (PROGRAMS)[$slot % 2];
+	my $act = call({ key => "$c->{run}shared$slot" }, 'spend', $program, ['m' . (1 + $slot % 7)], 1 + $slot % 5 . ', amount => 100');
+
+	return { %$act, key => "$c->{run}shared$slot" };
+}
+$acts{shared} = [3, \&shared, 'LY001 LY002 LY012'];
+
+1;

@@ -1,0 +1,140 @@
+# What the ledger says after a soak, held against the log of its sessions.
+package Soak::Ledger;
+
+use strict;
+use warnings;
+
+# What nobody asks for: time does it. Beside these it is silence that decides.
+my %time = map { $_ => 1 } ('expire', 'release');
+
+sub read
+{
+	my ($class, $node) = @_;
+	my $self = bless {node => $node}, $class;
+
+	$self->{entries} = {
+		map { my @row = split /\|/, $_, -1; ("$row[0]|$row[1]|$row[2]" => {
+			program => $row[0], member => $row[1], kind => $row[3], points => $row[4], key => $row[5], figures => join('|', @row[3 .. 5]) }) }
+		split /\n/, $node->safe_psql('postgres', 'SELECT p.name, e.member_id, e.seq, e.kind, e.points, e.source_key
+			FROM loyalty.entry e JOIN loyalty.program p USING (program_id)')
+	};
+	$self->{silence} = { map { $_ => 1 } split /\n/, $node->safe_psql('postgres', 'SELECT p.name, c.member_id, c.decided_seq
+		FROM loyalty.confirmation c JOIN loyalty.program p USING (program_id) WHERE c.by_silence') };
+	$self->{done} = { map { $_ => 1 } split /\n/, $node->safe_psql('postgres', 'SELECT key FROM done') };
+	return $self;
+}
+
+# What was answered by the sessions, as "program|member|entry" => "kind|points|key".
+sub answered
+{
+	my ($self, $log) = @_;
+
+	return $self->{answered} //= {
+		map { my ($program, $member, $seq, @figures) = @$_; ("$program|$member|$seq" => join '|', @figures) }
+		map { @{ $_->{entries} || [] } } grep { $_->{answer} } values %{ $log->{acts} }
+	};
+}
+
+sub missing
+{
+	my ($self, $log) = @_;
+	my $answered = $self->answered($log);
+	my @wrong;
+
+	for my $where (sort keys %$answered)
+	{
+		my $entry = $self->{entries}{$where};
+		push @wrong, "$where: $answered->{$where}, in the ledger " . ($entry ? $entry->{figures} : 'nothing')
+		  if !$entry || $entry->{figures} ne $answered->{$where};
+	}
+	my %keys;
+	for my $act (sort { $a->{id} cmp $b->{id} } grep { $_->{answer} && $_->{answer} ne 'none' } values %{ $log->{acts} })
+	{
+		$keys{ $act->{key} } = 1;
+		push @wrong, "$act->{id}: answered, and not done" unless $self->{done}{ $act->{key} };
+		next unless $act->{call} && $act->{repeated} eq 'f';
+		# Several entries of one act are answered as the last of them, with what they come to.
+		my $program = $act->{call} =~ /program => '(\w+)'/ ? $1 : '';
+		my @own = grep { $_->[0] eq $program && $_->[2] <= $act->{entry} } @{ $act->{entries} };
+		push @wrong, "$act->{id} $act->{name}: answered $act->{entry}, which its transaction did not write"
+		  unless grep { $_->[2] == $act->{entry} } @own;
+	}
+	push @wrong, map { "$_: done, and not answered" } sort grep { !$keys{$_} } keys %{ $self->{done} };
+	return \@wrong;
+}
+
+sub unknown
+{
+	my ($self, $log) = @_;
+	my $answered = $self->answered($log);
+
+	return [
+		map { "$_: $self->{entries}{$_}{figures}" }
+		sort grep { !$answered->{$_} && !$time{ $self->{entries}{$_}{kind} } && !$self->{silence}{$_} } keys %{ $self->{entries} }
+	];
+}
+
+# By member: what was answered, and what time did alone.
+sub balances
+{
+	my ($self, $log) = @_;
+	my $answered = $self->answered($log);
+	my (%sum, @wrong);
+
+	for my $where (keys %$answered)
+	{
+		my ($program, $member) = split /\|/, $where;
+		$sum{"$program|$member"} += 10_000 * (split /\|/, $answered->{$where})[1];
+	}
+	for my $where (grep { !$answered->{$_} } keys %{ $self->{entries} })
+	{
+		my $entry = $self->{entries}{$where};
+		$sum{"$entry->{program}|$entry->{member}"} += 10_000 * $entry->{points};
+	}
+	for my $row (split /\n/, $self->{node}->safe_psql('postgres', 'SELECT p.name, m.member_id, loyalty.total(m.purse)
+		FROM loyalty.member m JOIN loyalty.program p USING (program_id)'))
+	{
+		my ($program, $member, $points) = split /\|/, $row;
+		my $sum = delete($sum{"$program|$member"}) // 0;
+		push @wrong, sprintf '%s %s: %s, by what was answered %.4f', $program, $member, $points, $sum / 10_000
+		  if abs($sum - 10_000 * $points) > 0.5;
+	}
+	return [@wrong, map { "$_: no member" } keys %sum];
+}
+
+sub orders
+{
+	my ($self, $log) = @_;
+	my %there = map { $_ => 1 } split /\n/, $self->{node}->safe_psql('postgres', 'SELECT id FROM orders');
+	my @wrong;
+
+	for my $order (sort keys %{ $log->{orders} })
+	{
+		my $made = $log->{orders}{$order} !~ /-/;
+		push @wrong, "$order: made and deleted ($log->{orders}{$order}) and " . ($there{$order} ? '' : 'not ') . 'there'
+		  if $made != !!$there{$order};
+		delete $there{$order};
+	}
+	return [@wrong, map { "$_: nobody made it" } sort keys %there];
+}
+
+sub summary
+{
+	my ($self, $log) = @_;
+	my $answered = $self->answered($log);
+	my %sums;
+
+	for my $where (keys %{ $self->{entries} })
+	{
+		my $entry = $self->{entries}{$where};
+		my $sum = $sums{ $entry->{kind} }{ $answered->{$where} ? 'answered' : 'time' } //= [0, 0];
+		$sum->[0]++;
+		$sum->[1] += $entry->{points};
+	}
+	return map {
+		my $kind = $_;
+		map { sprintf '%-10s %-9s %6d entries %12.2f points', $kind, $_, @{ $sums{$kind}{$_} } } sort keys %{ $sums{$kind} };
+	} sort keys %sums;
+}
+
+1;
