@@ -12,6 +12,7 @@ use warnings;
 
 use FindBin;
 use lib $FindBin::RealBin;
+use List::Util qw(max);
 use POSIX ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -69,15 +70,12 @@ sub start_server
 	local $ENV{LD_PRELOAD} = $clock;
 	local $ENV{SOAK_CLOCK_BASE} = $clock{clock_base};
 	local $ENV{SOAK_CLOCK_RATE} = $clock{clock_rate};
-	for (1 .. 20)
-	{
-		return if $node->start(fail_ok => 1);
-		sleep 0.2;
-	}
-	die 'the server does not start';
+	$node->start;
+	return;
 }
 
-# The postmaster is stopped first, so that all processes end at one time.
+# The postmaster is stopped first, so that all processes end at one time. They
+# are gone before it returns: a new server finds none that it could take for alive.
 sub kill_server
 {
 	my ($node) = @_;
@@ -87,6 +85,11 @@ sub kill_server
 	my @children = split ' ', `ps -o pid= --ppid $postmaster`;
 	kill 'KILL', $postmaster, @children;
 	$node->kill9;
+	for (1 .. 1000)
+	{
+		last unless kill 0, $postmaster, @children;
+		sleep 0.02;
+	}
 	return scalar @children;
 }
 
@@ -99,7 +102,8 @@ sub soak
 	$node->init;
 	# A kill of processes loses nothing of what was written to files.
 	$node->append_conf('postgresql.conf',
-		"max_connections = @{[ $sessions + 20 ]}\nfsync = off\nrestart_after_crash = on\nautovacuum_naptime = 2147483\n");
+		"max_connections = @{[ $sessions + 20 ]}\nfsync = off\nrestart_after_crash = on\nautovacuum_naptime = 2147483\n"
+		  . "log_statement = none\nlog_min_messages = fatal\n");
 	start_server($node);
 	$node->safe_psql('postgres', 'CREATE TABLE done (key text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), refs text[] NOT NULL)');
 	$node->safe_psql('postgres', Soak::Acts::SETUP);
@@ -120,7 +124,7 @@ sub soak
 
 	for my $kill (1 .. $kills)
 	{
-		sleep $seconds / ($kills + 1);
+		sleep max(0.5, $until - $seconds * ($kills - $kill + 1) / ($kills + 1) - time);
 		my $children = kill_server($node);
 		note("$name: killed the server and its $children processes");
 		start_server($node);

@@ -53,11 +53,13 @@ sub missing
 		$keys{ $act->{key} } = 1;
 		push @wrong, "$act->{id}: answered, and not done" unless $self->{done}{ $act->{key} };
 		next unless $act->{call} && $act->{repeated} eq 'f';
-		# Several entries of one act are answered as the last of them, with what they come to.
+		# Several entries of one event are answered as their last, with what they come to.
 		my $program = $act->{call} =~ /program => '(\w+)'/ ? $1 : '';
-		my @own = grep { $_->[0] eq $program && $_->[2] <= $act->{entry} } @{ $act->{entries} };
-		push @wrong, "$act->{id} $act->{name}: answered $act->{entry}, which its transaction did not write"
-		  unless grep { $_->[2] == $act->{entry} } @own;
+		my ($own) = grep { $_->[0] eq $program && $_->[2] == $act->{entry} } @{ $act->{entries} };
+		my $sum = 0;
+		$sum += 10_000 * $_->[4] for grep { $own && $_->[0] eq $program && $_->[1] == $own->[1] && $_->[5] eq $own->[5] } @{ $act->{entries} };
+		push @wrong, "$act->{id} $act->{name}: answered entry $act->{entry} of $act->{points} points, which its transaction did not write"
+		  unless $own && abs($sum - 10_000 * $act->{points}) < 0.5;
 	}
 	push @wrong, map { "$_: done, and not answered" } sort grep { !$keys{$_} } keys %{ $self->{done} };
 	return \@wrong;
