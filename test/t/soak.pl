@@ -12,7 +12,7 @@ use warnings;
 
 use FindBin;
 use lib $FindBin::RealBin;
-use List::Util qw(max);
+use List::Util qw(max min);
 use POSIX ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -93,6 +93,17 @@ sub kill_server
 	return scalar @children;
 }
 
+# A list of what is wrong is to be empty; the first of it is shown.
+sub nothing
+{
+	my ($wrong, $name) = @_;
+
+	ok(@$wrong == 0, $name) and return;
+	diag(scalar(@$wrong) . ' wrong:');
+	diag("  $_") for @$wrong[ 0 .. min(19, $#$wrong) ];
+	return;
+}
+
 sub soak
 {
 	my ($name, $seconds, $kills) = @_;
@@ -134,14 +145,14 @@ sub soak
 
 	my $log = Soak::Log->read(@files);
 	note($_) for $log->summary($seconds);
-	is_deeply($log->unexpected, [], "$name: nobody was refused what is not refused");
+	nothing($log->unexpected, "$name: nobody was refused what is not refused");
 	is($log->{retried}{'40P01'} // 0, 0, "$name: no deadlock");
-	is_deeply($log->contradictions, [], "$name: what was asked again was answered again");
+	nothing($log->contradictions, "$name: what was asked again was answered again");
 	check_ledger($name, $node, $log);
 	for my $file ('maintain', 'verify')
 	{
 		my @wrong = grep { !/^(?:ok|lost)\t[0-9.]+$/ } split /\n/, slurp_file("$logs/$name/$file.log");
-		is_deeply(\@wrong, [], "$name: $file meanwhile");
+		nothing(\@wrong, "$name: $file meanwhile");
 	}
 	$node->stop;
 	return;
@@ -154,10 +165,10 @@ sub check_ledger
 
 	is($node->safe_psql('postgres', 'SELECT * FROM loyalty.verify()'), '', "$name: loyalty.verify() finds nothing");
 	is($node->safe_psql('postgres', 'SELECT * FROM loyalty.deferred'), '', "$name: nothing was deferred");
-	is_deeply($ledger->missing($log), [], "$name: every answered act is in the ledger once, with what was answered");
-	is_deeply($ledger->unknown($log), [], "$name: nothing is there that nobody was answered, but what time did");
-	is_deeply($ledger->balances($log), [], "$name: balances are what was answered and what time did");
-	is_deeply($ledger->orders($log), [], "$name: so are the orders");
+	nothing($ledger->missing($log), "$name: every answered act is in the ledger once, with what was answered");
+	nothing($ledger->unknown($log), "$name: nothing is there that nobody was answered, but what time did");
+	nothing($ledger->balances($log), "$name: balances are what was answered and what time did");
+	nothing($ledger->orders($log), "$name: so are the orders");
 	note($_) for $ledger->summary($log);
 	$node->safe_psql('postgres', 'CALL loyalty.maintain()');
 	is($node->safe_psql('postgres', 'SELECT * FROM loyalty.verify()'), '', "$name: nor once maintenance has run");

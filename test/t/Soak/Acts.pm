@@ -187,7 +187,8 @@ our %acts = (
 			my $program = program();
 			return call($c, 'adjust', $program, [member($c)], any('', '-') . points($program, 100) . at($c));
 		},
-		'LY001'
+		# 22023: given by hand to who is away too long, points would lapse at once
+		'LY001 22023'
 	],
 	spend => [
 		20,
@@ -207,7 +208,7 @@ our %acts = (
 			return if $from eq $to;
 			return call($c, 'transfer', $program, [$from, $to], "'$to', " . points($program, 200) . at($c));
 		},
-		'LY001 LY002 LY015'
+		'LY001 LY002 LY015 22023'
 	],
 	cancel => [
 		14,

@@ -53,11 +53,11 @@ sub missing
 		$keys{ $act->{key} } = 1;
 		push @wrong, "$act->{id}: answered, and not done" unless $self->{done}{ $act->{key} };
 		next unless $act->{call} && $act->{repeated} eq 'f';
-		# Several entries of one event are answered as their last, with what they come to.
+		# Several entries of one event are answered as their first, with what they come to.
 		my $program = $act->{call} =~ /program => '(\w+)'/ ? $1 : '';
 		my ($own) = grep { $_->[0] eq $program && $_->[2] == $act->{entry} } @{ $act->{entries} };
 		my $sum = 0;
-		$sum += 10_000 * $_->[4] for grep { $own && $_->[0] eq $program && $_->[1] == $own->[1] && $_->[5] eq $own->[5] } @{ $act->{entries} };
+		$sum += 10_000 * $_->[4] for grep { $own && $_->[0] eq $program && $_->[1] == $own->[1] && $_->[2] >= $own->[2] && $_->[5] eq $own->[5] } @{ $act->{entries} };
 		push @wrong, "$act->{id} $act->{name}: answered entry $act->{entry} of $act->{points} points, which its transaction did not write"
 		  unless $own && abs($sum - 10_000 * $act->{points}) < 0.5;
 	}
