@@ -14,9 +14,11 @@ CREATE TABLE loyalty.member (
 	seq bigint NOT NULL DEFAULT 0,
 	lifetime loyalty.points NOT NULL DEFAULT 0,
 	awaiting loyalty.points NOT NULL DEFAULT 0,
+	held loyalty.points NOT NULL DEFAULT 0,
 	enrolled_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	last_activity timestamptz,
 	tier_since timestamptz,
+	hold_until timestamptz,
 	program_id integer NOT NULL,
 	next_expiry date,
 	purchases integer NOT NULL DEFAULT 0,
@@ -40,9 +42,11 @@ COMMENT ON COLUMN loyalty.member.member_id IS 'loyalty.member_id(ref, program), 
 COMMENT ON COLUMN loyalty.member.seq IS 'number of the member''s last entry';
 COMMENT ON COLUMN loyalty.member.lifetime IS 'points ever earned or imported, less what returns took back';
 COMMENT ON COLUMN loyalty.member.awaiting IS 'points that await confirmation, in no purse yet: the sum of confirmation.points';
+COMMENT ON COLUMN loyalty.member.held IS 'points that are held, in no purse meanwhile: the sum of what active holds hold';
 COMMENT ON COLUMN loyalty.member.enrolled_at IS 'when the member joined';
 COMMENT ON COLUMN loyalty.member.last_activity IS 'when the member last earned or redeemed, or what was imported says so; an adjustment does not count; NULL: never yet';
 COMMENT ON COLUMN loyalty.member.tier_since IS 'since when the member has the tier';
+COMMENT ON COLUMN loyalty.member.hold_until IS 'when the first of the active holds ends; NULL: there is none';
 COMMENT ON COLUMN loyalty.member.program_id IS 'the program';
 COMMENT ON COLUMN loyalty.member.next_expiry IS 'nothing falls due for maintenance up to this day: no lot ends before it, no tier is to be reviewed; a lower bound that postings only lower and maintenance raises';
 COMMENT ON COLUMN loyalty.member.purchases IS 'purchases that have ever counted: the purchase_no of the last one';

@@ -26,6 +26,7 @@
 #define ERRCODE_LOYALTY_DECIDED				MAKE_SQLSTATE('L', 'Y', '0', '1', '3')	/* the other way, by somebody or by silence */
 #define ERRCODE_LOYALTY_NOT_AWAITING		MAKE_SQLSTATE('L', 'Y', '0', '1', '4')	/* nothing to decide on under that entry */
 #define ERRCODE_LOYALTY_TRANSFER_LIMIT		MAKE_SQLSTATE('L', 'Y', '0', '1', '5')	/* the program lets no such transfer be made */
+#define ERRCODE_LOYALTY_HOLD_OVER			MAKE_SQLSTATE('L', 'Y', '0', '1', '6')	/* or there is no such hold */
 #define ERRCODE_LOYALTY_NOT_CANCELLABLE		MAKE_SQLSTATE('L', 'Y', '0', '1', '7')	/* the entry: it is no act, or none that can be undone */
 #define ERRCODE_LOYALTY_CANCELLED			MAKE_SQLSTATE('L', 'Y', '0', '1', '8')	/* less is left to cancel */
 

@@ -17,6 +17,7 @@
 #include "earning/trigger.h"
 #include "ledger/config.h"
 #include "loyalty.h"
+#include "redemption/held.h"
 
 PG_MODULE_MAGIC;
 
@@ -45,6 +46,7 @@ _PG_init(void)
 	config_init();
 	trigger_init();
 	confirm_init();
+	held_init();
 }
 
 /* Take on rights and a safe search_path. */

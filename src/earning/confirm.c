@@ -13,7 +13,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -413,18 +412,17 @@ decide_current(void *arg)
 }
 
 /*
- * Write down what silence has decided of the member by now.  What goes wrong in
- * that must not stop the till: it is left to the next time.
+ * Write down what silence has decided of the member by a day.  What goes wrong
+ * in that must not stop the till: it is left to the next time.
  */
 static void
-bring_current(Config *config, Store *store, MemberRow *row)
+silence_decides(Config *config, Store *store, MemberRow *row, DateADT day)
 {
 	const Program *program = config_program_by_id(config, row->program_id);
 	MemberRow	before = *row;
-	Current		current = {.config = config, .store = store, .row = row};
+	Current		current = {.config = config, .store = store, .row = row, .day = day};
 	ErrorData  *error;
 
-	current.day = calendar_day(GetCurrentTransactionStartTimestamp(), program->zone);
 	current.snapshot = store_snapshot();
 	if (awaiting_list_open(config, row->member_id, current.snapshot, current.day) == NIL)
 	{
@@ -451,5 +449,5 @@ bring_current(Config *config, Store *store, MemberRow *row)
 void
 confirm_init(void)
 {
-	member_bring_current = bring_current;
+	member_silence = silence_decides;
 }

@@ -272,7 +272,7 @@ act_repeated(FunctionCallInfo fcinfo, const Program *program, const MemberRow *m
 Datum
 act_posted(FunctionCallInfo fcinfo, const Program *program, const MemberRow *member, const EntryRow *entry)
 {
-	MemberState state = {member->purse, member->lifetime, member->last_activity};
+	MemberState state = {member->purse, member->lifetime, member->held, member->last_activity};
 
 	return posting_result(fcinfo, entry->seq, entry->points,
 						  act_available(program, &state, member->enrolled_at, entry->occurred_at), false);

@@ -11,7 +11,6 @@
 
 #include "ledger/awaiting.h"
 #include "ledger/context_field.h"
-#include "ledger/holdings.h"
 #include "ledger/probe.h"
 #include "loyalty.h"
 #include "types/calendar.h"
@@ -247,52 +246,28 @@ points_then(Store *store, const Confirmation *row, TimestampTz at)
 	return search.awaiting.points;
 }
 
-/* Let the decision take place that writing it down would: see posting_bring_current and posting_add. */
-static void
-decide_silently(const Program *program, const MemberRow *member, const Confirmation *row, Points points,
-				MemberState *state)
-{
-	TimestampTz decided_at = calendar_start_of_day(row->due, program->zone);
-	Due			due;
-
-	purse_init(&due.netting);
-	purse_init(&due.lapsed);
-	while (holdings_due(&state->purse, holdings_inactive_end(program, state->last_activity, member->enrolled_at),
-						row->due, &due))
-	{
-		purse_add(&state->purse, &due.netting);
-		purse_add(&state->purse, &due.lapsed);
-	}
-	if (row->silence_accepts)
-	{
-		purse_add_lot(&state->purse, row->starts, row->ends, points);
-		state->lifetime = points_add(state->lifetime, points);
-		state->last_activity = Max(state->last_activity, decided_at);
-	}
-	purse_netting(&state->purse, row->due, &due.netting);
-	purse_add(&state->purse, &due.netting);
-}
-
-void
-awaiting_apply(Config *config, Store *store, Snapshot snapshot, const Program *program,
-			   const MemberRow *member, TimestampTz at, bool past, MemberState *state, Points *pending)
+List *
+awaiting_silent(Config *config, Store *store, Snapshot snapshot, const Program *program,
+				const MemberRow *member, TimestampTz at, bool past, Points *pending)
 {
 	DateADT		day = calendar_day(at, program->zone);
+	List	   *silent = NIL;
 	List	   *rows = past ? awaiting_list(config, member->member_id, snapshot)
 		: awaiting_list_open(config, member->member_id, snapshot, DATEVAL_NOEND);
 	ListCell   *cell;
 
 	foreach(cell, rows)
 	{
-		const Confirmation *row = lfirst(cell);
-		bool		silent = row->decision == DECISION_NONE && row->due <= day;
-		Points		points = past && !silent ? points_then(store, row, at) : row->points;
+		Confirmation *row = lfirst(cell);
+		bool		is_silent = row->decision == DECISION_NONE && row->due <= day;
+		Points		points = past && !is_silent ? points_then(store, row, at) : row->points;
 
 		if (points == 0)
 			continue;
-		if (!silent)
-			*pending = points_add(*pending, points);
+		if (is_silent)
+			silent = lappend(silent, row);
 		else
-			decide_silently(program, member, row, points, state);
+			*pending = points_add(*pending, points);
 	}
+	return silent;
 }

@@ -12,7 +12,6 @@
 
 #include "nodes/pg_list.h"
 
-#include "ledger/balance.h"
 #include "ledger/config.h"
 #include "ledger/storage.h"
 
@@ -71,11 +70,11 @@ extern List *awaiting_list(Config *config, int64 member_id, Snapshot snapshot);
 extern Confirmation *awaiting_find(Config *config, int64 member_id, int64 seq, Snapshot snapshot);
 
 /*
- * Add to the state of a member at a time what silence has decided by then and
- * nobody has written down, and to *pending what still awaits.  "past": the
- * state was replayed up to "at".  Inside store_begin_read.
+ * Rows of a member on which silence has decided by a time and nobody has
+ * written it down, in the order in which it did; what still awaits is added to
+ * *pending.  "past": as of that time.  Inside store_begin_read.
  */
-extern void awaiting_apply(Config *config, Store *store, Snapshot snapshot, const Program *program,
-						   const MemberRow *member, TimestampTz at, bool past, MemberState *state, Points *pending);
+extern List *awaiting_silent(Config *config, Store *store, Snapshot snapshot, const Program *program,
+							 const MemberRow *member, TimestampTz at, bool past, Points *pending);
 
 #endif							/* LOYALTY_AWAITING_H */

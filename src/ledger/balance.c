@@ -16,11 +16,11 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "ledger/awaiting.h"
 #include "ledger/balance.h"
 #include "ledger/holdings.h"
 #include "ledger/member.h"
 #include "ledger/posting.h"
+#include "ledger/unwritten.h"
 #include "loyalty.h"
 #include "types/calendar.h"
 
@@ -28,6 +28,7 @@ PG_FUNCTION_INFO_V1(loyalty_find_member);
 PG_FUNCTION_INFO_V1(loyalty_balance);
 PG_FUNCTION_INFO_V1(loyalty_member_lots);
 PG_FUNCTION_INFO_V1(loyalty_outstanding);
+PG_FUNCTION_INFO_V1(loyalty_held_ends);
 
 typedef struct Replay
 {
@@ -48,7 +49,7 @@ replay_entry(const EntryRow *entry, void *arg)
 	purse_init(&lots);
 	purse_read(&lots, entry->lots);
 	purse_add(&state->purse, &lots);
-	posting_count(entry, &state->lifetime, &state->last_activity);
+	posting_count(entry, &state->lifetime, &state->held, &state->last_activity);
 }
 
 void
@@ -58,6 +59,7 @@ balance_replay(Store *store, int64 member_id, TimestampTz until, int64 last_seq,
 
 	purse_init(&state->purse);
 	state->lifetime = 0;
+	state->held = 0;
 	state->last_activity = DT_NOBEGIN;
 	store_visit_entries(store, member_id, ANY_SOURCE, NULL, replay_entry, &replay);
 }
@@ -159,26 +161,9 @@ state_available(const Program *program, const MemberState *state, TimestampTz en
 	return holdings.available;
 }
 
-/* The entry that writing down what silence accepted would make. */
-static void
-silent_entry(const Program *program, const Confirmation *row, EntryRow *entry)
-{
-	Purse		lots;
-
-	memset(entry, 0, sizeof(*entry));
-	purse_init(&lots);
-	purse_add_lot(&lots, row->starts, row->ends, row->points);
-	entry->kind = KIND_EARN;
-	entry->seq = PG_INT64_MAX;
-	entry->points = row->points;
-	entry->lots = purse_pack(&lots);
-	entry->occurred_at = calendar_start_of_day(row->due, program->zone);
-	entry->posted_at = GetCurrentTransactionStartTimestamp();
-}
-
 Points
 balance_least_since(Store *store, const Program *program, const MemberRow *member,
-					TimestampTz since, const List *silent, MemberState *then)
+					TimestampTz since, const List *unwritten, MemberState *then)
 {
 	Later		later = {since, 0, 0, NULL};
 	MemberState state;
@@ -188,16 +173,12 @@ balance_least_since(Store *store, const Program *program, const MemberRow *membe
 
 	balance_replay(store, member->member_id, since, PG_INT64_MAX, then);
 	store_visit_entries(store, member->member_id, ANY_SOURCE, NULL, remember_later, &later);
-	foreach(cell, silent)
+	foreach(cell, unwritten)
 	{
-		const Confirmation *row = lfirst(cell);
-		EntryRow	entry;
+		const EntryRow *entry = lfirst(cell);
 
-		if (!row->silence_accepts || row->points == 0)
-			continue;
-		silent_entry(program, row, &entry);
-		replay_entry(&entry, &(Replay) {since, PG_INT64_MAX, then});
-		remember_later(&entry, &later);
+		replay_entry(entry, &(Replay) {since, PG_INT64_MAX, then});
+		remember_later(entry, &later);
 	}
 	least = state_available(program, then, member->enrolled_at, since);
 	if (later.count == 0)
@@ -215,7 +196,7 @@ balance_least_since(Store *store, const Program *program, const MemberRow *membe
 		purse_init(&lots);
 		purse_read(&lots, entry->lots);
 		purse_add(&state.purse, &lots);
-		posting_count(entry, &state.lifetime, &state.last_activity);
+		posting_count(entry, &state.lifetime, &state.held, &state.last_activity);
 		/* What happened at one time is one change. */
 		if (i + 1 == later.count || later.entries[i + 1].occurred_at != entry->occurred_at)
 			least = Min(least, state_available(program, &state, member->enrolled_at,
@@ -240,6 +221,7 @@ balance_read_member(FunctionCallInfo fcinfo, int at_arg, int program_arg, Readin
 	reading->member_id = member_resolve(reading->config, reading->program, reading->ref);
 	purse_init(&reading->state.purse);
 	reading->state.lifetime = 0;
+	reading->state.held = 0;
 	reading->state.last_activity = DT_NOBEGIN;
 	reading->tier = reading->program->base_tier;
 	reading->awaiting = 0;
@@ -258,11 +240,13 @@ balance_read_member(FunctionCallInfo fcinfo, int at_arg, int program_arg, Readin
 		{
 			reading->state.purse = row->purse;
 			reading->state.lifetime = row->lifetime;
+			reading->state.held = row->held;
 			reading->state.last_activity = row->last_activity;
 		}
-		if (reading->at < now || row->awaiting != 0)
-			awaiting_apply(reading->config, store, snapshot, reading->program, row, reading->at,
-						   reading->at < now, &reading->state, &reading->awaiting);
+		unwritten_apply(reading->program, row,
+						unwritten_list(reading->config, store, snapshot, reading->program, row, reading->at,
+									   reading->at < now, &reading->awaiting),
+						&reading->state);
 	}
 	store_end_read(store);
 	store_close(store);
@@ -305,7 +289,7 @@ loyalty_balance(PG_FUNCTION_ARGS)
 
 	values[0] = PointsGetDatum(Max(holdings.available, 0));
 	values[1] = PointsGetDatum(points_add(holdings.pending, reading.awaiting));
-	values[2] = PointsGetDatum(0);	/* no act makes holds */
+	values[2] = PointsGetDatum(reading.state.held);
 	values[3] = PointsGetDatum(Max(-holdings.available, 0));
 	values[4] = PointsGetDatum(reading.state.lifetime);
 	nulls[5] = reading.tier == NULL;
@@ -349,35 +333,62 @@ loyalty_member_lots(PG_FUNCTION_ARGS)
 	PG_RETURN_NULL();
 }
 
-/* outstanding(purse, program_id, last_activity, enrolled_at, at) → purse */
-Datum
-loyalty_outstanding(PG_FUNCTION_ARGS)
+/*
+ * The arguments purse, program_id, last_activity, enrolled_at and at: the purse
+ * as it stands on the day.  False when there is nothing to be answered.
+ */
+static bool
+settled_arguments(FunctionCallInfo fcinfo, Purse *settled, DateADT *day)
 {
-	Config	   *config;
 	Program    *program;
 	Purse		purse;
-	Purse		settled;
-	Purse		outstanding;
-	DateADT		day;
-	DateADT		inactive_end;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(3) || PG_ARGISNULL(4))
-		PG_RETURN_NULL();
-	config = config_get();
-	program = config_program_by_id(config, PG_GETARG_INT32(1));
+		return false;
+	program = config_program_by_id(config_get(), PG_GETARG_INT32(1));
 	if (program == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
 				 errmsg("loyalty program %d does not exist", PG_GETARG_INT32(1))));
 	purse_init(&purse);
 	purse_read(&purse, PG_GETARG_DATUM(0));
-	day = calendar_day(PG_GETARG_TIMESTAMPTZ(4), program->zone);
-	inactive_end = holdings_inactive_end(program,
-										 PG_ARGISNULL(2) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(2),
-										 PG_GETARG_TIMESTAMPTZ(3));
-	purse_init(&settled);
+	*day = calendar_day(PG_GETARG_TIMESTAMPTZ(4), program->zone);
+	purse_init(settled);
+	holdings_settle(&purse, holdings_inactive_end(program,
+												  PG_ARGISNULL(2) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(2),
+												  PG_GETARG_TIMESTAMPTZ(3)),
+					*day, settled);
+	return true;
+}
+
+/* outstanding(purse, program_id, last_activity, enrolled_at, at) → purse */
+Datum
+loyalty_outstanding(PG_FUNCTION_ARGS)
+{
+	Purse		settled;
+	Purse		outstanding;
+	DateADT		day;
+
+	if (!settled_arguments(fcinfo, &settled, &day))
+		PG_RETURN_NULL();
 	purse_init(&outstanding);
-	holdings_settle(&purse, inactive_end, day, &settled);
 	purse_outstanding(&settled, day, &outstanding);
 	PG_RETURN_DATUM(purse_pack(&outstanding));
+}
+
+/* held_ends(lots, program_id, last_activity, enrolled_at, at) → purse */
+Datum
+loyalty_held_ends(PG_FUNCTION_ARGS)
+{
+	Purse		settled;
+	Purse		held;
+	DateADT		day;
+	int			i;
+
+	if (!settled_arguments(fcinfo, &settled, &day))
+		PG_RETURN_NULL();
+	purse_init(&held);
+	for (i = 0; i < settled.nlots; i++)
+		purse_add_lot(&held, DATEVAL_NOBEGIN, Max(settled.lots[i].ends, day), settled.lots[i].points);
+	PG_RETURN_DATUM(purse_pack(&held));
 }

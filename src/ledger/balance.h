@@ -17,6 +17,7 @@ typedef struct MemberState
 {
 	Purse		purse;
 	Points		lifetime;
+	Points		held;
 	TimestampTz last_activity;
 } MemberState;
 
@@ -47,12 +48,11 @@ extern void tier_at_consider(const TierChangeRow *change, void *then);
 /*
  * The least that has been available to the member since a time: then and after
  * everything that occurred later.  So much can be taken at that time without
- * giving what he got later.  "then" is how he stood.  "silent" are rows of
- * confirmation that silence has decided on and nobody has written down.
- * Inside store_begin_read.
+ * giving what he got later.  "then" is how he stood.  "unwritten" is what
+ * nobody has written down yet (ledger/unwritten.h).  Inside store_begin_read.
  */
 extern Points balance_least_since(Store *store, const Program *program, const MemberRow *member,
-								  TimestampTz since, const List *silent, MemberState *then);
+								  TimestampTz since, const List *unwritten, MemberState *then);
 
 /* What a function that only reads is asked about. */
 typedef struct Reading

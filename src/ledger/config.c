@@ -330,6 +330,7 @@ config_build(void)
 	config->usage_rel = relation_oid(schema, "rule_usage");
 	config->profile_rel = relation_oid(schema, "profile");
 	config->confirmation_rel = relation_oid(schema, "confirmation");
+	config->hold_rel = relation_oid(schema, "hold");
 
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(config->member_rel));
 	if (!HeapTupleIsValid(tuple))

@@ -113,6 +113,7 @@ typedef struct Config
 	Oid			usage_rel;
 	Oid			profile_rel;
 	Oid			confirmation_rel;
+	Oid			hold_rel;
 	int			nprograms;
 	Program    *programs;
 	HTAB	   *sources;		/* earning/source.c's, by source_id and relation */

@@ -67,12 +67,26 @@ holdings_quiet_until(const Purse *purse, DateADT inactive_end)
 	return quiet;
 }
 
+void
+holdings_lapsed(const Purse *purse, DateADT inactive_end, DateADT day, Purse *lapsed)
+{
+	int			i;
+
+	purse_clear(lapsed);
+	for (i = 0; i < purse->nlots; i++)
+	{
+		const Lot  *lot = &purse->lots[i];
+
+		if (lot->points > 0 && (DATE_IS_NOEND(lot->ends) ? inactive_end : lot->ends) < day)
+			purse_add_lot(lapsed, lot->starts, lot->ends, -lot->points);
+	}
+}
+
 bool
 holdings_due(const Purse *purse, DateADT inactive_end, DateADT day, Due *due)
 {
 	DateADT		quiet = holdings_quiet_until(purse, inactive_end);
 	Purse		settled;
-	int			i;
 
 	if (quiet >= day)
 		return false;
@@ -81,15 +95,7 @@ holdings_due(const Purse *purse, DateADT inactive_end, DateADT day, Due *due)
 	purse_init(&settled);
 	purse_copy(&settled, purse);
 	purse_add(&settled, &due->netting);
-
-	purse_clear(&due->lapsed);
-	for (i = 0; i < settled.nlots; i++)
-	{
-		const Lot  *lot = &settled.lots[i];
-
-		if (lot->points > 0 && (DATE_IS_NOEND(lot->ends) ? inactive_end : lot->ends) < due->day)
-			purse_add_lot(&due->lapsed, lot->starts, lot->ends, -lot->points);
-	}
+	holdings_lapsed(&settled, inactive_end, due->day, &due->lapsed);
 	Assert(due->netting.nlots > 0 || due->lapsed.nlots > 0);
 	return true;
 }

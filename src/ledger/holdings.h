@@ -55,6 +55,9 @@ extern DateADT holdings_quiet_until(const Purse *purse, DateADT inactive_end);
 /* False when nothing falls due up to and including "day".  The purses of "due" have been initialized. */
 extern bool holdings_due(const Purse *purse, DateADT inactive_end, DateADT day, Due *due);
 
+/* The lots that are over on "day", as negative ones. */
+extern void holdings_lapsed(const Purse *purse, DateADT inactive_end, DateADT day, Purse *lapsed);
+
 extern void holdings_read(const Purse *purse, DateADT inactive_end, DateADT day, Holdings *holdings);
 
 #endif							/* LOYALTY_HOLDINGS_H */

@@ -20,11 +20,24 @@ typedef struct MemberRequest
 
 /*
  * Called for a locked member for whom points await confirmation: writes down
- * what silence has decided by now.  Set on loading, since to know what a
+ * what silence has decided by a day.  Set on loading, since to know what a
  * decision gives is another floor's business.
  */
-typedef void (*MemberBringCurrent) (Config *config, Store *store, MemberRow *row);
-extern MemberBringCurrent member_bring_current;
+typedef void (*MemberSilence) (Config *config, Store *store, MemberRow *row, DateADT day);
+extern MemberSilence member_silence;
+
+/*
+ * Likewise for one with active holds: lets those lapse that end first, at
+ * hold_until.  Returns how many; 0 when that has failed.
+ */
+typedef int (*MemberLapse) (Config *config, Store *store, MemberRow *row);
+extern MemberLapse member_lapse;
+
+/*
+ * Write down what time has done to a locked member up to "at", in the order in
+ * which it did.  Returns how many holds have lapsed.
+ */
+extern int	member_bring_current(Config *config, Store *store, MemberRow *row, TimestampTz at);
 
 /* Where a ref lives: loyalty.member_id(ref, program), or what member_alias says. */
 extern int64 member_resolve(Config *config, const Program *program, const text *ref);
@@ -32,8 +45,8 @@ extern int64 member_resolve(Config *config, const Program *program, const text *
 /*
  * Lock the members of the requests, which ascend by member_id, in that order;
  * those who are to be enrolled are on the way.  Two refs may compute one
- * member_id: then the newcomer's request gets another one.  What silence has
- * decided of them is written down.
+ * member_id: then the newcomer's request gets another one.  What time has
+ * done to them is written down.
  */
 extern void members_lock(Config *config, Store *store, const Program *program,
 						 MemberRequest *requests, int nrequests);

@@ -52,10 +52,13 @@ is_activity(const EntryRow *entry)
 }
 
 void
-posting_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activity)
+posting_count(const EntryRow *entry, Points *lifetime, Points *held, TimestampTz *last_activity)
 {
 	if (strcmp(entry->kind, KIND_EARN) == 0 || strcmp(entry->kind, KIND_CLAWBACK) == 0)
 		*lifetime = points_add(*lifetime, entry->points);
+	/* Netting a debt is a release too; it adds nothing up. */
+	if (strcmp(entry->kind, KIND_HOLD) == 0 || strcmp(entry->kind, KIND_RELEASE) == 0)
+		*held = points_sub(*held, entry->points);
 	if (is_activity(entry))
 		*last_activity = Max(*last_activity, effective_time(entry->occurred_at, entry->posted_at));
 	if (strcmp(entry->kind, KIND_IMPORT) == 0)
@@ -130,7 +133,7 @@ add_entry(Posting *posting, const EntryRow *template, const Purse *lots, bool ne
 		entry->source_key = numbered_key(entry->seq);
 	chain_hash(entry, member->has_head ? member->head : NULL);
 
-	posting_count(entry, &member->lifetime, &member->last_activity);
+	posting_count(entry, &member->lifetime, &member->held, &member->last_activity);
 	member->seq = entry->seq;
 	memcpy(member->head, entry->hash, HASH_LENGTH);
 	member->has_head = true;
@@ -185,19 +188,12 @@ posting_even_out(Posting *posting, TimestampTz at)
 	DateADT		day = calendar_day(effective_time(at, posting->posted_at), posting->program->zone);
 	Purse		netting;
 	Purse		lapsed;
-	int			i;
 
 	purse_init(&netting);
 	purse_netting(purse, day, &netting);
 	add_due(posting, KIND_RELEASE, at, &netting);
 	purse_init(&lapsed);
-	for (i = 0; i < purse->nlots; i++)
-	{
-		const Lot  *lot = &purse->lots[i];
-
-		if (lot->points > 0 && (DATE_IS_NOEND(lot->ends) ? inactive_end(posting) : lot->ends) < day)
-			purse_add_lot(&lapsed, lot->starts, lot->ends, -lot->points);
-	}
+	holdings_lapsed(purse, inactive_end(posting), day, &lapsed);
 	add_due(posting, KIND_EXPIRE, at, &lapsed);
 	lower_next_expiry(posting);
 }
@@ -348,8 +344,15 @@ posting_add_tier_change(Posting *posting, const TierChangeRow *change, int64 seq
 }
 
 void
+posting_put_hold(Posting *posting, HoldRow *hold)
+{
+	posting->holds = list_append_unique_ptr(posting->holds, hold);
+}
+
+void
 posting_write(Posting *posting, Store *store)
 {
+	ListCell   *cell;
 	int			i;
 
 	if (posting->nentries == 0 && posting->nchanges == 0 && !posting->settled)
@@ -358,5 +361,7 @@ posting_write(Posting *posting, Store *store)
 		store_append_entry(store, &posting->entries[i]);
 	for (i = 0; i < posting->nchanges; i++)
 		store_append_tier_change(store, &posting->changes[i]);
+	foreach(cell, posting->holds)
+		store_write_hold(store, lfirst(cell));
 	store_update_member(store, posting->member);
 }

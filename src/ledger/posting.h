@@ -42,6 +42,7 @@ typedef struct Posting
 	EntryRow   *entries;
 	int			nchanges;
 	TierChangeRow *changes;
+	List	   *holds;			/* rows that are new or changed */
 } Posting;
 
 extern void posting_begin(Posting *posting, const Program *program, MemberRow *member);
@@ -86,11 +87,17 @@ extern void posting_even_out(Posting *posting, TimestampTz at);
 extern void posting_clawback_lots(const Posting *posting, Points wanted, const Purse *given,
 								  DateADT day, Purse *lots);
 
-/* What an entry means to a member's lifetime points and last activity: earning and redeeming are active. */
-extern void posting_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activity);
+/*
+ * What an entry means to a member's lifetime points, the points that are held
+ * for him, and his last activity: earning and redeeming are active.
+ */
+extern void posting_count(const EntryRow *entry, Points *lifetime, Points *held, TimestampTz *last_activity);
 
 /* Add a change of tier that the entry with this number made. */
 extern void posting_add_tier_change(Posting *posting, const TierChangeRow *change, int64 seq);
+
+/* Have a hold written with the rest, once, as it is then. */
+extern void posting_put_hold(Posting *posting, HoldRow *hold);
 
 /* Write everything; the only function that does. */
 extern void posting_write(Posting *posting, Store *store);

@@ -8,8 +8,8 @@
  * SERIALIZABLE), table_tuple_lock on what it finds, table_multi_insert and
  * table_tuple_update with the constraints checked and the indexes kept.
  *
- * Here is what the tables have in common; storage_member.c, storage_entry.c and
- * storage_tier.c know their rows.  Rows that belong to a member are found in one place,
+ * Here is what the tables have in common; storage_member.c, storage_entry.c,
+ * storage_tier.c and storage_hold.c know their rows.  Rows that belong to a member are found in one place,
  * store_open(): a ledger spread over several relations by member would be
  * resolved there.
  */
@@ -55,6 +55,7 @@ store_open(Config *config, bool write)
 	store->context = CurrentMemoryContext;
 	store->write = write;
 	store->tier_change_rel = config->tier_change_rel;
+	store->hold_rel = config->hold_rel;
 	store_open_table(store, &store->member, config->member_rel, write);
 	store_open_table(store, &store->entry, config->entry_rel, write);
 	if (write)
@@ -93,6 +94,8 @@ store_close(Store *store)
 	store_close_table(&store->entry);
 	if (store->tier_change.rel != NULL)
 		store_close_table(&store->tier_change);
+	if (store->hold.rel != NULL)
+		store_close_table(&store->hold);
 	if (store->estate != NULL)
 		FreeExecutorState(store->estate);
 	pfree(store);

@@ -10,6 +10,7 @@
 #define LOYALTY_STORAGE_H
 
 #include "postgres.h"
+#include "nodes/pg_list.h"
 #include "storage/itemptr.h"
 #include "utils/date.h"
 #include "utils/jsonb.h"
@@ -38,8 +39,10 @@ typedef struct MemberRow
 	int64		seq;
 	Points		lifetime;
 	Points		awaiting;		/* confirmation */
+	Points		held;			/* in no purse */
 	TimestampTz enrolled_at;
 	TimestampTz last_activity;	/* DT_NOBEGIN: none yet */
+	TimestampTz hold_until;		/* when the first active hold ends; DT_NOEND: there is none */
 	int32		program_id;
 	DateADT		next_expiry;	/* DATEVAL_NOEND: nothing expires */
 	int32		purchases;		/* that have ever counted */
@@ -77,6 +80,34 @@ typedef struct TierChangeRow
 	const char *reason;
 	text	   *note;			/* NULL: none */
 } TierChangeRow;
+
+typedef enum HoldStatus
+{
+	HOLD_ACTIVE,
+	HOLD_CAPTURED,
+	HOLD_RELEASED,
+	HOLD_LAPSED
+} HoldStatus;
+
+/* A row of hold. */
+typedef struct HoldRow
+{
+	ItemPointerData tid;		/* invalid: not written yet */
+	int64		member_id;
+	int64		seq;			/* of the entry that made it */
+	Points		points;			/* then */
+	Points		captured;		/* of them */
+	TimestampTz made_at;
+	TimestampTz until;			/* when it lapses */
+	TimestampTz ended_at;		/* DT_NOEND: active */
+	int32		program_id;
+	HoldStatus	status;
+	Purse		lots;			/* still held */
+	Numeric		point_value;	/* that a point had then; NULL: points were not money */
+	Numeric		amount;			/* of the purchase; NULL: unknown */
+	text	   *purchase;		/* NULL: none */
+	text	   *note;			/* NULL: none */
+} HoldRow;
 
 /* A row of entry; the unpacked lots stand beside it until it is written. */
 typedef struct EntryRow
@@ -172,10 +203,21 @@ extern void store_visit_entries(Store *store, int64 member_id, int32 source_id,
 typedef void (*TierChangeVisitor) (const TierChangeRow *change, void *arg);
 extern void store_visit_tier_changes(Store *store, int64 member_id, TierChangeVisitor visit, void *arg);
 
+/* Names of the statuses, as the table has them. */
+extern const char *store_hold_status(HoldStatus status);
+
+/*
+ * The member's active holds in the order in which they end, as HoldRow; and any
+ * hold of his, false when there is none of that number.
+ */
+extern List *store_active_holds(Store *store, int64 member_id);
+extern bool store_find_hold(Store *store, int64 member_id, int64 seq, HoldRow *row);
+
 /* Writing, outside of store_begin_read. */
 extern void store_append_entry(Store *store, const EntryRow *entry);	/* buffered: keep what it points to until store_flush */
 extern void store_flush(Store *store);
 extern void store_update_member(Store *store, MemberRow *row);
 extern void store_append_tier_change(Store *store, const TierChangeRow *change);
+extern void store_write_hold(Store *store, HoldRow *row);	/* a new one, or a change */
 
 #endif							/* LOYALTY_STORAGE_H */

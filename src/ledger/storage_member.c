@@ -25,9 +25,11 @@ enum
 	Anum_member_seq,
 	Anum_member_lifetime,
 	Anum_member_awaiting,
+	Anum_member_held,
 	Anum_member_enrolled_at,
 	Anum_member_last_activity,
 	Anum_member_tier_since,
+	Anum_member_hold_until,
 	Anum_member_program_id,
 	Anum_member_next_expiry,
 	Anum_member_purchases,
@@ -108,9 +110,12 @@ unpack_member(TupleTableSlot *slot, MemberRow *row)
 	row->seq = DatumGetInt64(values[Anum_member_seq]);
 	row->lifetime = DatumGetPoints(values[Anum_member_lifetime]);
 	row->awaiting = DatumGetPoints(values[Anum_member_awaiting]);
+	row->held = DatumGetPoints(values[Anum_member_held]);
 	row->enrolled_at = DatumGetTimestampTz(values[Anum_member_enrolled_at]);
 	row->last_activity = nulls[Anum_member_last_activity] ? DT_NOBEGIN
 		: DatumGetTimestampTz(values[Anum_member_last_activity]);
+	row->hold_until = nulls[Anum_member_hold_until] ? DT_NOEND
+		: DatumGetTimestampTz(values[Anum_member_hold_until]);
 	row->program_id = DatumGetInt32(values[Anum_member_program_id]);
 	row->next_expiry = unpack_date(values[Anum_member_next_expiry], nulls[Anum_member_next_expiry]);
 	row->purchases = DatumGetInt32(values[Anum_member_purchases]);
@@ -334,9 +339,12 @@ store_update_member(Store *store, MemberRow *row)
 	values[Anum_member_seq] = Int64GetDatum(row->seq);
 	values[Anum_member_lifetime] = PointsGetDatum(row->lifetime);
 	values[Anum_member_awaiting] = PointsGetDatum(row->awaiting);
+	values[Anum_member_held] = PointsGetDatum(row->held);
 	values[Anum_member_enrolled_at] = TimestampTzGetDatum(row->enrolled_at);
 	values[Anum_member_last_activity] = TimestampTzGetDatum(row->last_activity);
 	nulls[Anum_member_last_activity] = TIMESTAMP_IS_NOBEGIN(row->last_activity);
+	values[Anum_member_hold_until] = TimestampTzGetDatum(row->hold_until);
+	nulls[Anum_member_hold_until] = TIMESTAMP_IS_NOEND(row->hold_until);
 	values[Anum_member_program_id] = Int32GetDatum(row->program_id);
 	values[Anum_member_next_expiry] = DateADTGetDatum(row->next_expiry);
 	nulls[Anum_member_next_expiry] = DATE_IS_NOEND(row->next_expiry);

@@ -31,9 +31,11 @@ struct Store
 	bool		write;
 	bool		wrote;
 	Oid			tier_change_rel;
+	Oid			hold_rel;
 	StoreTable	member;
 	StoreTable	entry;
 	StoreTable	tier_change;	/* opened when first written to */
+	StoreTable	hold;			/* likewise */
 	EState	   *estate;			/* only when writing */
 	TupleTableSlot *member_slot;
 	TupleTableSlot *entry_slot;

@@ -5,8 +5,9 @@
  * Time is let run over a copy of each member's purse, by the same steps in
  * which maintenance writes it down.  Only members whose next_expiry says that
  * something may fall due are looked at, but for the past, which is added up
- * from everybody's entries, and while something that silence has accepted is
- * not written down, of which next_expiry does not know.
+ * from everybody's entries, and while something that silence has accepted or a
+ * lapsed hold gives back is not written down, of which next_expiry does not
+ * know.
  */
 #include "postgres.h"
 
@@ -18,11 +19,12 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "ledger/awaiting.h"
 #include "ledger/balance.h"
 #include "ledger/holdings.h"
+#include "ledger/unwritten.h"
 #include "loyalty.h"
 #include "operation/due.h"
+#include "operation/lapse.h"
 #include "operation/silence.h"
 #include "types/calendar.h"
 
@@ -61,11 +63,13 @@ put_losses(Store *store, int64 member_id, void *arg)
 	{
 		state.purse = row.purse;
 		state.lifetime = row.lifetime;
+		state.held = row.held;
 		state.last_activity = row.last_activity;
 	}
-	if (expiring->past || row.awaiting != 0)
-		awaiting_apply(expiring->config, store, expiring->snapshot, expiring->program, &row, expiring->at,
-					   expiring->past, &state, &awaiting);
+	unwritten_apply(expiring->program, &row,
+					unwritten_list(expiring->config, store, expiring->snapshot, expiring->program, &row,
+								   expiring->at, expiring->past, &awaiting),
+					&state);
 	inactive_end = holdings_inactive_end(expiring->program, state.last_activity, row.enrolled_at);
 
 	purse_init(&due.netting);
@@ -129,7 +133,8 @@ loyalty_expiring(PG_FUNCTION_ARGS)
 
 	before = expiring.past ||
 		(expiry_is_inactivity(expiring.program->expiry) && !due_is_known(config, expiring.program)) ||
-		silence_is_due(config, expiring.program->program_id, expiring.day) ? DATEVAL_NOEND : expiring.until + 1;
+		silence_is_due(config, expiring.program->program_id, expiring.day) ||
+		lapse_is_due(config, expiring.program->program_id, expiring.at) ? DATEVAL_NOEND : expiring.until + 1;
 	store = store_open(config, false);
 	store_begin_read(store, expiring.snapshot);
 	store_visit_members(store, expiring.program->program_id, before, put_losses, &expiring);

@@ -14,6 +14,7 @@
 #include "loyalty.h"
 #include "operation/batch.h"
 #include "operation/due.h"
+#include "operation/lapse.h"
 #include "operation/silence.h"
 
 PG_FUNCTION_INFO_V1(loyalty_maintain);
@@ -90,6 +91,8 @@ loyalty_maintain(PG_FUNCTION_ARGS)
 	retry_deferred(&batches, program_name, now, batch_size);
 	foreach(cell, programs)
 	{
+		if (lapse_write(&batches, lfirst_int(cell), at, batch_size))
+			(void) batches_next(&batches);
 		if (silence_write(&batches, lfirst_int(cell), at, batch_size))
 			(void) batches_next(&batches);
 		due_write(&batches, lfirst_int(cell), at, batch_size);

@@ -10,8 +10,8 @@
  * Here is what is checked of members and entries:
  *
  * I1	  each entry's points are the total of its lots; the member's purse is
- *		  the sum of his entries' lots, his lifetime points and last activity
- *		  what his entries say.
+ *		  the sum of his entries' lots, his lifetime points, the points held
+ *		  for him and his last activity what his entries say.
  * I2	  his entries count 1..n without gaps, his row says n; an entry's program
  *		  is its member's; no entry is without a member; his row counts the
  *		  purchases that have a first posting.
@@ -22,7 +22,8 @@
  *		  starts at once and never ends; so nobody has less than zero available
  *		  otherwise.  The program's policy of today does not tell whether a debt
  *		  was allowed when it was made, the entries do: only a clawback may
- *		  make a debt or deepen it, and an import bring one along.
+ *		  make a debt or deepen it, and an import bring one along.  What a hold
+ *		  releases to be captured leaves a debt as it was before.
  * member his ref leads to his row, his program exists, his status is known, and
  *		  no points end before next_expiry.
  *
@@ -163,7 +164,7 @@ cursor_entry(const Cursor *cursor, EntryRow *entry)
 
 /* Columns of the cursor over members. */
 #define MEMBER_COLUMNS \
-	"member_id, seq, lifetime, enrolled_at, last_activity, program_id, next_expiry, ref, status, purse, head, purchases"
+	"member_id, seq, lifetime, enrolled_at, last_activity, program_id, next_expiry, ref, status, purse, head, purchases, held"
 
 /* A member on the way through his entries. */
 typedef struct Walk
@@ -180,6 +181,7 @@ typedef struct Walk
 	int64		seq;			/* of the last entry */
 	int			purchases;		/* that begin with one of them */
 	int			maybe_purchases;	/* events of which nobody can tell any more */
+	Points		debt_before;	/* the last entry, if that released held points; else 0 */
 	uint8		hash[HASH_LENGTH];	/* its hash, as stored */
 	MemberState state;			/* what the entries add up to */
 	bool		broken;			/* they cannot be added up */
@@ -254,6 +256,7 @@ read_member(Walk *walk, const Cursor *members)
 	purse_read(&row->purse, values[9]);
 	walk->head = PG_DETOAST_DATUM_PACKED(values[10]);
 	row->purchases = DatumGetInt32(values[11]);
+	row->held = DatumGetPoints(values[12]);
 }
 
 /* Start with the member; "members" is NULL when there are only entries of his. */
@@ -356,7 +359,7 @@ add_entry(void *arg)
 	if (walk->broken)
 		return;
 	purse_add(&walk->state.purse, &lots);
-	posting_count(entry, &walk->state.lifetime, &walk->state.last_activity);
+	posting_count(entry, &walk->state.lifetime, &walk->state.held, &walk->state.last_activity);
 }
 
 /* The debt that the entries so far make; zero or below. */
@@ -373,6 +376,7 @@ check_entry(Walk *walk)
 	EntryRow   *entry = &walk->entry;
 	char	   *name = psprintf("entry " INT64_FORMAT, entry->seq);
 	Points		debt = debt_so_far(walk);
+	Points		allowed;
 	ErrorData  *error = attempt(add_entry, walk);
 
 	if (walk->known && entry->program_id != walk->row.program_id)
@@ -394,11 +398,14 @@ check_entry(Walk *walk)
 		if (entry->points != walk->total)
 			report(walk, "I1", psprintf("points of %s are not the total of its lots", name),
 				   points_to_cstring(walk->total), points_to_cstring(entry->points));
-		if (debt_so_far(walk) < debt && strcmp(entry->kind, KIND_CLAWBACK) != 0 &&
+		/* What is captured was released just before. */
+		allowed = strcmp(entry->kind, KIND_REDEEM) == 0 ? Min(debt, walk->debt_before) : debt;
+		if (debt_so_far(walk) < allowed && strcmp(entry->kind, KIND_CLAWBACK) != 0 &&
 			strcmp(entry->kind, KIND_IMPORT) != 0)
 			report(walk, "I5", psprintf("%s makes a debt though it is no clawback", name),
-				   points_to_cstring(debt), points_to_cstring(debt_so_far(walk)));
+				   points_to_cstring(allowed), points_to_cstring(debt_so_far(walk)));
 	}
+	walk->debt_before = strcmp(entry->kind, KIND_RELEASE) == 0 && entry->points > 0 ? debt : 0;
 	count_purchase(walk);
 	walk->nentries++;
 	walk->seq = entry->seq;
@@ -434,6 +441,9 @@ check_sums(Walk *walk)
 	if (row->lifetime != state->lifetime)
 		report(walk, "I1", "lifetime points are not what the entries say",
 			   points_to_cstring(state->lifetime), points_to_cstring(row->lifetime));
+	if (row->held != state->held)
+		report(walk, "I1", "held points are not what the entries say",
+			   points_to_cstring(state->held), points_to_cstring(row->held));
 	if (row->last_activity != state->last_activity)
 		report(walk, "I1", "last activity is not what the entries say",
 			   time_text(state->last_activity), time_text(row->last_activity));
@@ -590,6 +600,7 @@ loyalty_verify(PG_FUNCTION_ARGS)
 	verify_limits(&verification);
 	verify_confirm(&verification);
 	verify_transfers(&verification);
+	verify_holds(&verification);
 	verify_tiers(&verification);
 	SPI_finish();
 	PG_RETURN_NULL();

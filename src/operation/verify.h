@@ -55,6 +55,9 @@ extern void verify_confirm(Verification *verification);
 /* The two sides of transfers: I6. */
 extern void verify_transfers(Verification *verification);
 
+/* Holds, and what is held of whom: I6. */
+extern void verify_holds(Verification *verification);
+
 /* Where members stand, and whether maintenance finds them: I7. */
 extern void verify_tiers(Verification *verification);
 

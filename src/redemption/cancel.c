@@ -18,6 +18,7 @@
 #include "ledger/context_field.h"
 #include "ledger/member.h"
 #include "loyalty.h"
+#include "redemption/held.h"
 #include "redemption/transfer.h"
 #include "redemption/undone.h"
 #include "types/calendar.h"
@@ -164,6 +165,8 @@ check_kind(const Cancel *cancel)
 						"It is of a purchase, whose row is in an attached table.");
 	if (strcmp(entry->kind, KIND_IMPORT) == 0)
 		NOT_CANCELLABLE(cancel, "loyalty.adjust puts a balance right.", "It is what was imported.");
+	if (strcmp(entry->kind, KIND_RELEASE) == 0 && context_field_of(entry->context, FIELD_HOLD, jbvNumeric, &number))
+		NOT_CANCELLABLE(cancel, "loyalty.hold can hold them anew.", "It released points that were held.");
 	if (strcmp(entry->kind, KIND_EXPIRE) == 0 || strcmp(entry->kind, KIND_RELEASE) == 0)
 		NOT_CANCELLABLE(cancel, "loyalty.adjust puts a balance right.", "It says what time has done.");
 	if (strcmp(entry->kind, KIND_TRANSFER) == 0 && cancel->other == NULL)
@@ -413,6 +416,27 @@ cancel_event(FunctionCallInfo fcinfo, Cancel *cancel)
 	return act_posted(fcinfo, cancel->program, cancel->member, &entry);
 }
 
+/* A hold is released, as far as it still holds something. */
+static EntryRow
+release_hold(const Cancel *cancel)
+{
+	JsonbParseState *state = NULL;
+	Snapshot	snapshot = store_snapshot();
+	Posting		posting;
+	EntryRow	entry;
+
+	begin_context(cancel, cancel->seq, &state);
+	act_push_numeric(&state, FIELD_HOLD, int64_to_numeric(cancel->seq));
+	posting_begin(&posting, cancel->program, cancel->member);
+	store_begin_read(cancel->store, snapshot);
+	entry = held_cancel(cancel->store, &posting, cancel->seq, cancel->asked, cancel->at, cancel->at_given,
+						end_context(&state), cancel->source_key, cancel->note);
+	store_end_read(cancel->store);
+	UnregisterSnapshot(snapshot);
+	posting_write(&posting, cancel->store);
+	return entry;
+}
+
 /* Undo what the call names; answers the entry that did. */
 static EntryRow
 undo(Cancel *cancel)
@@ -451,8 +475,13 @@ loyalty_cancel(PG_FUNCTION_ARGS)
 	act_check_status(cancel.program, cancel.member);
 	check_kind(&cancel);
 	check_time(&cancel);
-	decide_points(&cancel);
-	entry = undo(&cancel);
+	if (strcmp(cancel.undone.entry.kind, KIND_HOLD) == 0)
+		entry = release_hold(&cancel);
+	else
+	{
+		decide_points(&cancel);
+		entry = undo(&cancel);
+	}
 	store_close(cancel.store);
 	return act_posted(fcinfo, cancel.program, cancel.member, &entry);
 }

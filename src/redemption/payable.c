@@ -14,7 +14,7 @@
 #include "utils/snapmgr.h"
 
 #include "ledger/act.h"
-#include "ledger/awaiting.h"
+#include "ledger/unwritten.h"
 #include "loyalty.h"
 #include "redemption/payment.h"
 #include "types/calendar.h"
@@ -29,7 +29,7 @@ enum
 
 /*
  * What the member can spend at the time; in the past what he had then and still
- * has.  What silence has accepted is his, as it is once he is locked.
+ * has.  What time has given him is his, as it is once he is locked.
  */
 static Points
 spendable(const Reading *reading)
@@ -37,9 +37,9 @@ spendable(const Reading *reading)
 	TimestampTz now = GetCurrentTransactionStartTimestamp();
 	const Program *program = reading->program;
 	const MemberRow *row = &reading->row;
-	MemberState state = {row->purse, row->lifetime, row->last_activity};
+	MemberState state = {row->purse, row->lifetime, row->held, row->last_activity};
 	Snapshot	snapshot = GetActiveSnapshot();
-	List	   *silent = NIL;
+	List	   *unwritten;
 	Points		awaiting = 0;
 	Points		available;
 	Store	   *store;
@@ -51,13 +51,10 @@ spendable(const Reading *reading)
 
 	store = store_open(reading->config, false);
 	store_begin_read(store, snapshot);
-	if (row->awaiting != 0)
-	{
-		awaiting_apply(reading->config, store, snapshot, program, row, now, false, &state, &awaiting);
-		silent = awaiting_list_open(reading->config, row->member_id, snapshot, calendar_day(now, program->zone));
-	}
+	unwritten = unwritten_list(reading->config, store, snapshot, program, row, now, false, &awaiting);
+	unwritten_apply(program, row, unwritten, &state);
 	available = act_available(program, &state, row->enrolled_at, reading->at);
-	available = Min(available, balance_least_since(store, program, row, reading->at, silent, &state));
+	available = Min(available, balance_least_since(store, program, row, reading->at, unwritten, &state));
 	store_end_read(store);
 	store_close(store);
 	return Max(available, 0);

@@ -25,13 +25,17 @@ payment_amount(Numeric amount)
 }
 
 Numeric
-payment_value(const Program *program, Points points)
+payment_worth(Numeric point_value, Points points)
 {
-	if (program->point_value == NULL)
-		return NULL;
 	return DatumGetNumeric(DirectFunctionCall2(numeric_mul,
 											   NumericGetDatum(points_to_numeric(points)),
-											   NumericGetDatum(program->point_value)));
+											   NumericGetDatum(point_value)));
+}
+
+Numeric
+payment_value(const Program *program, Points points)
+{
+	return program->point_value == NULL ? NULL : payment_worth(program->point_value, points);
 }
 
 static Rational

@@ -27,7 +27,8 @@ typedef struct Payment
 /* An argument that is an amount; 22023 unless finite and not below zero. */
 extern Numeric payment_amount(Numeric amount);
 
-/* points x point_value, exact; NULL where points are not money. */
+/* points x what one is worth, exact; by the program NULL where points are not money. */
+extern Numeric payment_worth(Numeric point_value, Points points);
 extern Numeric payment_value(const Program *program, Points points);
 
 /*

@@ -14,6 +14,7 @@
 #include "earning/judge.h"
 #include "ledger/act.h"
 #include "ledger/context_field.h"
+#include "redemption/held.h"
 #include "redemption/returned.h"
 #include "redemption/undone.h"
 #include "types/calendar.h"
@@ -188,6 +189,19 @@ refund(Posting *posting, const Undone *spent, Points points, const text *key, Ti
 	posting_even_out(posting, at);
 }
 
+/* What is held for it goes back once nothing is left of it. */
+static void
+release_held(Store *store, Posting *posting, const AmountHistory *history, const text *key,
+			 Numeric change, const text *renamed, TimestampTz at)
+{
+	Numeric		most;
+
+	if (renamed != NULL)
+		hold_rename_purchase(store, posting, key, renamed);
+	else if (rational_sign(rational_from_numeric(add(amount_now(history, 0, &most), change))) <= 0)
+		(void) hold_release_for_purchase(store, posting, key, at);
+}
+
 void
 returned_give_back(Store *store, Posting *posting, int32 source_id, const text *key,
 				   Numeric change, const text *renamed, TimestampTz at)
@@ -199,11 +213,12 @@ returned_give_back(Store *store, Posting *posting, int32 source_id, const text *
 	int			i;
 
 	spends = undone_of_purchase(store, member_id, key, &count);
-	if (count == 0 || !is_paid_for(store, member_id, source_id, key))
+	if ((count == 0 && posting->member->held == 0) || !is_paid_for(store, member_id, source_id, key))
 		return;
 	store_visit_entries(store, member_id, source_id, key, add_change, &history);
 	qsort(history.changes, history.count, sizeof(AmountChange), compare_changes);
 	posting_bring_current(posting, at);
+	release_held(store, posting, &history, key, change, renamed, at);
 	for (i = 0; i < count; i++)
 	{
 		const Undone *spent = &spends[i];

@@ -19,7 +19,9 @@
 #include "ledger/member.h"
 #include "ledger/posting.h"
 #include "loyalty.h"
+#include "redemption/held.h"
 #include "redemption/payment.h"
+#include "redemption/spend.h"
 #include "redemption/undone.h"
 
 PG_FUNCTION_INFO_V1(loyalty_spend);
@@ -45,27 +47,46 @@ typedef struct SpendRequest
 	bool		at_given;
 } SpendRequest;
 
-static void
-read_request(FunctionCallInfo fcinfo, SpendRequest *request)
+text *
+spend_purchase_argument(FunctionCallInfo fcinfo, int argno)
 {
-	request->points = act_points(fcinfo, ARG_POINTS);
-	request->purchase = text_argument(fcinfo, ARG_PURCHASE);
-	if (request->purchase != NULL && VARSIZE_ANY_EXHDR(request->purchase) == 0)
+	text	   *purchase = text_argument(fcinfo, argno);
+
+	if (purchase != NULL && VARSIZE_ANY_EXHDR(purchase) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("purchase must not be empty"),
 				 errhint("NULL is no purchase.")));
-	if (request->purchase != NULL && VARSIZE_ANY_EXHDR(request->purchase) > MAX_KEY_BYTES)
+	if (purchase != NULL && VARSIZE_ANY_EXHDR(purchase) > MAX_KEY_BYTES)
 		ereport(ERROR,
 				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
 				 errmsg("purchase is too long"),
 				 errdetail("It has %d bytes, %d are allowed.",
-						   (int) VARSIZE_ANY_EXHDR(request->purchase), MAX_KEY_BYTES)));
+						   (int) VARSIZE_ANY_EXHDR(purchase), MAX_KEY_BYTES)));
+	return purchase;
+}
+
+static void
+read_request(FunctionCallInfo fcinfo, SpendRequest *request)
+{
+	request->points = act_points(fcinfo, ARG_POINTS);
+	request->purchase = spend_purchase_argument(fcinfo, ARG_PURCHASE);
 	request->amount = PG_ARGISNULL(ARG_AMOUNT) ? NULL : payment_amount(PG_GETARG_NUMERIC(ARG_AMOUNT));
 	request->note = text_argument(fcinfo, ARG_REASON);
 	request->key = text_argument(fcinfo, ARG_KEY);
 	request->at = act_time(fcinfo, ARG_AT);
 	request->at_given = !PG_ARGISNULL(ARG_AT);
+}
+
+void
+spend_push(JsonbParseState **state, const text *purchase, Numeric amount, Numeric value)
+{
+	if (purchase != NULL)
+		act_push_text(state, FIELD_PURCHASE, text_to_cstring(purchase));
+	if (amount != NULL)
+		act_push_numeric(state, FIELD_AMOUNT, amount);
+	if (value != NULL)
+		act_push_numeric(state, FIELD_VALUE, value);
 }
 
 /* {"purchase": "7", "amount": 20.00, "value": 1.50}, as far as known; NULL when nothing is. */
@@ -77,28 +98,29 @@ spend_context(const SpendRequest *request, Numeric value)
 	if (request->purchase == NULL && request->amount == NULL && value == NULL)
 		return NULL;
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	if (request->purchase != NULL)
-		act_push_text(&state, FIELD_PURCHASE, text_to_cstring(request->purchase));
-	if (request->amount != NULL)
-		act_push_numeric(&state, FIELD_AMOUNT, request->amount);
-	if (value != NULL)
-		act_push_numeric(&state, FIELD_VALUE, value);
+	spend_push(&state, request->purchase, request->amount, value);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+bool
+spend_is_for(const EntryRow *earlier, const text *purchase, Numeric wanted)
+{
+	JsonbValue	amount;
+	bool		had_amount = context_field_of(earlier->context, FIELD_AMOUNT, jbvNumeric, &amount);
+
+	return undone_is_purchase(earlier, purchase) &&
+		had_amount == (wanted != NULL) &&
+		(!had_amount ||
+		 rational_cmp(rational_from_numeric(amount.val.numeric), rational_from_numeric(wanted)) == 0);
 }
 
 /* What points pay can have changed since, and is not asked for: it is left out. */
 static bool
 same_request(const EntryRow *earlier, const SpendRequest *request)
 {
-	JsonbValue	amount;
-	bool		had_amount = context_field_of(earlier->context, FIELD_AMOUNT, jbvNumeric, &amount);
-
 	return earlier->points == -request->points &&
 		(!request->at_given || earlier->occurred_at == request->at) &&
-		undone_is_purchase(earlier, request->purchase) &&
-		had_amount == (request->amount != NULL) &&
-		(!had_amount ||
-		 rational_cmp(rational_from_numeric(amount.val.numeric), rational_from_numeric(request->amount)) == 0) &&
+		spend_is_for(earlier, request->purchase, request->amount) &&
 		same_text(earlier->note, request->note);
 }
 
@@ -119,9 +141,9 @@ add_spent(const Undone *undone, Spent *spent)
 														   NumericGetDatum(undone_value(undone, value.val.numeric, kept))));
 }
 
-/* What the member has spent on the purchase; only read where it makes a difference. */
-static Spent
-spent_before(Store *store, const Program *program, int64 member_id, const SpendRequest *request)
+/* Only read where it makes a difference. */
+Spent
+spend_before(Store *store, const Program *program, const MemberRow *member, const text *purchase, Numeric amount)
 {
 	Spent		spent = {0, int64_to_numeric(0)};
 	Snapshot	snapshot;
@@ -129,12 +151,13 @@ spent_before(Store *store, const Program *program, int64 member_id, const SpendR
 	int			count;
 	int			i;
 
-	if (request->purchase == NULL ||
-		(program->spend_maximum == 0 && (request->amount == NULL || program->point_value == NULL)))
+	if (purchase == NULL ||
+		(program->spend_maximum == 0 && (amount == NULL || program->point_value == NULL)))
 		return spent;
 	snapshot = store_snapshot();
 	store_begin_read(store, snapshot);
-	spends = undone_of_purchase(store, member_id, request->purchase, &count);
+	spends = undone_of_purchase(store, member->member_id, purchase, &count);
+	held_add_spent(held_list(store, member, NULL), purchase, &spent);
 	store_end_read(store);
 	UnregisterSnapshot(snapshot);
 	for (i = 0; i < count; i++)
@@ -178,7 +201,7 @@ loyalty_spend(PG_FUNCTION_ARGS)
 		return act_repeated(fcinfo, program, member.row, &earlier);
 	}
 	act_check_active(program, member.row);
-	spent = spent_before(store, program, member.member_id, &request);
+	spent = spend_before(store, program, member.row, request.purchase, request.amount);
 	payment_check(program, request.points, request.amount, request.purchase, &spent);
 
 	posting_begin(&posting, program, member.row);
