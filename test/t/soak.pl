@@ -114,7 +114,7 @@ sub soak
 	# A kill of processes loses nothing of what was written to files.
 	$node->append_conf('postgresql.conf',
 		"max_connections = @{[ $sessions + 20 ]}\nfsync = off\nrestart_after_crash = on\nautovacuum_naptime = 2147483\n"
-		  . "log_statement = none\nlog_min_messages = fatal\n");
+		  . "log_statement = none\nlog_min_messages = error\nlog_min_error_statement = panic\n");
 	start_server($node);
 	$node->safe_psql('postgres', 'CREATE TABLE done (key text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), refs text[] NOT NULL)');
 	$node->safe_psql('postgres', Soak::Acts::SETUP);
