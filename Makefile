@@ -12,7 +12,7 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" loyalty.co
 SQL_ORDER := $(patsubst %,sql/%.sql, prelude \
 	points purse award expiry qualification tally voucher_code \
 	program rate rule budget limit member entry tier purchase \
-	act extend set_tier balance spend hold transfer cancel \
+	act extend set_tier balance spend hold transfer cancel voucher voucher_pool \
 	source backfill deferred record quote explain confirm \
 	maintain import schedule expiring verify liability outlook tier_report \
 	security)
@@ -25,7 +25,7 @@ OBJS := $(patsubst %.c,%.o, $(wildcard \
 	src/loyalty.c \
 	$(patsubst %,src/types/%.c, points points_agg rational rational_wide packed \
 		purse purse_pack purse_readings purse_io purse_ops purse_sum award expiry qualification \
-		tally tally_pack tally_io tally_ops tally_sum voucher_code calendar scan sha256)) \
+		tally tally_pack tally_io tally_ops tally_sum voucher_code calendar scan sha256 hmac)) \
 	$(sort $(wildcard src/ledger/*.c)) \
 	$(sort $(wildcard src/tiers/*.c)) \
 	$(sort $(wildcard src/earning/*.c)) \

@@ -28,6 +28,9 @@
 #define ERRCODE_LOYALTY_TRANSFER_LIMIT		MAKE_SQLSTATE('L', 'Y', '0', '1', '5')	/* the program lets no such transfer be made */
 #define ERRCODE_LOYALTY_HOLD_OVER			MAKE_SQLSTATE('L', 'Y', '0', '1', '6')	/* or there is no such hold */
 #define ERRCODE_LOYALTY_NOT_CANCELLABLE		MAKE_SQLSTATE('L', 'Y', '0', '1', '7')	/* the entry: it is no act, or none that can be undone */
-#define ERRCODE_LOYALTY_CANCELLED			MAKE_SQLSTATE('L', 'Y', '0', '1', '8')	/* less is left to cancel */
+#define ERRCODE_LOYALTY_TOO_MUCH_BACK		MAKE_SQLSTATE('L', 'Y', '0', '1', '8')	/* more than is left to be given back */
+#define ERRCODE_LOYALTY_UNKNOWN_VOUCHER		MAKE_SQLSTATE('L', 'Y', '0', '2', '4')
+#define ERRCODE_LOYALTY_VOUCHER_UNUSABLE	MAKE_SQLSTATE('L', 'Y', '0', '2', '5')	/* used up, void, not now, not by him, not on that */
+#define ERRCODE_LOYALTY_POOL_EMPTY			MAKE_SQLSTATE('L', 'Y', '0', '2', '6')	/* all its codes have been handed out */
 
 #endif							/* LOYALTY_ERRORS_H */

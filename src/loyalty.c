@@ -18,6 +18,7 @@
 #include "ledger/config.h"
 #include "loyalty.h"
 #include "redemption/held.h"
+#include "redemption/voucher_secret.h"
 
 PG_MODULE_MAGIC;
 
@@ -37,6 +38,7 @@ _PG_init(void)
 							   PGC_USERSET,
 							   0,
 							   NULL, NULL, NULL);
+	voucher_secret_init();
 #if PG_VERSION_NUM >= 150000
 	MarkGUCPrefixReserved("loyalty");
 #else

@@ -432,35 +432,52 @@ compare_moments(const void *a, const void *b)
 	return x->case_ < y->case_ ? -1 : 1;
 }
 
-/* The key under which a purchase that stands at zero now goes on; NULL: none. */
-static const text *
-renamed_to(const Case *case_, Case *const *cases, int ncases)
+/* A statement's cases of one member, and what he paid for purchases. */
+typedef struct Batch
+{
+	Case	  **cases;
+	int			ncases;
+	bool		renames;		/* a key has changed */
+	Payments	payments;
+} Batch;
+
+/* The case that a purchase which stands at zero now goes on as, under another key; NULL: none. */
+static const Case *
+renamed_to(const Case *case_, const Batch *batch)
 {
 	int			i;
 
-	for (i = 0; !case_->purchase.counts && i < ncases; i++)
-		if (cases[i]->purchase.old_key != NULL && cases[i]->purchase.counts &&
-			same_text(cases[i]->purchase.old_key, case_->purchase.key))
-			return cases[i]->purchase.key;
+	for (i = 0; batch->renames && !case_->purchase.counts && i < batch->ncases; i++)
+	{
+		const Purchase *other = &batch->cases[i]->purchase;
+
+		if (other->old_key != NULL && other->counts && same_text(other->old_key, case_->purchase.key))
+			return batch->cases[i];
+	}
 	return NULL;
 }
 
 /* When a purchase comes to less, points that paid for it go back. */
 static void
-give_back_spent(const Settlement *settlement, Posting *posting, const Case *case_, Case *const *cases, int ncases)
+give_back_spent(const Settlement *settlement, Posting *posting, const Case *case_, Batch *batch)
 {
-	if (settlement->source_id == SOURCE_API || case_->first || case_->amount_change == NULL ||
-		DatumGetBool(DirectFunctionCall2(numeric_ge, NumericGetDatum(case_->amount_change),
-										 NumericGetDatum(int64_to_numeric(0)))))
+	Numeric		change = case_->amount_change;
+	const Case *renamed;
+
+	if (settlement->source_id == SOURCE_API || case_->first || change == NULL ||
+		rational_sign(rational_from_numeric(change)) >= 0)
 		return;
-	returned_give_back(settlement->store, posting, settlement->source_id, case_->purchase.key,
-					   case_->amount_change, renamed_to(case_, cases, ncases), occurs_at(settlement, case_));
+	renamed = renamed_to(case_, batch);
+	if (renamed != NULL && renamed->amount_change != NULL)
+		change = DatumGetNumeric(DirectFunctionCall2(numeric_add, NumericGetDatum(change),
+													 NumericGetDatum(renamed->amount_change)));
+	returned_give_back(settlement->store, posting, &batch->payments, settlement->source_id, case_->purchase.key,
+					   change, renamed == NULL ? NULL : renamed->purchase.key, occurs_at(settlement, case_));
 }
 
 /* Post cases of one moment: what adds before what takes. */
 static void
-post_moment(const Settlement *settlement, Posting *posting, const Moment *moments, int nmoments,
-			Case *const *cases, int ncases)
+post_moment(const Settlement *settlement, Posting *posting, const Moment *moments, int nmoments, Batch *batch)
 {
 	static const RuleContext no_context = {0};
 	Purse		nothing;
@@ -475,7 +492,7 @@ post_moment(const Settlement *settlement, Posting *posting, const Moment *moment
 			Case	   *case_ = moments[i].case_;
 
 			if (pass == 0)
-				give_back_spent(settlement, posting, case_, cases, ncases);
+				give_back_spent(settlement, posting, case_, batch);
 			for (j = 0; j < case_->nsteps; j++)
 			{
 				Step	   *step = &case_->steps[j];
@@ -497,6 +514,7 @@ void
 settle_post(const Settlement *settlement, Posting *posting, Case **cases, int ncases)
 {
 	Moment	   *moments = palloc(sizeof(Moment) * ncases);
+	Batch		batch = {.cases = cases, .ncases = ncases};
 	int			from;
 	int			to;
 	int			i;
@@ -505,6 +523,7 @@ settle_post(const Settlement *settlement, Posting *posting, Case **cases, int nc
 	{
 		moments[i].at = Min(occurs_at(settlement, cases[i]), settlement->now);
 		moments[i].case_ = cases[i];
+		batch.renames |= cases[i]->purchase.old_key != NULL;
 	}
 	if (ncases > 1)
 		qsort(moments, ncases, sizeof(Moment), compare_moments);
@@ -512,7 +531,7 @@ settle_post(const Settlement *settlement, Posting *posting, Case **cases, int nc
 	{
 		for (to = from + 1; to < ncases && moments[to].at == moments[from].at; to++)
 			;
-		post_moment(settlement, posting, &moments[from], to - from, cases, ncases);
+		post_moment(settlement, posting, &moments[from], to - from, &batch);
 	}
 	pfree(moments);
 }

@@ -77,6 +77,40 @@ recorded_read(Store *store, int64 member_id, const text *source_key, Recorded *r
 	UnregisterSnapshot(snapshot);
 }
 
+/* Who else was cancelled by a key. */
+typedef struct KeySearch
+{
+	const text *key;
+	const text *source_key;		/* that is not looked for; NULL: any */
+	bool		found;
+} KeySearch;
+
+static void
+look_for_key(const EntryRow *entry, void *arg)
+{
+	KeySearch  *search = arg;
+	JsonbValue	key;
+
+	if (context_field_of(entry->context, FIELD_CANCELLED, jbvString, &key) &&
+		key.val.string.len == VARSIZE_ANY_EXHDR(search->key) &&
+		memcmp(key.val.string.val, VARDATA_ANY(search->key), key.val.string.len) == 0 &&
+		(search->source_key == NULL || !same_text(entry->source_key, search->source_key)))
+		search->found = true;
+}
+
+bool
+recorded_cancelled_by(Store *store, int64 member_id, const text *key, const text *source_key)
+{
+	KeySearch	search = {key, source_key, false};
+	Snapshot	snapshot = store_snapshot();
+
+	store_begin_read(store, snapshot);
+	store_visit_entries(store, member_id, SOURCE_API, NULL, look_for_key, &search);
+	store_end_read(store);
+	UnregisterSnapshot(snapshot);
+	return search.found;
+}
+
 static void
 read_request(const EntryRow *entry, void *arg)
 {
@@ -87,7 +121,7 @@ read_request(const EntryRow *entry, void *arg)
 		*request = JsonbValueToJsonb(field);
 }
 
-/* The event that it was; 55000 where nothing says so any more. */
+/* The event that it was; LY017 where nothing says so any more. */
 static int
 event_of(Store *store, const Program *program, RuleSet *rules, int64 member_id, const text *source_key)
 {

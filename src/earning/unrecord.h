@@ -19,6 +19,9 @@ typedef struct Recorded
 /* Read the entries of the event with this source_key, of a locked member. */
 extern void recorded_read(Store *store, int64 member_id, const text *source_key, Recorded *recorded);
 
+/* Whether a call with this key has cancelled another event than that with this source_key. */
+extern bool recorded_cancelled_by(Store *store, int64 member_id, const text *key, const text *source_key);
+
 /*
  * Let it stand at zero, as a purchase that was returned: what it gave is taken
  * back by the program's policy, and given back to limits.  The answer is what

@@ -144,8 +144,11 @@ store_end_scan(IndexScanDesc *scan, TupleTableSlot **slot)
 void
 store_end_read(Store *store)
 {
+	int			i;
+
 	store_end_scan(&store->member_scan, &store->member_slot);
-	store_end_scan(&store->entry_scan, &store->entry_slot);
+	for (i = 0; i < ENTRY_SCANS; i++)
+		store_end_scan(&store->entry_scans[i], &store->entry_slots[i]);
 	store->snapshot = NULL;
 }
 
@@ -154,9 +157,9 @@ void
 store_abandon_read(Store *store)
 {
 	store->member_slot = NULL;
-	store->entry_slot = NULL;
 	store->member_scan = NULL;
-	store->entry_scan = NULL;
+	memset(store->entry_scans, 0, sizeof(store->entry_scans));
+	memset(store->entry_slots, 0, sizeof(store->entry_slots));
 	store->snapshot = NULL;
 }
 

@@ -43,11 +43,10 @@ enum
 /* Entries gathered before they are written together. */
 #define MAX_BUFFERED_ENTRIES 500
 
-/* Unpack entry_slot; by-reference values stay in the slot. */
+/* Unpack a slot; by-reference values stay in it. */
 static void
-unpack_entry(Store *store, EntryRow *entry)
+unpack_entry(TupleTableSlot *slot, EntryRow *entry)
 {
-	TupleTableSlot *slot = store->entry_slot;
 	Datum	   *values;
 	bool	   *nulls;
 	struct varlena *hash;
@@ -88,6 +87,8 @@ store_visit_entries(Store *store, int64 member_id, int32 source_id,
 	ScanKeyData keys[3];
 	int			nkeys = 1;
 	EntryRow	entry;
+	IndexScanDesc *scan;
+	TupleTableSlot **slot;
 
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(member_id));
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(source_id));
@@ -99,16 +100,15 @@ store_visit_entries(Store *store, int64 member_id, int32 source_id,
 							   C_COLLATION_OID, F_TEXTEQ, PointerGetDatum(source_key));
 		nkeys = 3;
 	}
-	if (store->entry_scan == NULL || store->entry_scan->numberOfKeys != nkeys)
-	{
-		store_end_scan(&store->entry_scan, &store->entry_slot);
-		store_begin_scan(store, &store->entry, nkeys, &store->entry_scan, &store->entry_slot);
-	}
-	index_rescan(store->entry_scan, keys, nkeys, NULL, 0);
-	while (index_getnext_slot(store->entry_scan, ForwardScanDirection, store->entry_slot))
+	scan = &store->entry_scans[nkeys - 1];
+	slot = &store->entry_slots[nkeys - 1];
+	if (*scan == NULL)
+		store_begin_scan(store, &store->entry, nkeys, scan, slot);
+	index_rescan(*scan, keys, nkeys, NULL, 0);
+	while (index_getnext_slot(*scan, ForwardScanDirection, *slot))
 	{
 		CHECK_FOR_INTERRUPTS();
-		unpack_entry(store, &entry);
+		unpack_entry(*slot, &entry);
 		visit(&entry, arg);
 	}
 }

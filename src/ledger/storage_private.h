@@ -17,6 +17,9 @@
 
 #include "ledger/storage.h"
 
+/* Entries are looked up by up to so many columns of their key. */
+#define ENTRY_SCANS 3
+
 /* One table with what inserting into it takes. */
 typedef struct StoreTable
 {
@@ -38,12 +41,12 @@ struct Store
 	StoreTable	hold;			/* likewise */
 	EState	   *estate;			/* only when writing */
 	TupleTableSlot *member_slot;
-	TupleTableSlot *entry_slot;
+	TupleTableSlot *entry_slots[ENTRY_SCANS];
 	TupleTableSlot *update_slot;
 	TupleTableSlot *visit_slot;	/* the member being visited */
 	Snapshot	snapshot;
 	IndexScanDesc member_scan;
-	IndexScanDesc entry_scan;
+	IndexScanDesc entry_scans[ENTRY_SCANS];	/* by the number of keys, so that none is begun anew */
 	int			nbuffered;
 	int			nslots;
 	TupleTableSlot **slots;		/* entries gathered; made when first needed */

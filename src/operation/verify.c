@@ -601,6 +601,8 @@ loyalty_verify(PG_FUNCTION_ARGS)
 	verify_confirm(&verification);
 	verify_transfers(&verification);
 	verify_holds(&verification);
+	verify_cancel(&verification);
+	verify_vouchers(&verification);
 	verify_tiers(&verification);
 	SPI_finish();
 	PG_RETURN_NULL();

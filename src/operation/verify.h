@@ -57,6 +57,10 @@ extern void verify_transfers(Verification *verification);
 
 /* Holds, and what is held of whom: I6. */
 extern void verify_holds(Verification *verification);
+/* What was undone, and of what: I6. */
+extern void verify_cancel(Verification *verification);
+/* Vouchers, their uses and returns: I6. */
+extern void verify_vouchers(Verification *verification);
 
 /* Where members stand, and whether maintenance finds them: I7. */
 extern void verify_tiers(Verification *verification);

@@ -141,6 +141,11 @@ lock_members(Cancel *cancel)
 	if (!find_entry(cancel, member_id))
 		NOT_CANCELLABLE(cancel, "loyalty.statement lists the entries of a member.",
 						"The member has %lld entries.", (long long) cancel->member->seq);
+	/* It was not there before the locks were: so only one of the two is held. */
+	if (!both && other_member(&cancel->undone.entry, &other_id))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update")));
 	/* The clock of a transaction that began later may have made it. */
 	if (!cancel->at_given)
 		cancel->at = Max(cancel->at, Min(cancel->undone.entry.occurred_at, cancel->undone.entry.posted_at));
@@ -160,6 +165,8 @@ check_kind(const Cancel *cancel)
 	if (context_field_of(entry->context, FIELD_ENTRY, jbvNumeric, &number))
 		NOT_CANCELLABLE(cancel, "Do again what was cancelled.",
 						"It is itself a cancellation, of entry %s.", numeric_normalize(number.val.numeric));
+	if (context_field_of(entry->context, "voucher", jbvString, &number))
+		NOT_CANCELLABLE(cancel, "loyalty.return_voucher gives it back.", "It is what a voucher gave.");
 	if (entry->source_id != SOURCE_API)
 		NOT_CANCELLABLE(cancel, "Change or delete the row: its points follow.",
 						"It is of a purchase, whose row is in an attached table.");
@@ -172,6 +179,12 @@ check_kind(const Cancel *cancel)
 	if (strcmp(entry->kind, KIND_TRANSFER) == 0 && cancel->other == NULL)
 		NOT_CANCELLABLE(cancel, "loyalty.transfer can give points the other way.",
 						"It no longer says who the other member is.");
+	if (cancel->other != NULL)
+		act_check_status(cancel->program, cancel->other);
+	/* What a redemption came to may be nothing. */
+	if (entry->points == 0 && strcmp(entry->kind, KIND_ADJUST) == 0)
+		NOT_CANCELLABLE(cancel, "loyalty.extend, or loyalty.set_tier, can change it again.",
+						"It gave no points and took none.");
 }
 
 /* How many points are to be undone; LY018 when fewer are left. */
@@ -185,7 +198,7 @@ decide_points(Cancel *cancel)
 	if (cancel->points <= left && (left > 0 || undone->times == 0))
 		return;
 	ereport(ERROR,
-			(errcode(ERRCODE_LOYALTY_CANCELLED),
+			(errcode(ERRCODE_LOYALTY_TOO_MUCH_BACK),
 			 left == 0 ? errmsg("entry " INT64_FORMAT " of member \"%s\" has been cancelled", cancel->seq,
 								text_to_cstring(cancel->ref))
 			 : errmsg("too many points to be cancelled"),
@@ -262,16 +275,16 @@ give_back(const Cancel *cancel)
 
 /* LY017 when points that are to be taken again have lapsed. */
 static void
-check_alive(const Cancel *cancel, DateADT day)
+check_alive(const Cancel *cancel, const Undone *given, DateADT day)
 {
-	const Purse *lots = &cancel->undone.lots;
+	const Purse *lots = &given->lots;
 	Points		alive = 0;
 	int			i;
 
 	for (i = 0; i < lots->nlots; i++)
 		if (lots->lots[i].ends >= day)
 			alive = points_add(alive, lots->lots[i].points);
-	if (alive >= points_add(cancel->undone.back, cancel->points))
+	if (alive >= points_add(given->back, cancel->points))
 		return;
 	NOT_CANCELLABLE(cancel, "What has lapsed is not taken again.",
 					"Points that it gave have lapsed since.");
@@ -287,7 +300,7 @@ take_again(const Cancel *cancel)
 	Purse		lots;
 	EntryRow	entry;
 
-	check_alive(cancel, calendar_day(cancel->at, cancel->program->zone));
+	check_alive(cancel, &cancel->undone, calendar_day(cancel->at, cancel->program->zone));
 	posting_begin(&posting, cancel->program, cancel->member);
 	posting_bring_current(&posting, cancel->at);
 	purse_init(&given);
@@ -328,12 +341,16 @@ transfer_back(const Cancel *cancel)
 	found = undone_read(cancel->store, cancel->other->member_id, other_seq, &other);
 	store_end_read(cancel->store);
 	UnregisterSnapshot(snapshot);
-	if (!found || other.points != cancel->undone.points || other.back != cancel->undone.back)
+	if (!found || other.points != cancel->undone.points)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("entry " INT64_FORMAT " of member \"%s\" is not that of a transfer", other_seq,
 						text_to_cstring(cancel->other->ref)),
 				 errhint("loyalty.verify says what is wrong.")));
+
+	/* Of a person who was forgotten it is not known. */
+	other.back = cancel->undone.back;
+	check_alive(cancel, received, day);
 
 	posting_begin(&taking.posting, cancel->program, receiver);
 	posting_bring_current(&taking.posting, cancel->at);
@@ -361,17 +378,19 @@ answer_again(FunctionCallInfo fcinfo, const Cancel *cancel, const EarlierAct *ea
 	JsonbValue	seq;
 	JsonbValue	points;
 	const EntryRow *entry = &earlier->entry;
+	bool		known = context_field_of(entry->context, FIELD_ENTRY, jbvNumeric, &seq);
 	bool		asked = context_field_of(entry->context, FIELD_POINTS, jbvNumeric, &points);
 
-	if (!context_field_of(entry->context, FIELD_ENTRY, jbvNumeric, &seq) ||
+	if (!known ||
 		DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(seq.val.numeric))) != cancel->seq ||
 		(asked ? points_from_numeric(points.val.numeric) : 0) != cancel->asked ||
 		(cancel->at_given && entry->occurred_at != cancel->at) ||
 		!same_text(entry->note, cancel->note))
 		act_key_reused(cancel->key,
-					   psprintf("It cancelled %s points of entry %s of member \"%s\".",
+					   psprintf("It cancelled %s points of %s of member \"%s\".",
 								points_to_cstring(entry->points < 0 ? -entry->points : entry->points),
-								numeric_normalize(seq.val.numeric), text_to_cstring(cancel->ref)));
+								known ? psprintf("entry %s", numeric_normalize(seq.val.numeric)) : "an entry",
+								text_to_cstring(cancel->ref)));
 	return act_repeated(fcinfo, cancel->program, cancel->member, earlier);
 }
 
@@ -381,6 +400,19 @@ is_event(const EntryRow *entry)
 {
 	return entry->source_id == SOURCE_API &&
 		(strcmp(entry->kind, KIND_EARN) == 0 || strcmp(entry->kind, KIND_CLAWBACK) == 0);
+}
+
+/* LY006 for a key that has cancelled an event, but not this entry. */
+static void
+check_event_key(const Cancel *cancel)
+{
+	const EntryRow *entry = &cancel->undone.entry;
+
+	if (cancel->key != NULL &&
+		recorded_cancelled_by(cancel->store, cancel->member->member_id, cancel->key,
+							  is_event(entry) ? entry->source_key : NULL))
+		act_key_reused(cancel->key, psprintf("It cancelled an event of member \"%s\".",
+											 text_to_cstring(cancel->ref)));
 }
 
 /* One is cancelled whole, for its points follow from it. */
@@ -466,6 +498,7 @@ loyalty_cancel(PG_FUNCTION_ARGS)
 		store_close(cancel.store);
 		return answer;
 	}
+	check_event_key(&cancel);
 	if (is_event(&cancel.undone.entry))
 	{
 		answer = cancel_event(fcinfo, &cancel);

@@ -66,7 +66,7 @@ refuse(Store *store, const Program *program, const MemberRow *member, int64 seq)
 	ereport(ERROR,
 			(errcode(ERRCODE_LOYALTY_HOLD_OVER),
 			 errmsg("hold " INT64_FORMAT " of member \"%s\" is over", seq, text_to_cstring(member->ref)),
-			 hold.status == HOLD_ACTIVE
+			 hold.status == HOLD_ACTIVE || hold.status == HOLD_LAPSED
 			 ? errdetail("It lapsed at %s.", timestamptz_to_str(hold.until))
 			 : errdetail("It was %s at %s.", store_hold_status(hold.status), timestamptz_to_str(hold.ended_at)),
 			 errhint("Its points are the member's again, but for those that were captured; hold them anew.")));

@@ -202,40 +202,63 @@ release_held(Store *store, Posting *posting, const AmountHistory *history, const
 		(void) hold_release_for_purchase(store, posting, key, at);
 }
 
+/* Give back what is due of one payment, and let the rest of it follow the purchase. */
+static void
+settle_payment(Posting *posting, Undone *spent, const AmountHistory *history, const text *key,
+			   Numeric change, const text *renamed, TimestampTz at)
+{
+	Numeric		most;
+	Numeric		amount = add(amount_now(history, spent->entry.seq, &most), change);
+
+	if (rational_sign(rational_from_numeric(most)) > 0)
+	{
+		Points		due = points_due(posting->program, spent, amount, most);
+
+		if (due > spent->back)
+		{
+			refund(posting, spent, due - spent->back, key, at);
+			spent->back = due;
+		}
+	}
+	if (renamed != NULL && spent->back < spent->points)
+		move_payment(posting, spent, spent->points - spent->back, key, renamed, at);
+}
+
+/* Whether anything that is left pays for the purchase. */
+static bool
+has_payments(const Payments *payments, const MemberRow *member, const text *key)
+{
+	int			i;
+
+	for (i = 0; i < payments->count; i++)
+		if (payments->spends[i].back < payments->spends[i].points &&
+			undone_is_purchase(&payments->spends[i].entry, key))
+			return true;
+	return member->held != 0;
+}
+
 void
-returned_give_back(Store *store, Posting *posting, int32 source_id, const text *key,
+returned_give_back(Store *store, Posting *posting, Payments *payments, int32 source_id, const text *key,
 				   Numeric change, const text *renamed, TimestampTz at)
 {
 	int64		member_id = posting->member->member_id;
 	AmountHistory history = {0};
-	Undone	   *spends;
-	int			count;
 	int			i;
 
-	spends = undone_of_purchase(store, member_id, key, &count);
-	if ((count == 0 && posting->member->held == 0) || !is_paid_for(store, member_id, source_id, key))
+	if (!payments->read)
+		payments->spends = undone_of_purchases(store, member_id, &payments->count);
+	payments->read = true;
+	if (!has_payments(payments, posting->member, key) || !is_paid_for(store, member_id, source_id, key))
 		return;
 	store_visit_entries(store, member_id, source_id, key, add_change, &history);
 	qsort(history.changes, history.count, sizeof(AmountChange), compare_changes);
 	posting_bring_current(posting, at);
 	release_held(store, posting, &history, key, change, renamed, at);
-	for (i = 0; i < count; i++)
+	for (i = 0; i < payments->count; i++)
 	{
-		const Undone *spent = &spends[i];
-		Points		left = spent->points - spent->back;
-		Numeric		most;
-		Numeric		amount = add(amount_now(&history, spent->entry.seq, &most), change);
-		Points		due;
+		Undone	   *spent = &payments->spends[i];
 
-		if (left == 0 || rational_sign(rational_from_numeric(most)) <= 0)
-			continue;
-		if (renamed != NULL)
-		{
-			move_payment(posting, spent, left, key, renamed, at);
-			continue;
-		}
-		due = points_due(posting->program, spent, amount, most);
-		if (due > spent->back)
-			refund(posting, spent, due - spent->back, key, at);
+		if (spent->back < spent->points && undone_is_purchase(&spent->entry, key))
+			settle_payment(posting, spent, &history, key, change, renamed, at);
 	}
 }

@@ -6,6 +6,15 @@
 #define LOYALTY_RETURNED_H
 
 #include "ledger/posting.h"
+#include "redemption/undone.h"
+
+/* What a member paid for purchases with points; read once for all that a statement returns. */
+typedef struct Payments
+{
+	bool		read;
+	int			count;
+	Undone	   *spends;
+} Payments;
 
 /*
  * A purchase of the posting's member is about to come to less ("change" is
@@ -14,10 +23,10 @@
  * down, where a is what the purchase comes to then and b the most that it came
  * to since they were spent; so it does not matter in how many parts it is
  * returned, and a rise takes nothing again.  What was cancelled by hand counts.
- * With "renamed" the purchase goes on under that key, and they pay for it there.
- * Inside store_begin_read.
+ * With "renamed" the purchase goes on under that key, and they pay for it there;
+ * "change" is then that of both.  Inside store_begin_read.
  */
-extern void returned_give_back(Store *store, Posting *posting, int32 source_id, const text *key,
-							   Numeric change, const text *renamed, TimestampTz at);
+extern void returned_give_back(Store *store, Posting *posting, Payments *payments, int32 source_id,
+							   const text *key, Numeric change, const text *renamed, TimestampTz at);
 
 #endif							/* LOYALTY_RETURNED_H */

@@ -25,7 +25,7 @@ typedef struct Cancellation
 typedef struct Search
 {
 	int64		seq;			/* 0: by purchase */
-	const text *purchase;
+	const text *purchase;		/* NULL: any */
 	int			count;
 	int			capacity;
 	Undone	   *found;
@@ -52,7 +52,8 @@ is_wanted(const Search *search, const EntryRow *entry)
 {
 	if (search->seq != 0)
 		return entry->seq == search->seq;
-	return strcmp(entry->kind, KIND_REDEEM) == 0 && undone_is_purchase(entry, search->purchase);
+	return strcmp(entry->kind, KIND_REDEEM) == 0 &&
+		(search->purchase == NULL ? !undone_is_purchase(entry, NULL) : undone_is_purchase(entry, search->purchase));
 }
 
 /*
@@ -193,6 +194,12 @@ undone_of_purchase(Store *store, int64 member_id, const text *purchase, int *cou
 	join_cancellations(&search);
 	*count = search.count;
 	return search.found;
+}
+
+Undone *
+undone_of_purchases(Store *store, int64 member_id, int *count)
+{
+	return undone_of_purchase(store, member_id, NULL, count);
 }
 
 Numeric

@@ -42,6 +42,9 @@ extern bool undone_read(Store *store, int64 member_id, int64 seq, Undone *undone
 /* The entries by which a member paid for a purchase, in the order of their numbers.  Inside store_begin_read. */
 extern Undone *undone_of_purchase(Store *store, int64 member_id, const text *purchase, int *count);
 
+/* Those by which he paid for any. */
+extern Undone *undone_of_purchases(Store *store, int64 member_id, int *count);
+
 /* Whether an entry's context says that it pays for the purchase (NULL: for none). */
 extern bool undone_is_purchase(const EntryRow *entry, const text *purchase);
 

@@ -240,6 +240,28 @@ voucher_code_from_cstring(const char *text, struct Node *escontext, VoucherCode 
 	return true;
 }
 
+bool
+voucher_code_try(const char *text, VoucherCode *code)
+{
+	uint64		word = 0;
+	int			characters = 0;
+
+	for (; *text != '\0'; text++)
+	{
+		int			value;
+
+		if (is_separator(*text))
+			continue;
+		value = value_of(*text);
+		characters++;
+		if (value < 0 || characters > VOUCHER_CODE_CHARACTERS)
+			return false;
+		word = word << CHARACTER_BITS | value;
+	}
+	*code = (VoucherCode) word;
+	return characters == VOUCHER_CODE_CHARACTERS && is_valid((VoucherCode) word);
+}
+
 /* voucher_code_in: 22P02 for text that is no code. */
 Datum
 loyalty_voucher_code_in(PG_FUNCTION_ARGS)

@@ -46,6 +46,9 @@ extern char *voucher_code_to_cstring(VoucherCode code);
  */
 extern bool voucher_code_from_cstring(const char *text, struct Node *escontext, VoucherCode *code);
 
+/* The same without any error: false for text that is no code. */
+extern bool voucher_code_try(const char *text, VoucherCode *code);
+
 /* sha256 of the canonical text, SHA256_LENGTH bytes: for tables that shall not hold the code itself. */
 extern void voucher_code_hash(VoucherCode code, uint8 *digest);
 

@@ -1,0 +1,121 @@
+/*
+ * voucher_again.c
+ *		Codes that can be shown once more.
+ *
+ * The code of a redemption, and of an issue with a key, is derived: whoever has
+ * the secret works it out again, and whether it is the one that was issued the
+ * hash tells.  So nothing says which codes were derived, and with which secret.
+ * An imported code is kept under the same secret.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+
+#include "redemption/voucher_private.h"
+#include "redemption/voucher_secret.h"
+
+#define NOT_SET "the code was shown once, and loyalty.voucher_secret is not set"
+#define NOT_THE_SAME "the code was shown once, and loyalty.voucher_secret was another one then, or not set"
+#define RANDOM "the code was shown once: it was issued without a key"
+
+char *
+voucher_derivation(const Program *program, int64 redeemer_id, int64 seq, const text *key, int attempt)
+{
+	if (seq != 0)
+		return psprintf("redemption " INT64_FORMAT " " INT64_FORMAT " %d", redeemer_id, seq, attempt);
+	if (key == NULL)
+		return NULL;
+	return psprintf("issue %d %d %s", program->program_id, attempt,
+					pg_server_to_any(text_to_cstring(key), VARSIZE_ANY_EXHDR(key), PG_UTF8));
+}
+
+/* The code that was derived for the voucher; NULL when none of those that the secret gives is its own. */
+static char *
+derive_again(const Program *program, const VoucherRow *row)
+{
+	int			attempt;
+
+	for (attempt = 0; attempt < VOUCHER_ATTEMPTS; attempt++)
+	{
+		VoucherCode code = voucher_secret_derive(voucher_derivation(program, row->redeemer_id, row->seq,
+																	row->key, attempt));
+		uint8		hash[SHA256_LENGTH];
+
+		voucher_code_hash(code, hash);
+		if (memcmp(hash, row->hash, SHA256_LENGTH) == 0)
+			return voucher_code_to_cstring(code);
+	}
+	return NULL;
+}
+
+/* Whether the text, in UTF-8, is the voucher's code. */
+static bool
+is_code_of(const char *utf8, int length, const uint8 *hash)
+{
+	uint8		digest[SHA256_LENGTH];
+	VoucherCode ours;
+
+	if (voucher_code_try(utf8, &ours))
+		voucher_code_hash(ours, digest);
+	else
+		sha256(utf8, length, digest);
+	return memcmp(digest, hash, SHA256_LENGTH) == 0;
+}
+
+char *
+voucher_open_code(const VoucherRow *row)
+{
+	int			length = VARSIZE_ANY_EXHDR(row->code);
+	char	   *utf8 = palloc(length + 1);
+
+	memcpy(utf8, VARDATA_ANY(row->code), length);
+	utf8[length] = '\0';
+	if (row->sealed && !voucher_secret_is_set())
+		return NULL;
+	if (row->sealed)
+		voucher_secret_seal(row->hash, (uint8 *) utf8, length);
+	/* Under another secret it is noise, which no encoding would take. */
+	if (!is_code_of(utf8, length, row->hash))
+		return NULL;
+	return pg_any_to_server(utf8, length, PG_UTF8);
+}
+
+char *
+voucher_code_again(const Program *program, const VoucherRow *row, const char **why)
+{
+	char	   *code;
+
+	*why = NULL;
+	if (row->terms.pool != NULL)
+		code = row->code == NULL ? NULL : voucher_open_code(row);
+	else if (row->seq == 0 && row->key == NULL)
+	{
+		*why = RANDOM;
+		return NULL;
+	}
+	else
+		code = voucher_secret_is_set() ? derive_again(program, row) : NULL;
+	if (code == NULL)
+		*why = voucher_secret_is_set() ? NOT_THE_SAME : NOT_SET;
+	return code;
+}
+
+char *
+voucher_again(Config *config, const Program *program, const MemberRow *member, int64 seq, const char **why)
+{
+	VoucherWork work;
+	VoucherRow	row;
+	const char *reason = NULL;
+	char	   *code = NULL;
+	bool		found;
+
+	voucher_begin(&work, config);
+	found = voucher_of_redemption(&work, member->member_id, seq, false, &row);
+	voucher_finish(&work);
+	if (found)
+		code = voucher_code_again(program, &row, &reason);
+	if (why != NULL)
+		*why = reason;
+	return code;
+}
