@@ -77,6 +77,15 @@ LEFT JOIN loyalty.member m ON m.member_id = coalesce(e.context ->> 'to_member_id
 SQL
 }
 
+# One of a member's latest holds; mostly one that is not known to be over.
+sub hold
+{
+	my ($c, $ref, $program) = @_;
+	my $active = rand() < 0.9 ? q( AND status = 'active') : '';
+
+	return any(@{ $c->rows("SELECT 'H', seq FROM loyalty.hold WHERE member_id = loyalty.find_member('$ref', '$program')$active ORDER BY seq DESC LIMIT 5") });
+}
+
 # A change of rows: the order's customer is who is concerned, as it is once the row is locked.
 sub change
 {
@@ -221,6 +230,38 @@ our %acts = (
 			return call($c, 'cancel', $program, [$ref, $entry->[3] || ()], $entry->[1] . $part);
 		},
 		'LY001 LY017 LY018'
+	],
+	hold => [
+		12,
+		sub {
+			my ($c) = @_;
+			my $program = program();
+			my $ttl = any('', ", ttl => '" . any(1, 6, 40, 200) . " hours'");
+			return call($c, 'hold', $program, [member($c)], points($program, 80) . "$ttl, amount => 100" . at($c));
+		},
+		'LY001 LY002'
+	],
+	capture => [
+		8,
+		sub {
+			my ($c) = @_;
+			my $program = program();
+			my $ref = member($c);
+			my $hold = hold($c, $ref, $program) or return;
+			return call($c, 'capture', $program, [$ref], $hold->[1] . any('', '', ', 1', ', 5, final => false'));
+		},
+		'LY016 LY001'
+	],
+	release => [
+		4,
+		sub {
+			my ($c) = @_;
+			my $program = program();
+			my $ref = member($c);
+			my $hold = hold($c, $ref, $program) or return;
+			return call($c, 'release', $program, [$ref], $hold->[1]);
+		},
+		'LY016'
 	],
 	decide => [
 		4,
