@@ -77,6 +77,16 @@ LEFT JOIN loyalty.member m ON m.member_id = coalesce(e.context ->> 'to_member_id
 SQL
 }
 
+# Who pays with points, and for what: some purchase, or one of the latest orders.
+sub payer
+{
+	my ($c) = @_;
+	my $order = rand() < 0.4 ? order($c) : undef;
+
+	return (member($c), 'amount => 100') unless $order && $order->[3] >= 1;
+	return ($order->[2], "amount => $order->[3], purchase => '$order->[1]'");
+}
+
 # One of a member's latest holds; mostly one that is not known to be over.
 sub hold
 {
@@ -204,7 +214,8 @@ our %acts = (
 		sub {
 			my ($c) = @_;
 			my $program = program();
-			return call($c, 'spend', $program, [member($c)], points($program, 300) . ', amount => 100' . at($c));
+			my ($ref, $for) = payer($c);
+			return call($c, 'spend', $program, [$ref], points($program, 300) . ", $for" . at($c));
 		},
 		'LY001 LY002 LY012'
 	],
@@ -237,9 +248,11 @@ our %acts = (
 			my ($c) = @_;
 			my $program = program();
 			my $ttl = any('', ", ttl => '" . any(1, 6, 40, 200) . " hours'");
-			return call($c, 'hold', $program, [member($c)], points($program, 80) . "$ttl, amount => 100" . at($c));
+			my ($ref, $for) = payer($c);
+			return call($c, 'hold', $program, [$ref], points($program, 80) . "$ttl, $for" . at($c));
 		},
-		'LY001 LY002'
+		# 22023: over before it is made
+		'LY001 LY002 LY012 22023'
 	],
 	capture => [
 		8,
@@ -250,7 +263,8 @@ our %acts = (
 			my $hold = hold($c, $ref, $program) or return;
 			return call($c, 'capture', $program, [$ref], $hold->[1] . any('', '', ', 1', ', 5, final => false'));
 		},
-		'LY016 LY001'
+		# 22023: more than it holds
+		'LY016 22023'
 	],
 	release => [
 		4,
