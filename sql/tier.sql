@@ -86,7 +86,7 @@ COMMENT ON COLUMN loyalty.tier_change.to_rank IS 'rank of to_tier at that time';
 COMMENT ON COLUMN loyalty.tier_change.until IS 'last day on which the new tier is not reviewed, or of the floor; NULL: none';
 COMMENT ON COLUMN loyalty.tier_change.from_tier IS 'tier before; NULL: none';
 COMMENT ON COLUMN loyalty.tier_change.to_tier IS 'tier after; NULL: none';
-COMMENT ON COLUMN loyalty.tier_change.reason IS 'earned (reached the minimum), kept (held for another period), lapsed (not kept), manual (set_tier), floor ended, removed (the tier is gone), imported';
+COMMENT ON COLUMN loyalty.tier_change.reason IS 'earned (reached the minimum), kept (held for another period), lapsed (not kept), manual (set_tier), floor ended, removed (the tier is gone), imported, merged (got from another member, or taken back when they were parted)';
 COMMENT ON COLUMN loyalty.tier_change.note IS 'reason given by whoever acted';
 
 CREATE TRIGGER guard BEFORE UPDATE OR DELETE OR TRUNCATE ON loyalty.tier_change

@@ -32,5 +32,7 @@
 #define ERRCODE_LOYALTY_UNKNOWN_VOUCHER		MAKE_SQLSTATE('L', 'Y', '0', '2', '4')
 #define ERRCODE_LOYALTY_VOUCHER_UNUSABLE	MAKE_SQLSTATE('L', 'Y', '0', '2', '5')	/* used up, void, not now, not by him, not on that */
 #define ERRCODE_LOYALTY_POOL_EMPTY			MAKE_SQLSTATE('L', 'Y', '0', '2', '6')	/* all its codes have been handed out */
+#define ERRCODE_LOYALTY_MERGE				MAKE_SQLSTATE('L', 'Y', '0', '2', '7')	/* members that cannot be merged, or not be parted */
+#define ERRCODE_LOYALTY_HOUSEHOLD			MAKE_SQLSTATE('L', 'Y', '0', '2', '8')	/* what a household's rules do not allow */
 
 #endif							/* LOYALTY_ERRORS_H */

@@ -22,6 +22,7 @@
 
 #include "earning/current.h"
 #include "earning/deferred.h"
+#include "earning/holders.h"
 #include "earning/json.h"
 #include "earning/query.h"
 #include "earning/request.h"
@@ -245,9 +246,13 @@ read_ledger(Explanation *why)
 static void
 find_asked_member(Explanation *why)
 {
-	why->member_id = member_resolve(why->config, why->program, why->asked_member);
+	int64		asked_id = member_resolve(why->config, why->program, why->asked_member);
+
+	why->member_id = why->source_id == SOURCE_API ? asked_id
+		: holder_of(why->config, why->program, why->snapshot, asked_id, why->source_id, why->key);
 	read_ledger(why);
-	if (why->known && !member_is(why->config, why->program, &why->member, why->asked_member))
+	if (why->known && why->member_id == asked_id &&
+		!member_is(why->config, why->program, &why->member, why->asked_member))
 	{
 		why->known = false;
 		judge_begin(&why->ledger);
@@ -299,6 +304,10 @@ find_attached(Explanation *why)
 
 	why->event = EVENT_PURCHASE;
 	fetch_purchase(why);
+	/* Merges leave it where its entries are, wherever its ref leads. */
+	if (why->ref != NULL)
+		why->purchase.member_id = holder_of(why->config, why->program, why->snapshot, why->purchase.member_id,
+											why->source_id, why->key);
 	if (why->asked_member != NULL)
 		find_asked_member(why);
 	else if (why->ref != NULL)

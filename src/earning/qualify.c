@@ -119,7 +119,7 @@ count_entry(const EntryRow *entry, void *arg)
 
 	if (entry->occurred_at > count->until)
 		return;
-	if (strcmp(entry->kind, KIND_IMPORT) == 0)
+	if (strcmp(entry->kind, KIND_IMPORT) == 0 || strcmp(entry->kind, KIND_TRANSFER) == 0)
 		imported_add_tally(entry, count->tally);
 	if (strcmp(entry->kind, KIND_EARN) != 0 && strcmp(entry->kind, KIND_CLAWBACK) != 0)
 		return;

@@ -5,7 +5,7 @@
  * A purchase counts with its amount, as one purchase while that is above zero,
  * and with the points of rules that qualify, whatever of them a clawback could
  * take; another event with its points only.  What a suspended member bought
- * does not count.  What was imported counts as it was given.
+ * does not count.  What was imported, or moved by a merge, counts as it was given.
  */
 #ifndef LOYALTY_QUALIFY_H
 #define LOYALTY_QUALIFY_H

@@ -24,45 +24,16 @@
 #include "earning/confirm.h"
 #include "earning/deferred.h"
 #include "earning/draw.h"
-#include "earning/reconcile.h"
-#include "earning/settle.h"
-#include "ledger/member.h"
-#include "ledger/posting.h"
+#include "earning/holders.h"
+#include "earning/reconcile_private.h"
 #include "loyalty.h"
 
 /* Purchases that are worked on together. */
 #define GROUP_SIZE 1000
 
-typedef struct WorkGroup
-{
-	Config	   *config;
-	Source	   *source;
-	Settlement	settlement;
-	Store	   *store;
-	bool		backfill;
-	int			ncases;
-	Case	   *cases;
-	int			nmembers;
-	MemberRequest *members;
-	MemberRow  *before;			/* the members as they were locked */
-	Posting    *postings;		/* one a member */
-	Subject    *subjects;		/* likewise */
-	int			nusages;
-	MemberUsage *usages;		/* NULL: no rule is limited */
-	Snapshot	snapshot;
-	/* the member being judged: his cases are cases[from .. to) */
-	int			member;
-	int			from;
-	int			to;
-	ReconcileResult *result;
-} WorkGroup;
-
-/*
- * Put the purchase aside for maintenance, or raise its error where the source
- * says that orders must not stand without their points.
- */
-static void
-defer(WorkGroup *group, Case *case_, ErrorData *error)
+/* Orders may have to stand only with their points. */
+void
+reconcile_defer(WorkGroup *group, Case *case_, ErrorData *error)
 {
 	Purchase   *purchase = &case_->purchase;
 	int64		members[2] = {purchase->member_id, purchase->old_member_id};
@@ -127,6 +98,7 @@ gather(WorkGroup *group, PurchasePile *pile, Purchase *ahead, bool *has_ahead)
 static void
 drop_idle_cases(WorkGroup *group)
 {
+	const Program *program = group->settlement.program;
 	Snapshot	snapshot = NULL;
 	int			i;
 
@@ -134,9 +106,10 @@ drop_idle_cases(WorkGroup *group)
 	{
 		Case	   *case_ = &group->cases[i];
 		Purchase   *purchase = &case_->purchase;
+		bool		may_be_new = purchase->counts && (!purchase->was_counting || group->backfill);
 		bool		judged;
 
-		if (purchase->counts && (!purchase->was_counting || group->backfill))
+		if (may_be_new && !program->has_merges)
 			continue;
 		CHECK_FOR_INTERRUPTS();
 		if (snapshot == NULL)
@@ -144,13 +117,13 @@ drop_idle_cases(WorkGroup *group)
 			snapshot = RegisterSnapshot(GetLatestSnapshot());
 			store_begin_read(group->store, snapshot);
 		}
-		judged = judge_has_entries(group->store, purchase->member_id,
-								   group->source->id.source_id, purchase->key);
+		case_->holder = kept_holder(group, case_, purchase->member_id, false);
+		judged = may_be_new || case_->holder != 0;
 		if (!judged && purchase->counts)
-			judged = judge_has_entries(group->store,
-									   purchase->old_member_id != 0 ? purchase->old_member_id : purchase->member_id,
-									   group->source->id.source_id,
-									   purchase->old_key != NULL ? purchase->old_key : purchase->key);
+			judged = holder_find(group->config, program, group->store,
+								 purchase->old_member_id != 0 ? purchase->old_member_id : purchase->member_id, false,
+								 group->source->id.source_id,
+								 purchase->old_key != NULL ? purchase->old_key : purchase->key, false) != 0;
 		case_->dropped = !judged;
 	}
 	if (snapshot != NULL)
@@ -231,7 +204,9 @@ lock_members(WorkGroup *group)
 			request->enroll = true;
 		}
 	}
+	kept_add_members(group);
 	members_lock(group->config, group->store, group->settlement.program, group->members, group->nmembers);
+	kept_part(group);
 }
 
 /* Forget what judging has worked out for the member, whether it ended well or not. */
@@ -368,7 +343,7 @@ admit(WorkGroup *group, const bool *wanted, int from, int to)
 		group->cases[i].dropped = true;
 	if (to - from == 1)
 	{
-		defer(group, &group->cases[from], error);
+		reconcile_defer(group, &group->cases[from], error);
 		return;
 	}
 	admit(group, wanted, from, from + (to - from) / 2);
@@ -452,7 +427,10 @@ work_group(WorkGroup *group)
 	drop_idle_cases(group);
 	lock_members(group);
 	if (group->nmembers == 0)
+	{
+		kept_settle(group);
 		return;
+	}
 
 	group->postings = palloc0(sizeof(Posting) * group->nmembers);
 	group->before = palloc(sizeof(MemberRow) * group->nmembers);
@@ -485,8 +463,9 @@ work_group(WorkGroup *group)
 		if (group->cases[i].posted && !group->cases[i].dropped)
 			group->result->posted++;
 	store_flush(group->store);
-	/* The next group may be about the same member again. */
+	/* The next group may be about the same member again, and so may a case that was kept. */
 	CommandCounterIncrement();
+	kept_settle(group);
 }
 
 void

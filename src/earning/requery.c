@@ -23,6 +23,7 @@
 #include "utils/memutils.h"
 
 #include "earning/deferred.h"
+#include "earning/holders.h"
 #include "earning/requery.h"
 #include "ledger/member.h"
 #include "loyalty.h"
@@ -159,9 +160,12 @@ put_purchase(Requery *requery, const Claim *claim, const QueryPurchase *read)
 {
 	Source	   *source = requery->source;
 	int64		member_id = read->ref == NULL ? 0 : member_resolve(source->config, source->program, read->ref);
+	bool		stays = member_id != 0 && claim->member_id != 0 &&
+		holders_are_related(source->config, source->program, member_id, claim->member_id);
 	Purchase	purchase;
 
-	if (claim->member_id != 0 && claim->member_id != member_id)
+	/* With who is tied to him by a merge it stays where it is. */
+	if (claim->member_id != 0 && !stays && claim->member_id != member_id)
 	{
 		memset(&purchase, 0, sizeof(purchase));
 		purchase.member_id = claim->member_id;
@@ -173,7 +177,7 @@ put_purchase(Requery *requery, const Claim *claim, const QueryPurchase *read)
 	query_purchase(read, member_id, &purchase);
 	purchase.old_member_id = claim->member_id;
 	purchase_pile_put(requery->pile, &purchase);
-	if (purchase.counts && member_id != claim->member_id)
+	if (purchase.counts && !stays && member_id != claim->member_id)
 		note_moved(requery, read->key, read->ref);
 }
 

@@ -33,6 +33,7 @@ typedef struct Case
 	bool		cancelled;		/* an act that somebody cancels */
 	const char *cancel_key;		/* then; NULL: none */
 	int			request;		/* whose it is, for the caller to know */
+	int64		holder;			/* likewise: who has its entries; 0: nobody, as far as was asked */
 	bool		dropped;		/* not this operation's business, or deferred */
 	bool		settled;		/* judged, and nothing is left to do */
 	bool		first;			/* its first posting */
@@ -70,7 +71,7 @@ extern bool settle_sort(Case **cases, int ncases);
  * Turn the steps of a member's cases into entries, in the order in which they
  * take effect, so that history gives the same in whatever batches it comes.  Of
  * one moment what adds comes before what takes, so that nothing is taken from
- * elsewhere that the same statement gives.
+ * elsewhere that the same statement gives.  Inside store_begin_read.
  */
 extern void settle_post(const Settlement *settlement, Posting *posting, Case **cases, int ncases);
 

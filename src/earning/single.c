@@ -93,8 +93,11 @@ single_judge(Single *single, Snapshot snapshot, bool draw)
 			draw_give_back(settlement, case_, 1);
 	}
 	posting_begin(&single->posting, settlement->program, single->subject.member);
-	if (!case_->settled)
-		settle_post(settlement, &single->posting, &case_, 1);
+	if (case_->settled)
+		return;
+	store_begin_read(settlement->store, snapshot);
+	settle_post(settlement, &single->posting, &case_, 1);
+	store_end_read(settlement->store);
 }
 
 void

@@ -135,6 +135,11 @@ act_check_status(const Program *program, const MemberRow *member)
 				(errcode(ERRCODE_LOYALTY_MEMBER_STATUS),
 				 errmsg("member \"%s\" of program \"%s\" is closed",
 						text_to_cstring(member->ref), program->name)));
+	if (member->status == MEMBER_MERGED)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOYALTY_MEMBER_STATUS),
+				 errmsg("member \"%s\" of program \"%s\" is merged into another one",
+						text_to_cstring(member->ref), program->name)));
 }
 
 void

@@ -37,10 +37,10 @@ extern TimestampTz act_time(FunctionCallInfo fcinfo, int argno);
 /* The argument "points": 22004 without one, 22023 unless greater than zero. */
 extern Points act_points(FunctionCallInfo fcinfo, int argno);
 
-/* LY003 for a member who is closed. */
+/* LY003 for a member who is closed, or merged. */
 extern void act_check_status(const Program *program, const MemberRow *member);
 
-/* LY003 for one who is closed or suspended. */
+/* LY003 for one who is suspended, too. */
 extern void act_check_active(const Program *program, const MemberRow *member);
 
 /* Put a key, or a key with its value, into the JSON object under way: 42, "2026-12-31", "text". */

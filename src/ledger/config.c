@@ -246,7 +246,8 @@ load_programs(Config *config)
 					" tier_window, tier_match, tier_validity, tier_downgrade, tier_grace, base_tier, base_rank,"
 					" point_value, spend_minimum, spend_step, spend_maximum, spend_share,"
 					" transfer_enabled, transfer_policy, transfer_minimum, transfer_maximum, transfer_cap, transfer_cap_period,"
-					" hold_ttl, reinstate"
+					" hold_ttl, reinstate,"
+					" EXISTS (SELECT FROM loyalty.member_merge g WHERE g.program_id = p.program_id)"
 					" FROM loyalty.program p LEFT JOIN LATERAL"
 	/* The highest of the tiers that nothing is asked for. */
 					" (SELECT t.name AS base_tier, t.rank AS base_rank FROM loyalty.tier t WHERE t.program = p.name"
@@ -295,6 +296,7 @@ load_programs(Config *config)
 		program->spend_share = kept_numeric(config, row, desc, 24);
 		read_transfer_terms(row, desc, 25, program);
 		program->hold_ttl = *DatumGetIntervalP(SPI_getbinval(row, desc, 31, &isnull));
+		program->has_merges = program->has_aliases || DatumGetBool(SPI_getbinval(row, desc, 33, &isnull));
 		reinstate = SPI_getbinval(row, desc, 32, &isnull);
 		program->has_reinstate = !isnull;
 		if (!isnull)
@@ -331,6 +333,8 @@ config_build(void)
 	config->profile_rel = relation_oid(schema, "profile");
 	config->confirmation_rel = relation_oid(schema, "confirmation");
 	config->hold_rel = relation_oid(schema, "hold");
+	config->merge_rel = relation_oid(schema, "member_merge");
+	config->merge_into_index = relation_oid(schema, "member_merge_into_idx");
 
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(config->member_rel));
 	if (!HeapTupleIsValid(tuple))

@@ -67,6 +67,7 @@ typedef struct Program
 	ClawbackPolicy clawback;
 	bool		auto_enroll;
 	bool		has_aliases;	/* any row in member_alias */
+	bool		has_merges;		/* any row there, or in member_merge */
 	Qualification tier_window;
 	bool		tier_match_all; /* tier_match; else any */
 	bool		tier_has_validity;
@@ -114,6 +115,8 @@ typedef struct Config
 	Oid			profile_rel;
 	Oid			confirmation_rel;
 	Oid			hold_rel;
+	Oid			merge_rel;
+	Oid			merge_into_index;	/* over it, by into whom */
 	int			nprograms;
 	Program    *programs;
 	HTAB	   *sources;		/* earning/source.c's, by source_id and relation */

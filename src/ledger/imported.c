@@ -30,6 +30,13 @@ push_purse(JsonbParseState **state, const char *name, const Purse *purse)
 }
 
 static void
+push_tally(JsonbParseState **state, const Tally *tally)
+{
+	if (tally->nperiods > 0)
+		act_push_text(state, "tally", DatumGetCString(DirectFunctionCall1(loyalty_tally_out, tally_pack(tally))));
+}
+
+static void
 push_time(JsonbParseState **state, const char *name, TimestampTz at)
 {
 	char		string[MAXDATELEN + 1];
@@ -59,9 +66,7 @@ imported_write(const Imported *imported)
 	push_time(&state, "tier_since", imported->tier_since);
 	if (!DATE_IS_NOEND(imported->tier_until))
 		act_push_date(&state, "tier_until", imported->tier_until);
-	if (imported->tally.nperiods > 0)
-		act_push_text(&state, "tally",
-					  DatumGetCString(DirectFunctionCall1(loyalty_tally_out, tally_pack(&imported->tally))));
+	push_tally(&state, &imported->tally);
 	context = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 	return JB_ROOT_COUNT(context) == 0 ? NULL : context;
 }
@@ -76,6 +81,13 @@ string_of(const JsonbValue *value)
 	return pnstrdup(value->val.string.val, value->val.string.len);
 }
 
+static TimestampTz
+time_of(const JsonbValue *value)
+{
+	return DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(string_of(value)),
+												   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+}
+
 void
 imported_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activity)
 {
@@ -86,8 +98,7 @@ imported_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activi
 		*lifetime = points_from_numeric(value.val.numeric);
 	*last_activity = entry->occurred_at;
 	if (context_field_of(entry->context, "last_activity", jbvString, &value))
-		*last_activity = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(string_of(&value)),
-																 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+		*last_activity = time_of(&value);
 }
 
 void
@@ -104,4 +115,48 @@ imported_add_tally(const EntryRow *entry, Tally *tally)
 	for (i = 0; i < added.nperiods; i++)
 		tally_add_day(tally, added.periods[i].first, added.periods[i].amount,
 					  added.periods[i].points, added.periods[i].purchases);
+}
+
+/*
+ * Merges
+ */
+
+void
+moved_push(JsonbParseState **state, const Moved *moved)
+{
+	if (moved->lifetime != 0)
+		act_push_points(state, "lifetime", moved->lifetime);
+	push_time(state, "last_activity", moved->last_activity);
+	push_tally(state, &moved->tally);
+}
+
+void
+moved_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activity)
+{
+	JsonbValue	value;
+
+	*lifetime = 0;
+	*last_activity = DT_NOBEGIN;
+	if (context_field_of(entry->context, "lifetime", jbvNumeric, &value))
+		*lifetime = points_from_numeric(value.val.numeric);
+	if (context_field_of(entry->context, "last_activity", jbvString, &value))
+		*last_activity = time_of(&value);
+}
+
+bool
+moved_by_merge(const text *source_key)
+{
+	static const char *const kinds[] = {MERGE_KEYS, UNMERGE_KEYS, PASS_KEYS};
+	int			i;
+
+	for (i = 0; i < lengthof(kinds); i++)
+	{
+		int			length = strlen(kinds[i]);
+		const char *key = VARDATA_ANY(source_key);
+
+		if (VARSIZE_ANY_EXHDR(source_key) > length && memcmp(key, kinds[i], length) == 0 &&
+			(key[length] == ':' || key[length] == '#'))
+			return true;
+	}
+	return false;
 }

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -17,22 +18,30 @@
 #include "port/pg_bswap.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/jsonb.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "ledger/holdings.h"
 #include "ledger/member.h"
+#include "ledger/probe.h"
 #include "loyalty.h"
 #include "types/calendar.h"
 #include "types/sha256.h"
 
 PG_FUNCTION_INFO_V1(loyalty_member_id);
-PG_FUNCTION_INFO_V1(loyalty_enroll);
-PG_FUNCTION_INFO_V1(loyalty_set_member);
 
 MemberSilence member_silence = NULL;
 MemberLapse member_lapse = NULL;
+
+/* Columns of member_alias; the first two are its key. */
+enum
+{
+	Anum_alias_program_id = 1,
+	Anum_alias_ref,
+	Anum_alias_member_id
+};
 
 /*
  * The first 8 bytes of sha256(program || '\0' || ref), sign bit cleared, in
@@ -74,29 +83,20 @@ compute_member_id(const char *program, int program_length,
 static bool
 find_alias(Config *config, const Program *program, const text *ref, int64 *member_id)
 {
-	EngineScope scope;
-	Oid			types[2] = {INT4OID, TEXTOID};
-	Datum		values[2] = {Int32GetDatum(program->program_id), PointerGetDatum(ref)};
-	bool		found;
+	Snapshot	snapshot = RegisterSnapshot(config_snapshot());
+	Probe		probe;
+	ScanKeyData keys[2];
+	HeapTuple	row;
+	bool		isnull;
 
-	engine_enter(&scope, config->owner);
-	SPI_connect();
-	PushActiveSnapshot(config_snapshot());
-	SPI_execute_with_args("SELECT member_id FROM loyalty.member_alias"
-						  " WHERE program_id = $1 AND ref = $2",
-						  2, types, values, NULL, true, 1);
-	PopActiveSnapshot();
-	found = SPI_processed > 0;
-	if (found)
-	{
-		bool		isnull;
-
-		*member_id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
-												 SPI_tuptable->tupdesc, 1, &isnull));
-	}
-	SPI_finish();
-	engine_leave(&scope);
-	return found;
+	ScanKeyInit(&keys[0], Anum_alias_program_id, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(program->program_id));
+	ScanKeyInit(&keys[1], Anum_alias_ref, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(ref));
+	row = probe_begin(&probe, config->alias_rel, snapshot, keys, lengthof(keys));
+	if (row != NULL)
+		*member_id = DatumGetInt64(heap_getattr(row, Anum_alias_member_id, RelationGetDescr(probe.rel), &isnull));
+	probe_end(&probe);
+	UnregisterSnapshot(snapshot);
+	return row != NULL;
 }
 
 int64
@@ -278,6 +278,68 @@ check_unseen(Store *store, const MemberRequest *requests, int nrequests)
 	UnregisterSnapshot(snapshot);
 }
 
+/* Whether the row that was locked is the one that the request's ref means. */
+static bool
+is_whom_it_means(Config *config, const Program *program, const MemberRequest *request)
+{
+	return request->row->status != MEMBER_MERGED && member_is(config, program, request->row, request->ref);
+}
+
+/*
+ * While we waited for the lock, the ref has come to mean somebody else: members
+ * were merged, or parted.  Lock whom it means now; false when it leads nowhere
+ * else.  What we hold already may stand behind him in the order of locking, so
+ * this can deadlock, with a third one who wants both at this very moment: only
+ * the lock could tell us.
+ */
+static bool
+follow_ref(Config *config, Store *store, const Program *program, MemberRequest *request)
+{
+	for (;;)
+	{
+		int64		place;
+		Snapshot	snapshot;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!find_alias(config, program, request->ref, &place))
+			place = compute_member_id(program->name, strlen(program->name),
+									  VARDATA_ANY(request->ref), VARSIZE_ANY_EXHDR(request->ref), 0);
+		if (place == request->member_id)
+			return false;
+		request->member_id = place;
+		request->row = NULL;
+		snapshot = store_snapshot();
+		store_begin_read(store, snapshot);
+		(void) lock_one(store, program, request);
+		store_end_read(store);
+		UnregisterSnapshot(snapshot);
+		if (request->row == NULL || is_whom_it_means(config, program, request))
+			return true;
+	}
+}
+
+/* Refs that mean one member, and were asked for each by itself, get one row of his. */
+static void
+share_rows(MemberRequest *requests, int nrequests)
+{
+	bool		in_order = true;
+	int			i;
+	int			j;
+
+	for (i = 1; i < nrequests; i++)
+	{
+		MemberRequest *request = &requests[i];
+
+		in_order &= requests[i - 1].member_id <= request->member_id;
+		if (request->row == NULL)
+			continue;
+		/* Those who came to mean another member stand anywhere. */
+		for (j = i - 1; j >= 0 && (!in_order || requests[j].member_id == request->member_id); j--)
+			if (requests[j].row != NULL && requests[j].row->member_id == request->row->member_id)
+				request->row = requests[j].row;
+	}
+}
+
 void
 members_lock(Config *config, Store *store, const Program *program,
 			 MemberRequest *requests, int nrequests)
@@ -330,22 +392,23 @@ members_lock(Config *config, Store *store, const Program *program,
 	if (IsolationUsesXactSnapshot())
 		check_unseen(store, requests, nrequests);
 
-	/*
-	 * The place of a ref may be taken by another one (one chance in 2^63, or
-	 * a member who was renamed).  Only a newcomer gets a place of his own.
-	 */
 	for (i = 0; i < nrequests; i++)
 	{
 		MemberRequest *request = &requests[i];
 
-		if (request->row == NULL || request->ref == NULL || member_is(config, program, request->row, request->ref))
+		if (request->row == NULL || request->ref == NULL || is_whom_it_means(config, program, request))
 			continue;
+		if (follow_ref(config, store, program, request))
+			continue;
+
+		/* The place of a ref may be taken by another one (one chance in 2^63).  Only a newcomer gets a place of his own. */
 		request->row = NULL;
 		if (!request->enroll)
 			continue;
 		resolve_collision(config, program, request);
 		enroll_and_lock(config, store, program, &request, 1);
 	}
+	share_rows(requests, nrequests);
 	pfree(waiting);
 
 	for (i = 0; i < nrequests; i++)
@@ -430,189 +493,4 @@ member_lock(Config *config, Store *store, const Program *program, text *ref,
 	request->enroll = enroll;
 	request->enrolled_at = enrolled_at;
 	members_lock(config, store, program, request, 1);
-}
-
-/* Whether the ref is a member's. */
-static bool
-member_is_known(Config *config, const Program *program, const text *ref, int64 member_id)
-{
-	Store	   *store = store_open(config, false);
-	Snapshot	snapshot = store_snapshot();
-	MemberRow	row;
-	bool		known;
-
-	store_begin_read(store, snapshot);
-	known = store_find_member(store, member_id, &row) && member_is(config, program, &row, ref);
-	store_end_read(store);
-	UnregisterSnapshot(snapshot);
-	store_close(store);
-	return known;
-}
-
-void
-member_write_profile(Config *config, const MemberRow *row, Datum *values, const char *nulls)
-{
-	/* values: birthday, segments, referred_by, data */
-	Oid			types[6] = {INT8OID, INT4OID, DATEOID, TEXTARRAYOID, INT8OID, JSONBOID};
-	Datum		args[6];
-	char		arg_nulls[6];
-	EngineScope scope;
-
-	args[0] = Int64GetDatum(row->member_id);
-	args[1] = Int32GetDatum(row->program_id);
-	memcpy(&args[2], values, 4 * sizeof(Datum));
-	memset(arg_nulls, ' ', 2);
-	memcpy(&arg_nulls[2], nulls, 4);
-
-	engine_enter(&scope, config->owner);
-	SPI_connect();
-	if (SPI_execute_with_args("INSERT INTO loyalty.profile AS p"
-							  " (member_id, program_id, birthday, segments, referred_by, data)"
-							  " VALUES ($1, $2, $3, coalesce($4, '{}'), $5, coalesce($6, '{}'))"
-							  " ON CONFLICT (member_id) DO UPDATE SET"
-							  " birthday = coalesce($3, p.birthday),"
-							  " segments = coalesce($4, p.segments),"
-							  " referred_by = coalesce(p.referred_by, $5),"
-							  " data = p.data || coalesce($6, '{}')",
-							  6, types, args, arg_nulls, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not write profile");
-	SPI_finish();
-	engine_leave(&scope);
-}
-
-/*
- * Take birthday and segments out of a profile given as JSON; the rest of it is
- * data.  22023 unless it is an object with fields of the right kind.
- */
-static void
-split_profile(Config *config, Jsonb *profile, Datum *values, char *nulls)
-{
-	EngineScope scope;
-	Oid			types[1] = {JSONBOID};
-	Datum		args[1] = {JsonbPGetDatum(profile)};
-	MemoryContext caller = CurrentMemoryContext;
-	int			field;
-
-	if (!JB_ROOT_IS_OBJECT(profile))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("profile must be a JSON object"),
-				 errhint("For instance '{\"birthday\": \"1990-05-17\", \"segments\": [\"vip\"], \"name\": \"Ada\"}'.")));
-
-	engine_enter(&scope, config->owner);
-	SPI_connect();
-	SPI_execute_with_args("SELECT ($1 ->> 'birthday')::pg_catalog.date,"
-						  " CASE WHEN $1 -> 'segments' <> 'null' THEN ARRAY(SELECT pg_catalog.jsonb_array_elements_text($1 -> 'segments')) END,"
-						  " NULL::pg_catalog.int8,"
-						  " $1 - '{birthday,segments}'::pg_catalog.text[]",
-						  1, types, args, NULL, true, 1);
-	for (field = 0; field < 4; field++)
-	{
-		static const Oid kinds[4] = {DATEOID, TEXTARRAYOID, INT8OID, JSONBOID};
-		bool		isnull;
-		Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, field + 1, &isnull);
-		MemoryContext spi = MemoryContextSwitchTo(caller);
-
-		nulls[field] = isnull ? 'n' : ' ';
-		values[field] = isnull ? (Datum) 0
-			: (kinds[field] == TEXTARRAYOID || kinds[field] == JSONBOID
-			   ? PointerGetDatum(PG_DETOAST_DATUM_COPY(value)) : value);
-		MemoryContextSwitchTo(spi);
-	}
-	SPI_finish();
-	engine_leave(&scope);
-}
-
-/* enroll(member, profile, referred_by, key, at, program) → member_id */
-Datum
-loyalty_enroll(PG_FUNCTION_ARGS)
-{
-	Config	   *config = config_get();
-	text	   *ref = member_argument(fcinfo, 0);
-	TimestampTz at = PG_ARGISNULL(4) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(4);
-	Program    *program = config_program(config, text_argument(fcinfo, 5));
-	Store	   *store;
-	MemberRequest request;
-
-	if (TIMESTAMP_NOT_FINITE(at))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"at\" must be a finite time")));
-
-	store = store_open(config, true);
-	member_lock(config, store, program, ref, true, at, &request);
-	store_close(store);
-
-	if (!PG_ARGISNULL(1) || !PG_ARGISNULL(2))
-	{
-		Datum		values[4];
-		char		nulls[4] = {'n', 'n', 'n', 'n'};
-
-		if (!PG_ARGISNULL(1))
-			split_profile(config, PG_GETARG_JSONB_P(1), values, nulls);
-		if (!PG_ARGISNULL(2))
-		{
-			text	   *referrer = PG_GETARG_TEXT_PP(2);
-			int64		referrer_id = member_resolve(config, program, referrer);
-
-			if (referrer_id == request.member_id)
-				ereport(ERROR,
-						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						 errmsg("member \"%s\" cannot refer himself", text_to_cstring(ref))));
-			if (!member_is_known(config, program, referrer, referrer_id))
-				member_unknown(program, referrer);
-			values[2] = Int64GetDatum(referrer_id);
-			nulls[2] = ' ';
-		}
-		member_write_profile(config, request.row, values, nulls);
-	}
-	PG_RETURN_INT64(request.member_id);
-}
-
-/* set_member(member, status, segments, data, birthday, program) */
-Datum
-loyalty_set_member(PG_FUNCTION_ARGS)
-{
-	Config	   *config = config_get();
-	text	   *ref = member_argument(fcinfo, 0);
-	Program    *program = config_program(config, text_argument(fcinfo, 5));
-	Store	   *store;
-	MemberRequest request;
-	Datum		values[4];
-	char		nulls[4] = {'n', 'n', 'n', 'n'};
-
-	store = store_open(config, true);
-	member_lock(config, store, program, ref, false, 0, &request);
-	if (request.row == NULL)
-		member_unknown(program, ref);
-
-	if (!PG_ARGISNULL(1))
-	{
-		request.row->status = store_status_from_text(PG_GETARG_TEXT_PP(1));
-		store_update_member(store, request.row);
-	}
-	store_close(store);
-
-	if (!PG_ARGISNULL(3) && !JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(3)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("data must be a JSON object")));
-	if (!PG_ARGISNULL(4))
-	{
-		values[0] = PG_GETARG_DATUM(4);
-		nulls[0] = ' ';
-	}
-	if (!PG_ARGISNULL(2))
-	{
-		values[1] = PG_GETARG_DATUM(2);
-		nulls[1] = ' ';
-	}
-	if (!PG_ARGISNULL(3))
-	{
-		values[3] = PG_GETARG_DATUM(3);
-		nulls[3] = ' ';
-	}
-	if (memchr(nulls, ' ', 4) != NULL)
-		member_write_profile(config, request.row, values, nulls);
-	PG_RETURN_VOID();
 }

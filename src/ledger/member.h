@@ -45,8 +45,11 @@ extern int64 member_resolve(Config *config, const Program *program, const text *
 /*
  * Lock the members of the requests, which ascend by member_id, in that order;
  * those who are to be enrolled are on the way.  Two refs may compute one
- * member_id: then the newcomer's request gets another one.  What time has
- * done to them is written down.
+ * member_id: then the newcomer's request gets another one.  Whoever was merged
+ * while we waited is not there any more for his ref, which leads to another
+ * member by now: his is the row, and his member_id is put into the request.  A
+ * request without a ref means the member himself, merged or not.  Requests for
+ * one member share his row.  What time has done to them is written down.
  */
 extern void members_lock(Config *config, Store *store, const Program *program,
 						 MemberRequest *requests, int nrequests);

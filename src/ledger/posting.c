@@ -70,6 +70,15 @@ posting_count(const EntryRow *entry, Points *lifetime, Points *held, TimestampTz
 		*lifetime = points_add(*lifetime, brought);
 		*last_activity = Max(*last_activity, active);
 	}
+	else if (strcmp(entry->kind, KIND_TRANSFER) == 0)
+	{
+		Points		moved;
+		TimestampTz active;
+
+		moved_count(entry, &moved, &active);
+		*lifetime = points_add(*lifetime, moved);
+		*last_activity = Max(*last_activity, active);
+	}
 }
 
 /* Last day of the member's points without one of their own. */
@@ -288,8 +297,14 @@ void
 posting_clawback_lots(const Posting *posting, Points wanted, const Purse *given,
 					  DateADT day, Purse *lots)
 {
+	posting_take_back_lots(posting, posting->program->clawback, wanted, given, day, lots);
+}
+
+void
+posting_take_back_lots(const Posting *posting, ClawbackPolicy policy, Points wanted, const Purse *given,
+					   DateADT day, Purse *lots)
+{
 	const Purse *purse = &posting->member->purse;
-	ClawbackPolicy policy = posting->program->clawback;
 	Points		living = 0;
 	Points		rest;
 	int			i;

@@ -87,9 +87,14 @@ extern void posting_even_out(Posting *posting, TimestampTz at);
 extern void posting_clawback_lots(const Posting *posting, Points wanted, const Purse *given,
 								  DateADT day, Purse *lots);
 
+/* The same under a policy of the caller's, for something else that was given. */
+extern void posting_take_back_lots(const Posting *posting, ClawbackPolicy policy, Points wanted, const Purse *given,
+								   DateADT day, Purse *lots);
+
 /*
  * What an entry means to a member's lifetime points, the points that are held
- * for him, and his last activity: earning and redeeming are active.
+ * for him, and his last activity: earning and redeeming are active, and entries
+ * of imports and merges say themselves.
  */
 extern void posting_count(const EntryRow *entry, Points *lifetime, Points *held, TimestampTz *last_activity);
 

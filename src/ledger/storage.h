@@ -28,7 +28,8 @@ typedef enum MemberStatus
 {
 	MEMBER_ACTIVE,
 	MEMBER_SUSPENDED,
-	MEMBER_CLOSED
+	MEMBER_CLOSED,
+	MEMBER_MERGED				/* into another member: only merging makes it */
 } MemberStatus;
 
 /* A row of member, unpacked. */

@@ -51,7 +51,7 @@ enum
 /* Where members are found for whom something falls due. */
 #define DUE_INDEX "member_next_expiry_idx"
 
-static const char *const status_names[] = {"active", "suspended", "closed"};
+static const char *const status_names[] = {"active", "suspended", "closed", "merged"};
 
 /* Fetch the member's row into member_slot. */
 static bool
@@ -66,12 +66,13 @@ fetch_member(Store *store, int64 member_id)
 	return index_getnext_slot(store->member_scan, ForwardScanDirection, store->member_slot);
 }
 
-MemberStatus
-store_status_from_text(const text *value)
+/* The status of this name, one of the first "known"; 22023 for another one. */
+static MemberStatus
+status_from_text(const text *value, int known)
 {
 	int			i;
 
-	for (i = 0; i < lengthof(status_names); i++)
+	for (i = 0; i < known; i++)
 		if (VARSIZE_ANY_EXHDR(value) == strlen(status_names[i]) &&
 			memcmp(VARDATA_ANY(value), status_names[i], strlen(status_names[i])) == 0)
 			return (MemberStatus) i;
@@ -79,6 +80,12 @@ store_status_from_text(const text *value)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("member status \"%s\" is not known", text_to_cstring(value)),
 			 errhint("It is active, suspended or closed.")));
+}
+
+MemberStatus
+store_status_from_text(const text *value)
+{
+	return status_from_text(value, MEMBER_MERGED);
 }
 
 static DateADT
@@ -120,7 +127,7 @@ unpack_member(TupleTableSlot *slot, MemberRow *row)
 	row->next_expiry = unpack_date(values[Anum_member_next_expiry], nulls[Anum_member_next_expiry]);
 	row->purchases = DatumGetInt32(values[Anum_member_purchases]);
 	row->ref = DatumGetTextPCopy(values[Anum_member_ref]);
-	row->status = store_status_from_text(DatumGetTextPP(values[Anum_member_status]));
+	row->status = status_from_text(DatumGetTextPP(values[Anum_member_status]), lengthof(status_names));
 	purse_init(&row->purse);
 	purse_read(&row->purse, values[Anum_member_purse]);
 	row->tally = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[Anum_member_tally]));

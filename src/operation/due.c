@@ -268,6 +268,13 @@ due_settle_member(Config *config, Program *program, Store *store, MemberRow *row
 	bool		reviewed = false;
 
 	posting_begin(posting, program, row);
+	/* Whoever was merged has nothing, and is nobody of whom there is a tier to be reviewed. */
+	if (row->status == MEMBER_MERGED && row->purse.nlots == 0)
+	{
+		row->next_expiry = DATEVAL_NOEND;
+		posting->settled = next_expiry != row->next_expiry;
+		return posting->settled;
+	}
 	(void) posting_settle(posting, at);
 	if (tier_set(config, program)->ntiers > 0 || row->tier != NULL)
 		reviewed = review_member(config, program, store, row, at, posting);

@@ -22,8 +22,8 @@
  *		  starts at once and never ends; so nobody has less than zero available
  *		  otherwise.  The program's policy of today does not tell whether a debt
  *		  was allowed when it was made, the entries do: only a clawback may
- *		  make a debt or deepen it, and an import bring one along.  What a hold
- *		  releases to be captured leaves a debt as it was before.
+ *		  make a debt or deepen it, and an import or a merge bring one along.  What
+ *		  a hold releases to be captured leaves a debt as it was before.
  * member his ref leads to his row, his program exists, his status is known, and
  *		  no points end before next_expiry.
  *
@@ -48,6 +48,7 @@
 #include "ledger/posting.h"
 #include "loyalty.h"
 #include "operation/verify.h"
+#include "redemption/transfer.h"
 
 PG_FUNCTION_INFO_V1(loyalty_verify);
 
@@ -370,6 +371,13 @@ debt_so_far(const Walk *walk)
 		: Min(purse_lot(&walk->state.purse, DATEVAL_NOBEGIN, DATEVAL_NOEND), 0);
 }
 
+/* Whether the entry is what another member brought by a merge, who may have had a debt. */
+static bool
+came_with_debt(const EntryRow *entry)
+{
+	return strcmp(entry->kind, KIND_TRANSFER) == 0 && has_prefix(entry->source_key, TRANSFER_RECEIVED);
+}
+
 static void
 check_entry(Walk *walk)
 {
@@ -401,7 +409,7 @@ check_entry(Walk *walk)
 		/* What is captured was released just before. */
 		allowed = strcmp(entry->kind, KIND_REDEEM) == 0 ? Min(debt, walk->debt_before) : debt;
 		if (debt_so_far(walk) < allowed && strcmp(entry->kind, KIND_CLAWBACK) != 0 &&
-			strcmp(entry->kind, KIND_IMPORT) != 0)
+			strcmp(entry->kind, KIND_IMPORT) != 0 && !came_with_debt(entry))
 			report(walk, "I5", psprintf("%s makes a debt though it is no clawback", name),
 				   points_to_cstring(allowed), points_to_cstring(debt_so_far(walk)));
 	}
@@ -525,8 +533,8 @@ end_walk(Walk *walk)
 	check_lots(walk);
 	check_ref(walk);
 	if (strcmp(walk->status, "active") != 0 && strcmp(walk->status, "suspended") != 0 &&
-		strcmp(walk->status, "closed") != 0)
-		report(walk, "member", "status is not known", "active, suspended or closed", walk->status);
+		strcmp(walk->status, "closed") != 0 && strcmp(walk->status, "merged") != 0)
+		report(walk, "member", "status is not known", "active, suspended, closed or merged", walk->status);
 }
 
 void
@@ -603,6 +611,7 @@ loyalty_verify(PG_FUNCTION_ARGS)
 	verify_holds(&verification);
 	verify_cancel(&verification);
 	verify_vouchers(&verification);
+	verify_people(&verification);
 	verify_tiers(&verification);
 	SPI_finish();
 	PG_RETURN_NULL();

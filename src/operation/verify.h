@@ -61,6 +61,8 @@ extern void verify_holds(Verification *verification);
 extern void verify_cancel(Verification *verification);
 /* Vouchers, their uses and returns: I6. */
 extern void verify_vouchers(Verification *verification);
+/* Members who were merged: I6. */
+extern void verify_people(Verification *verification);
 
 /* Where members stand, and whether maintenance finds them: I7. */
 extern void verify_tiers(Verification *verification);

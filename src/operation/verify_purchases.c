@@ -19,6 +19,9 @@
  *			("I4 vanished": a dropped partition) and is as it should be where the
  *			source keeps points on delete.
  *
+ * When members were merged, or parted, a purchase stays where its entries are:
+ * that is whose it is here, wherever its ref leads by now.
+ *
  * Deferred purchases are excepted; they are looked up only when there is
  * something to report.  What cannot be read or judged is reported with its
  * error, and the run goes on.
@@ -32,10 +35,12 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "earning/attempt.h"
 #include "earning/current.h"
 #include "earning/deferred.h"
+#include "earning/holders.h"
 #include "ledger/member.h"
 #include "loyalty.h"
 #include "operation/verify_purchases.h"
@@ -77,6 +82,16 @@ report_unreadable(Proof *proof, Cursor *rows, const ErrorData *error)
 		proof_report(proof, "I4", NULL, key, psprintf("row cannot be read: %s", error->message), NULL, NULL);
 }
 
+int64
+proof_holder(Proof *proof, const text *key, const text *ref)
+{
+	Config	   *config = proof->verification->config;
+	Program    *program = proof->source->program;
+
+	return holder_of(config, program, GetActiveSnapshot(), member_resolve(config, program, ref),
+					 proof->subject->source_id, key);
+}
+
 /* Put the rows of the source into the pile, but for those of guests. */
 static void
 gather_rows(Proof *proof)
@@ -107,8 +122,7 @@ gather_rows(Proof *proof)
 		{
 			Purchase	purchase;
 
-			source_row_purchase(row, member_resolve(proof->verification->config, source->program, row->ref),
-								&purchase);
+			source_row_purchase(row, proof_holder(proof, row->key, row->ref), &purchase);
 			purchase_pile_put(proof->pile, &purchase);
 		}
 		MemoryContextReset(row_context);

@@ -44,6 +44,9 @@ typedef struct Proof
 extern void proof_report(const Proof *proof, const char *invariant, const char *member, const text *key,
 						 const char *problem, const char *expected, const char *actual);
 
+/* Whose purchase it is: who has its entries, if anybody whom merges tie to the ref has any. */
+extern int64 proof_holder(Proof *proof, const text *key, const text *ref);
+
 /* Judge the purchase whose entries the cursor stands at, and pass them; "purchase" NULL: it has no row. */
 extern void proof_check_entries(Proof *proof, const Purchase *purchase);
 

@@ -56,7 +56,7 @@ proof_gather_query(Proof *proof)
 		{
 			Purchase	purchase;
 
-			query_purchase(&read, member_resolve(source->config, source->program, read.ref), &purchase);
+			query_purchase(&read, proof_holder(proof, read.key, read.ref), &purchase);
 			purchase_pile_put(proof->pile, &purchase);
 		}
 		MemoryContextReset(row_context);

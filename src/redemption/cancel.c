@@ -16,6 +16,7 @@
 #include "earning/unrecord.h"
 #include "ledger/act.h"
 #include "ledger/context_field.h"
+#include "ledger/imported.h"
 #include "ledger/member.h"
 #include "loyalty.h"
 #include "redemption/held.h"
@@ -155,6 +156,12 @@ lock_members(Cancel *cancel)
  * Refusing
  */
 
+static void
+refuse_merge(const Cancel *cancel)
+{
+	NOT_CANCELLABLE(cancel, "loyalty.unmerge_members parts them.", "It says that members were merged or parted.");
+}
+
 /* LY017 for what is no act, or cannot be undone by itself. */
 static void
 check_kind(const Cancel *cancel)
@@ -167,6 +174,8 @@ check_kind(const Cancel *cancel)
 						"It is itself a cancellation, of entry %s.", numeric_normalize(number.val.numeric));
 	if (context_field_of(entry->context, "voucher", jbvString, &number))
 		NOT_CANCELLABLE(cancel, "loyalty.return_voucher gives it back.", "It is what a voucher gave.");
+	if (moved_by_merge(entry->source_key))
+		refuse_merge(cancel);
 	if (entry->source_id != SOURCE_API)
 		NOT_CANCELLABLE(cancel, "Change or delete the row: its points follow.",
 						"It is of a purchase, whose row is in an attached table.");
@@ -347,6 +356,9 @@ transfer_back(const Cancel *cancel)
 				 errmsg("entry " INT64_FORMAT " of member \"%s\" is not that of a transfer", other_seq,
 						text_to_cstring(cancel->other->ref)),
 				 errhint("loyalty.verify says what is wrong.")));
+	if (moved_by_merge(other.entry.source_key))
+		refuse_merge(cancel);
+	act_check_status(cancel->program, cancel->other);
 
 	/* Of a person who was forgotten it is not known. */
 	other.back = cancel->undone.back;

@@ -18,6 +18,7 @@
 #include "ledger/act.h"
 #include "ledger/context_field.h"
 #include "ledger/holdings.h"
+#include "ledger/imported.h"
 #include "ledger/member.h"
 #include "ledger/posting.h"
 #include "loyalty.h"
@@ -110,6 +111,12 @@ link_key(const char *direction, int64 member_id, int64 seq)
 	return cstring_to_text(psprintf("%s" INT64_FORMAT "#" INT64_FORMAT, direction, member_id, seq));
 }
 
+text *
+transfer_received_key(int64 giver_id, int64 seq)
+{
+	return link_key(TRANSFER_RECEIVED, giver_id, seq);
+}
+
 static void
 note_found(const EntryRow *entry, void *arg)
 {
@@ -124,7 +131,7 @@ has_received(Store *store, int64 receiver_id, const EntryRow *given)
 	bool		found = false;
 
 	store_begin_read(store, snapshot);
-	store_visit_entries(store, receiver_id, SOURCE_API, link_key(TRANSFER_RECEIVED, given->member_id, given->seq), note_found, &found);
+	store_visit_entries(store, receiver_id, SOURCE_API, transfer_received_key(given->member_id, given->seq), note_found, &found);
 	store_end_read(store);
 	UnregisterSnapshot(snapshot);
 	return found;
@@ -181,6 +188,13 @@ cap_period(const Program *program, TimestampTz at)
 	return calendar_start_of_period(calendar_day(at, program->zone), program->transfer_cap_period);
 }
 
+static bool
+is_received(const text *source_key)
+{
+	return VARSIZE_ANY_EXHDR(source_key) >= strlen(TRANSFER_RECEIVED) &&
+		memcmp(VARDATA_ANY(source_key), TRANSFER_RECEIVED, strlen(TRANSFER_RECEIVED)) == 0;
+}
+
 static void
 add_given(const EntryRow *entry, void *arg)
 {
@@ -189,7 +203,9 @@ add_given(const EntryRow *entry, void *arg)
 	bool		cancels;
 	Gift	   *gift;
 
-	if (strcmp(entry->kind, KIND_TRANSFER) != 0)
+	/* What a merge moved is no gift, on the side that gets it neither: a debt. */
+	if (strcmp(entry->kind, KIND_TRANSFER) != 0 || moved_by_merge(entry->source_key) ||
+		(entry->points < 0 && is_received(entry->source_key)))
 		return;
 	cancels = context_field_of(entry->context, FIELD_ENTRY, jbvNumeric, &number);
 	if (cancels ? entry->points <= 0
@@ -326,7 +342,7 @@ transfer_post(Store *store, TransferSide *giving, TransferSide *getting, Timesta
 	giving->entry = *posting_add(&giving->posting, &entry, &giving->lots);
 
 	entry.source_key = getting->source_key != NULL ? getting->source_key
-		: link_key(TRANSFER_RECEIVED, giver_id, given_seq);
+		: transfer_received_key(giver_id, given_seq);
 	entry.context = side_context(getting, TRANSFER_FROM_MEMBER, giver_id, TRANSFER_FROM_ENTRY, given_seq);
 	if (getting->cancels == 0)
 		getting->entry = *posting_add(&getting->posting, &entry, &getting->lots);

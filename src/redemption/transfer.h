@@ -44,4 +44,7 @@ extern void transfer_post(Store *store, TransferSide *giving, TransferSide *gett
 /* The number of the other entry; 0 where the context no longer says. */
 extern int64 transfer_counterpart(const EntryRow *entry);
 
+/* The source_key of the side that receives what an entry of the giver gave. */
+extern text *transfer_received_key(int64 giver_id, int64 seq);
+
 #endif							/* LOYALTY_TRANSFER_H */

@@ -47,6 +47,7 @@ typedef struct Standing
 #define TIER_FLOOR_ENDED "floor ended"
 #define TIER_REMOVED "removed"
 #define TIER_IMPORTED "imported"
+#define TIER_MERGED "merged"
 
 /* What follows reads entries and changes inside store_begin_read, except as noted. */
 extern void standing_begin(Standing *standing, const Program *program, const TierSet *tiers, Store *store,

@@ -332,7 +332,7 @@ SELECT sound('too early is as it may be');
 ROLLBACK TO sound;
 UPDATE loyalty.member SET status = 'frozen' WHERE ref = 'bob';
 SELECT finds('a status',
-	'member | beans | bob | status is not known | active, suspended or closed | frozen');
+	'member | beans | bob | status is not known | active, suspended, closed or merged | frozen');
 ROLLBACK TO sound;
 
 -- One program of several

@@ -1,0 +1,71 @@
+/*
+ * reconcile_private.h
+ *		What the parts of reconcile() share: the group of purchases being worked on.
+ *
+ * For reconcile*.c only.
+ */
+#ifndef LOYALTY_RECONCILE_PRIVATE_H
+#define LOYALTY_RECONCILE_PRIVATE_H
+
+#include "earning/reconcile.h"
+#include "earning/settle.h"
+#include "ledger/member.h"
+#include "ledger/merges.h"
+#include "ledger/posting.h"
+
+/* A case that is settled by itself. */
+typedef struct KeptCase
+{
+	Case		case_;
+	int			nrows;
+	MemberRow **way;			/* who has its entries, and whom what he has goes on to */
+} KeptCase;
+
+typedef struct WorkGroup
+{
+	Config	   *config;
+	Source	   *source;
+	Settlement	settlement;
+	Store	   *store;
+	bool		backfill;
+	int			ncases;
+	Case	   *cases;
+	int			nmembers;
+	MemberRequest *members;
+	MemberRow  *before;			/* the members as they were locked */
+	Posting    *postings;		/* one a member */
+	Subject    *subjects;		/* likewise */
+	int			nusages;
+	MemberUsage *usages;		/* NULL: no rule is limited */
+	Snapshot	snapshot;
+	/* the member being judged: his cases are cases[from .. to) */
+	int			member;
+	int			from;
+	int			to;
+	ReconcileResult *result;
+	/* cases whose entries are in another ledger than their member's, or in that of one who was merged */
+	int			nkept;
+	KeptCase   *kept;
+	int			nrows;			/* everybody who is locked, once each */
+	MemberRow **rows;
+} WorkGroup;
+
+/* Put the purchase aside for maintenance, or raise its error where the source says so. */
+extern void reconcile_defer(WorkGroup *group, Case *case_, ErrorData *error);
+
+/* Who has the case's entries, of all whom merges tie to its member; 0: nobody.  Inside store_begin_read; see holder_find. */
+extern int64 kept_holder(WorkGroup *group, const Case *case_, int64 member_id, bool always);
+
+/* Add to the members to be locked those whom the cases' holders lead to. */
+extern void kept_add_members(WorkGroup *group);
+
+/*
+ * Once they are locked: take out the cases that are to be settled by themselves,
+ * and bring the others in line with whom they turned out to be about.
+ */
+extern void kept_part(WorkGroup *group);
+
+/* After the group has been written: settle the cases that were taken out. */
+extern void kept_settle(WorkGroup *group);
+
+#endif							/* LOYALTY_RECONCILE_PRIVATE_H */

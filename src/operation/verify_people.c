@@ -1,0 +1,48 @@
+/*
+ * verify_people.c
+ *		Proving that members who were merged are found in the one who stands for them.
+ *
+ * I6 merges	whoever has the status merged stands merged, once, into somebody who
+ *				is there, and who in the end is not merged himself; he has no
+ *				points, no lifetime points, none that await confirmation, and his
+ *				ref leads to whom he was merged into in the end.  Nobody stands
+ *				merged who does not have that status.
+ */
+#include "postgres.h"
+
+#include "operation/verify.h"
+
+static const char *const merges_query =
+	"WITH RECURSIVE members AS (SELECT * FROM loyalty.member"
+	" WHERE $1 IS NULL OR program_id = (SELECT program_id FROM loyalty.program WHERE name = $1)),"
+	" merges AS (SELECT * FROM loyalty.member_merge WHERE undone_at IS NULL),"
+	" way AS (SELECT g.member_id, g.into_member_id AS stands, 1 AS steps FROM merges g"
+	/* A ring would have no end. */
+	"  UNION SELECT w.member_id, g.into_member_id, w.steps + 1 FROM way w JOIN merges g ON g.member_id = w.stands"
+	"   WHERE w.steps < 1000),"
+	" ends AS (SELECT DISTINCT ON (member_id) member_id, stands, steps FROM way ORDER BY member_id, steps DESC),"
+	" merged AS (SELECT m.member_id, m.program_id, m.ref, m.status, m.purse, m.lifetime, m.awaiting, e.stands, e.steps,"
+	"  (SELECT count(*) FROM merges g WHERE g.member_id = m.member_id) AS times,"
+	"  (SELECT s.ref FROM loyalty.member s WHERE s.member_id = e.stands AND s.program_id = m.program_id AND s.status <> 'merged') AS stands_ref,"
+	"  (SELECT a.member_id FROM loyalty.member_alias a WHERE a.program_id = m.program_id AND a.ref = m.ref) AS leads_to"
+	"  FROM members m LEFT JOIN ends e USING (member_id) WHERE m.status = 'merged' OR e.member_id IS NOT NULL)"
+	" SELECT 'I6 merges', p.name, m.ref, v.problem, v.expected, v.actual"
+	" FROM merged m JOIN loyalty.program p USING (program_id) CROSS JOIN LATERAL (VALUES"
+	"  (m.status <> 'merged', 'status of a member who stands merged is another one', 'merged', m.status),"
+	"  (m.times <> 1, 'a member with the status merged does not stand merged once', '1', m.times::text),"
+	"  (m.times = 1 AND m.stands_ref IS NULL, 'a member is merged into nobody who stands', 'a member', 'member_id ' || m.stands),"
+	"  (m.times = 1 AND m.leads_to IS DISTINCT FROM m.stands, 'ref of a merged member does not lead to who stands for him',"
+	"   'member_id ' || m.stands, coalesce('member_id ' || m.leads_to, 'himself')),"
+	"  (m.status = 'merged' AND m.purse::text <> '{}', 'a merged member has points', '{}', m.purse::text),"
+	"  (m.status = 'merged' AND m.lifetime::text <> '0', 'a merged member has lifetime points', '0', m.lifetime::text),"
+	"  (m.status = 'merged' AND m.awaiting::text <> '0', 'points of a merged member await confirmation', '0', m.awaiting::text))"
+	"  AS v (wrong, problem, expected, actual) WHERE v.wrong"
+	" UNION ALL SELECT 'I6 merges', p.name, format('member_id %s', g.member_id), 'a merge is of a member who is not there', NULL, NULL"
+	" FROM loyalty.member_merge g LEFT JOIN loyalty.program p USING (program_id)"
+	" WHERE ($1 IS NULL OR p.name = $1) AND NOT EXISTS (SELECT FROM loyalty.member m WHERE m.member_id = g.member_id)";
+
+void
+verify_people(Verification *verification)
+{
+	verify_rows(verification, merges_query);
+}

@@ -1,0 +1,65 @@
+/*
+ * merge_follow.c
+ *		What other tables hold about members, when these are merged or parted.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+
+#include "loyalty.h"
+#include "redemption/merge_follow.h"
+
+void
+members_check_merge(Config *config, const Program *program, const MemberRow *from, const MemberRow *into)
+{
+	if (from->awaiting != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOYALTY_MERGE),
+				 errmsg("points of member \"%s\" await confirmation", text_to_cstring(from->ref)),
+				 errdetail("%s points of him in program \"%s\" await confirmation.",
+						   points_to_cstring(from->awaiting), program->name),
+				 errhint("Decide on them first, with loyalty.accept or loyalty.reject; loyalty.awaiting lists them.")));
+}
+
+/* What is known of them as persons becomes one; of two values the one of who stays. */
+static void
+unite_profiles(Config *config, int64 from, int64 into)
+{
+	Oid			types[2] = {INT8OID, INT8OID};
+	Datum		values[2] = {Int64GetDatum(from), Int64GetDatum(into)};
+	EngineScope scope;
+
+	engine_enter(&scope, config->owner);
+	SPI_connect();
+	if (SPI_execute_with_args("INSERT INTO loyalty.profile AS p (member_id, program_id, birthday, segments, referred_by, data)"
+							  " SELECT $2, f.program_id, f.birthday, f.segments, nullif(f.referred_by, $2), f.data"
+							  " FROM loyalty.profile f WHERE f.member_id = $1"
+							  " ON CONFLICT (member_id) DO UPDATE SET"
+							  " birthday = coalesce(p.birthday, excluded.birthday),"
+							  " segments = ARRAY(SELECT s FROM (SELECT s, 1 AS place, n FROM pg_catalog.unnest(p.segments) WITH ORDINALITY AS a (s, n)"
+							  "  UNION ALL SELECT s, 2, n FROM pg_catalog.unnest(excluded.segments) WITH ORDINALITY AS b (s, n)"
+							  "  WHERE s <> ALL (p.segments)) u ORDER BY place, n),"
+							  " referred_by = coalesce(p.referred_by, excluded.referred_by),"
+							  " data = excluded.data || p.data",
+							  lengthof(types), types, values, NULL, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not unite profiles");
+	/* Nobody has brought himself; whom the one who went had brought, was brought by the other one. */
+	SPI_execute_with_args("UPDATE loyalty.profile SET referred_by = nullif($2, member_id) WHERE referred_by = $1",
+						  lengthof(types), types, values, NULL, false, 0);
+	SPI_finish();
+	engine_leave(&scope);
+}
+
+void
+members_merged(Config *config, const Program *program, const MemberRow *from, const MemberRow *into, TimestampTz at)
+{
+	unite_profiles(config, from->member_id, into->member_id);
+}
+
+void
+members_unmerged(Config *config, const Program *program, const MemberRow *from, const MemberRow *into, TimestampTz at)
+{
+	/* Profiles stay as they are: his has been kept, and what it gave to the other one may have been changed since. */
+}
