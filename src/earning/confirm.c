@@ -24,7 +24,7 @@
 #include "earning/confirm.h"
 #include "earning/qualify.h"
 #include "earning/span.h"
-#include "ledger/member.h"
+#include "ledger/unwritten.h"
 #include "loyalty.h"
 
 /*

@@ -26,14 +26,13 @@
 #include "ledger/holdings.h"
 #include "ledger/member.h"
 #include "ledger/probe.h"
+#include "ledger/unwritten.h"
 #include "loyalty.h"
 #include "types/calendar.h"
 #include "types/sha256.h"
 
 PG_FUNCTION_INFO_V1(loyalty_member_id);
 
-MemberSilence member_silence = NULL;
-MemberLapse member_lapse = NULL;
 
 /* Columns of member_alias; the first two are its key. */
 enum
@@ -414,32 +413,6 @@ members_lock(Config *config, Store *store, const Program *program,
 	for (i = 0; i < nrequests; i++)
 		if (requests[i].row != NULL)
 			(void) member_bring_current(config, store, requests[i].row, GetCurrentTransactionStartTimestamp());
-}
-
-int
-member_bring_current(Config *config, Store *store, MemberRow *row, TimestampTz at)
-{
-	pg_tz	   *zone;
-	int			total = 0;
-
-	if (row->awaiting == 0 && row->hold_until > at)
-		return 0;
-	zone = config_program_by_id(config, row->program_id)->zone;
-	while (row->hold_until <= at)
-	{
-		int			lapsed;
-
-		CHECK_FOR_INTERRUPTS();
-		if (row->awaiting != 0)
-			member_silence(config, store, row, calendar_day(row->hold_until, zone));
-		lapsed = member_lapse(config, store, row);
-		if (lapsed == 0)
-			break;
-		total += lapsed;
-	}
-	if (row->awaiting != 0)
-		member_silence(config, store, row, calendar_day(at, zone));
-	return total;
 }
 
 void

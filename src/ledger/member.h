@@ -18,27 +18,6 @@ typedef struct MemberRequest
 	MemberRow  *row;			/* out: locked; NULL when nobody knows him */
 } MemberRequest;
 
-/*
- * Called for a locked member for whom points await confirmation: writes down
- * what silence has decided by a day.  Set on loading, since to know what a
- * decision gives is another floor's business.
- */
-typedef void (*MemberSilence) (Config *config, Store *store, MemberRow *row, DateADT day);
-extern MemberSilence member_silence;
-
-/*
- * Likewise for one with active holds: lets those lapse that end first, at
- * hold_until.  Returns how many; 0 when that has failed.
- */
-typedef int (*MemberLapse) (Config *config, Store *store, MemberRow *row);
-extern MemberLapse member_lapse;
-
-/*
- * Write down what time has done to a locked member up to "at", in the order in
- * which it did.  Returns how many holds have lapsed.
- */
-extern int	member_bring_current(Config *config, Store *store, MemberRow *row, TimestampTz at);
-
 /* Where a ref lives: loyalty.member_id(ref, program), or what member_alias says. */
 extern int64 member_resolve(Config *config, const Program *program, const text *ref);
 

@@ -3,18 +3,22 @@
  *		What time has done to a member that nobody has written down yet.
  *
  * It is put together as the entries that writing it down would make: reading
- * then counts them like all others, and cannot differ from what is written one
- * day.
+ * then counts them like all others.  Both reading and writing go by the order of
+ * their time, so that it makes no difference when it is written.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "miscadmin.h"
 
 #include "ledger/awaiting.h"
 #include "ledger/holdings.h"
 #include "ledger/posting.h"
 #include "ledger/unwritten.h"
 #include "types/calendar.h"
+
+MemberSilence member_silence = NULL;
+MemberLapse member_lapse = NULL;
 
 static EntryRow *
 make_entry(const char *kind, TimestampTz at, const Purse *lots)
@@ -130,4 +134,30 @@ unwritten_apply(const Program *program, const MemberRow *member, const List *ent
 						holdings_inactive_end(program, state->last_activity, member->enrolled_at), day, &due.lapsed);
 		purse_add(&state->purse, &due.lapsed);
 	}
+}
+
+int
+member_bring_current(Config *config, Store *store, MemberRow *row, TimestampTz at)
+{
+	pg_tz	   *zone;
+	int			total = 0;
+
+	if (row->awaiting == 0 && row->hold_until > at)
+		return 0;
+	zone = config_program_by_id(config, row->program_id)->zone;
+	while (row->hold_until <= at)
+	{
+		int			lapsed;
+
+		CHECK_FOR_INTERRUPTS();
+		if (row->awaiting != 0)
+			member_silence(config, store, row, calendar_day(row->hold_until, zone));
+		lapsed = member_lapse(config, store, row);
+		if (lapsed == 0)
+			break;
+		total += lapsed;
+	}
+	if (row->awaiting != 0)
+		member_silence(config, store, row, calendar_day(at, zone));
+	return total;
 }

@@ -27,4 +27,25 @@ extern List *unwritten_list(Config *config, Store *store, Snapshot snapshot, con
 extern void unwritten_apply(const Program *program, const MemberRow *member, const List *entries,
 							MemberState *state);
 
+/*
+ * Called for a locked member for whom points await confirmation: writes down
+ * what silence has decided by a day.  Set on loading, since to know what a
+ * decision gives is another floor's business.
+ */
+typedef void (*MemberSilence) (Config *config, Store *store, MemberRow *row, DateADT day);
+extern MemberSilence member_silence;
+
+/*
+ * Likewise for one with active holds: lets those lapse that end first, at
+ * hold_until.  Returns how many; 0 when that has failed.
+ */
+typedef int (*MemberLapse) (Config *config, Store *store, MemberRow *row);
+extern MemberLapse member_lapse;
+
+/*
+ * Write down what time has done to a locked member up to "at", in the order in
+ * which it did.  Returns how many holds have lapsed.
+ */
+extern int	member_bring_current(Config *config, Store *store, MemberRow *row, TimestampTz at);
+
 #endif							/* LOYALTY_UNWRITTEN_H */

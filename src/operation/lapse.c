@@ -8,7 +8,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 
-#include "ledger/member.h"
+#include "ledger/unwritten.h"
 #include "loyalty.h"
 #include "operation/lapse.h"
 #include "operation/member_run.h"

@@ -15,7 +15,7 @@
 
 #include "earning/attempt.h"
 #include "ledger/act.h"
-#include "ledger/member.h"
+#include "ledger/unwritten.h"
 #include "loyalty.h"
 #include "redemption/held.h"
 

@@ -40,7 +40,7 @@ INSERT INTO confirm_orders VALUES (1, 'ada', 100, 'paid', '2024-03-01 12:00+08')
 SELECT entry, kind, points, balance, rule, purchase, lots, awaiting, decision FROM loyalty.statement('ada');
 SELECT member, entry, source, purchase, rule, points, due, on_silence FROM loyalty.awaiting WHERE program = 'confirm_shop' ORDER BY entry;
 SELECT available, pending, lifetime FROM loyalty.balance('ada');
-SELECT lifetime, awaiting, purse FROM loyalty.member WHERE ref = 'ada';
+SELECT lifetime, awaiting, purse FROM loyalty.member WHERE ref = 'ada' AND program_id = (SELECT program_id FROM loyalty.program WHERE name = 'confirm_shop');
 SELECT rule, points, why FROM loyalty.explain('confirm_orders', 3);
 SELECT * FROM loyalty.quote('ada', amount => 20);
 -- before a decision what awaits follows the row
@@ -84,7 +84,7 @@ SELECT loyalty.set_member('ada', status => 'active');
 
 -- silence decides at the start of a day, whether or not anybody writes it down
 SELECT entry, points, balance FROM loyalty.record(77::bigint, 'review', key => 'r', at => '2024-03-01 23:00+08');
-SELECT seq, due, starts, ends, on_silence, decision FROM loyalty.confirmation WHERE source_id = 0 ORDER BY seq;
+SELECT seq, due, starts, ends, on_silence, decision FROM loyalty.confirmation WHERE source_id = 0 AND program_id = (SELECT program_id FROM loyalty.program WHERE name = 'confirm_shop') ORDER BY seq;
 SELECT count(*) AS to_decide FROM loyalty.awaiting WHERE member = '77';
 CREATE VIEW confirm_days AS
 	SELECT at, b.available, b.pending, b.lifetime, b.next_expiry
@@ -98,11 +98,11 @@ SELECT entry, points, repeated FROM loyalty.reject(77::bigint, 1);
 ROLLBACK;
 CALL loyalty.maintain(at => '2024-03-08 23:59+08', program => 'confirm_shop');
 CALL loyalty.maintain(at => '2024-03-09 00:00+08', program => 'confirm_shop');
-SELECT e.seq, kind, points, lots, occurred_at, context - 'request' AS context FROM loyalty.entry e JOIN loyalty.member m USING (member_id) WHERE m.ref = '77' ORDER BY e.seq;
-SELECT seq, points, decision, decided_at, decided_seq, by_silence FROM loyalty.confirmation WHERE source_id = 0 ORDER BY seq;
+SELECT e.seq, kind, points, lots, occurred_at, context - 'request' AS context FROM loyalty.entry e JOIN loyalty.member m USING (member_id) WHERE m.ref = '77' AND m.program_id = (SELECT program_id FROM loyalty.program WHERE name = 'confirm_shop') ORDER BY e.seq;
+SELECT seq, points, decision, decided_at, decided_seq, by_silence FROM loyalty.confirmation WHERE source_id = 0 AND program_id = (SELECT program_id FROM loyalty.program WHERE name = 'confirm_shop') ORDER BY seq;
 SELECT * FROM confirm_days;
 SELECT rule, points, why FROM loyalty.explain('api', 'r');
-SELECT awaiting FROM loyalty.member WHERE ref IN ('ada', '77') ORDER BY ref;
+SELECT awaiting FROM loyalty.member WHERE ref IN ('ada', '77') AND program_id = (SELECT program_id FROM loyalty.program WHERE name = 'confirm_shop') ORDER BY ref;
 SELECT * FROM loyalty.verify('confirm_shop');
 
 -- in batches; whoever posts to a member, or changes him, writes it down before
