@@ -20,6 +20,7 @@ use Soak::Acts;
 use Soak::Client;
 use Soak::Ledger;
 use Soak::Log;
+use Soak::World;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -114,10 +115,11 @@ sub soak
 	# A kill of processes loses nothing of what was written to files.
 	$node->append_conf('postgresql.conf',
 		"max_connections = @{[ $sessions + 20 ]}\nfsync = off\nrestart_after_crash = on\nautovacuum_naptime = 2147483\n"
-		  . "log_statement = none\nlog_min_messages = error\nlog_min_error_statement = panic\n");
+		  . "log_statement = none\nlog_min_messages = error\nlog_min_error_statement = panic\nshared_preload_libraries = loyalty\nloyalty.voucher_secret = '@{[ 'soak' x 10 ]}'\n");
 	start_server($node);
 	$node->safe_psql('postgres', 'CREATE TABLE done (key text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), refs text[] NOT NULL)');
-	$node->safe_psql('postgres', Soak::Acts::SETUP);
+	$node->safe_psql('postgres', Soak::World::SETUP);
+	$node->safe_psql('postgres', Soak::Rewards::SETUP);
 
 	my %where = (host => $node->host, port => $node->port);
 	my $until = time + $seconds;
@@ -146,7 +148,8 @@ sub soak
 	my $log = Soak::Log->read(@files);
 	note($_) for $log->summary($seconds);
 	nothing($log->unexpected, "$name: nobody was refused what is not refused");
-	is($log->{retried}{'40P01'} // 0, 0, "$name: no deadlock");
+	# Whoever waits for a member who is merged meanwhile goes on to the other one, whatever he holds already.
+	cmp_ok($log->{retried}{'40P01'} // 0, '<=', $log->merges / 10, "$name: no deadlock, but for merges");
 	nothing($log->contradictions, "$name: what was asked again was answered again");
 	check_ledger($name, $node, $log);
 	for my $file ('maintain', 'verify')
@@ -169,6 +172,8 @@ sub check_ledger
 	nothing($ledger->unknown($log), "$name: nothing is there that nobody was answered, but what time did");
 	nothing($ledger->balances($log), "$name: balances are what was answered and what time did");
 	nothing($ledger->orders($log), "$name: so are the orders");
+	nothing($ledger->stock($log), "$name: what was redeemed was answered, and nothing is oversold");
+	nothing($ledger->vouchers($log), "$name: what vouchers paid was answered");
 	note($_) for $ledger->summary($log);
 	$node->safe_psql('postgres', 'CALL loyalty.maintain()');
 	is($node->safe_psql('postgres', 'SELECT * FROM loyalty.verify()'), '', "$name: nor once maintenance has run");

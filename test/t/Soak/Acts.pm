@@ -1,60 +1,12 @@
-# What the sessions of the soak do: a table of acts, and the world they act in.
+# What the sessions of the soak do: a table of acts, here those about orders and points.
 package Soak::Acts;
 
 use strict;
 use warnings;
 
-use constant MEMBERS => 50;
-use constant PROGRAMS => ('beans', 'miles');
-
-# Days pass in a second; so everything that time does happens many times.
-use constant SETUP => <<'SQL';
-CREATE EXTENSION loyalty;
-INSERT INTO loyalty.program (name, expiry, pending, clawback, reinstate, point_value, spend_share, tier_window, tier_validity)
-VALUES ('beans', '30 days', '2 days', 'debt', '20 days', 0.1, 0.9, 'rolling 60 days', '45 days');
-INSERT INTO loyalty.program (name, expiry, points_scale, rounding, clawback, transfer_policy, transfer_cap, transfer_cap_period)
-VALUES ('miles', 'inactive 20 days', 2, 'half_even', 'available', 'restart', 2000, 'month');
-INSERT INTO loyalty.tier (program, name, rank, min_amount) VALUES ('beans', 'silver', 1, 300), ('beans', 'gold', 2, 900);
-INSERT INTO loyalty.rule (program, name, award) VALUES ('beans', 'base', '1 per 1'), ('miles', 'base', '0.55 per 1');
-INSERT INTO loyalty.rule (program, name, award, condition) VALUES ('beans', 'gold', 'x2', $$member.tier = 'gold'$$);
-INSERT INTO loyalty.rule (program, name, award, budget, budget_period) VALUES ('beans', 'budget', '1 per 2', 3000, 'month');
-INSERT INTO loyalty.rule (program, name, award, member_cap, cap_period) VALUES ('miles', 'cap', '5%', 40, 'week');
-INSERT INTO loyalty.rule (program, name, event, award) VALUES ('beans', 'review', 'review', '50'), ('miles', 'review', 'review', '12.5');
-INSERT INTO loyalty.rule (program, name, event, award, confirm, confirm_within, on_silence)
-VALUES ('beans', 'survey', 'survey', '40', true, '3 days', 'accept'), ('miles', 'survey', 'survey', '7.25', true, '3 days', 'reject');
-CREATE TABLE orders (id text PRIMARY KEY, customer text, total numeric NOT NULL, status text NOT NULL DEFAULT 'paid',
-	created_at timestamptz NOT NULL DEFAULT now());
-CREATE INDEX ON orders (created_at);
-SELECT loyalty.attach('orders', member => 'customer', amount => 'total', at => 'created_at', counts => $$status = 'paid'$$, program => p)
-FROM unnest('{beans,miles}'::text[]) p;
-SQL
-
-# Everything a client needs of chance; c is the client.
-sub member { my ($c) = @_; return 'm' . (1 + int(MEMBERS * rand()**2)); }
-sub program { return (PROGRAMS)[rand 2]; }
-sub points { my ($program, $most) = @_; return 1 + int(rand $most) + ($program eq 'miles' ? int(rand 100) / 100 : 0); }
-sub any { return $_[rand @_]; }
-
-# A call that carries the client's key.
-sub call
-{
-	my ($c, $function, $program, $refs, $arguments) = @_;
-
-	return {
-		refs => $refs,
-		program => $program,
-		call => "loyalty.$function('$refs->[0]', $arguments, key => '$c->{key}', program => '$program')"
-	};
-}
-
-# Now and then a call says when, a little in the past.
-sub at
-{
-	my ($c) = @_;
-
-	return '' if rand() > 0.05;
-	return sprintf ', at => to_timestamp(%.0f)', $c->now - rand(2 * 86400);
-}
+use Soak::People;
+use Soak::Rewards;
+use Soak::World qw(any at call member points program steady);
 
 # One of the latest orders, and one of the latest entries of a member that could be cancelled.
 sub order
@@ -235,12 +187,13 @@ our %acts = (
 		sub {
 			my ($c) = @_;
 			my $program = program();
-			my $ref = member($c);
-			my $entry = entry($c, $ref, $program, q('redeem', 'adjust', 'transfer', 'earn')) or return;
+			my $ref = steady($c);
+			my $entry = entry($c, $ref, $program, q('redeem', 'adjust', 'transfer', 'earn', 'hold')) or return;
 			my $part = rand() < 0.5 || $entry->[2] == 0 ? '' : ', ' . any($entry->[2], 1, int(1 + $entry->[2] / 3));
 			return call($c, 'cancel', $program, [$ref, $entry->[3] || ()], $entry->[1] . $part);
 		},
-		'LY001 LY017 LY018'
+		# LY003: the other one of a transfer was merged; 22023: more than a hold still holds
+		'LY001 LY003 LY016 LY017 LY018 LY025 22023'
 	],
 	hold => [
 		12,
@@ -259,7 +212,7 @@ our %acts = (
 		sub {
 			my ($c) = @_;
 			my $program = program();
-			my $ref = member($c);
+			my $ref = steady($c);
 			my $hold = hold($c, $ref, $program) or return;
 			return call($c, 'capture', $program, [$ref], $hold->[1] . any('', '', ', 1', ', 5, final => false'));
 		},
@@ -271,7 +224,7 @@ our %acts = (
 		sub {
 			my ($c) = @_;
 			my $program = program();
-			my $ref = member($c);
+			my $ref = steady($c);
 			my $hold = hold($c, $ref, $program) or return;
 			return call($c, 'release', $program, [$ref], $hold->[1]);
 		},
@@ -282,10 +235,10 @@ our %acts = (
 		sub {
 			my ($c) = @_;
 			my $program = program();
-			my $ref = member($c);
+			my $ref = steady($c);
 			my $awaiting = any(@{ $c->rows("SELECT 'C', seq FROM loyalty.confirmation WHERE member_id = loyalty.find_member('$ref', '$program') ORDER BY seq DESC LIMIT 4") })
 			  or return;
-			return call($c, any('accept', 'reject'), $program, [$ref], $awaiting->[1]);
+			return { %{ call($c, any('accept', 'reject'), $program, [$ref], $awaiting->[1]) }, again => 1 };
 		},
 		'LY013 LY014'
 	],
@@ -296,11 +249,14 @@ sub shared
 {
 	my ($c) = @_;
 	my $slot = int($c->real_time * 4);
-	my $program = (PROGRAMS)[$slot % 2];
+	my $program = (Soak::World::PROGRAMS)[$slot % 2];
 	my $act = call({ key => "$c->{run}shared$slot" }, 'spend', $program, ['m' . (1 + $slot % 7)], 1 + $slot % 5 . ', amount => 100');
 
 	return { %$act, key => "$c->{run}shared$slot" };
 }
 $acts{shared} = [3, \&shared, 'LY001 LY002 LY012'];
+
+%acts = (%acts, %Soak::Rewards::acts, %Soak::People::acts);
+delete @acts{ grep { /$ENV{SOAK_WITHOUT}/ } keys %acts } if $ENV{SOAK_WITHOUT};
 
 1;

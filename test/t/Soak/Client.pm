@@ -7,7 +7,7 @@
 #   R act sqlstate text refused
 #   J act program member entry kind points source_key     what its transaction wrote
 #   O act +|- order     order that it made or deleted
-#   A act wrote|none|there entry points balance repeated  answered
+#   A act wrote|none|there kind entry points balance repeated   answered; kind as in the call
 package Soak::Client;
 
 use strict;
@@ -84,6 +84,14 @@ sub run
 	return;
 }
 
+# Whether somebody is concerned who is merged now and then: his keys stay in the ledger where they were used.
+sub is_merging
+{
+	my ($act) = @_;
+
+	return grep { /^p/ } @{ $act->{refs} };
+}
+
 # Whoever is concerned, and what the transaction wrote in his name.
 sub statements
 {
@@ -91,13 +99,19 @@ sub statements
 	my @statements;
 
 	push @statements, $act->{rows} if $act->{rows} && !$there;
-	push @statements, "SELECT 'P', a.entry, a.points, a.balance, a.repeated FROM $act->{call} a" if $act->{call};
+	if ($act->{call} && !($there && is_merging($act)))
+	{
+		my $answer = $act->{answer} // q('P', a.entry, a.points, a.balance, a.repeated);
+		my $keep = $act->{codes} ? ", k AS (INSERT INTO codes (code, program, member) SELECT a.$act->{codes}, '$act->{program}', '$act->{refs}[0]'"
+		  . " FROM a WHERE a.$act->{codes} IS NOT NULL ON CONFLICT DO NOTHING)" : '';
+		push @statements, "WITH a AS MATERIALIZED (SELECT * FROM $act->{call} a)$keep SELECT $answer FROM a";
+	}
 	push @statements, sprintf q(INSERT INTO done (key, refs) VALUES ('%s', '{%s}') ON CONFLICT DO NOTHING RETURNING 'D', key),
 	  $act->{key}, join ',', @{ $act->{refs} }
 	  if $act->{call};
 	push @statements, <<"SQL" =~ s/\s+/ /gr;
 SELECT 'J', p, e.member_id, e.seq, e.kind, e.points, e.source_key
-FROM done d, unnest(d.refs) r, unnest('{@{[ join ',', Soak::Acts::PROGRAMS ]}}'::text[]) p,
+FROM done d, unnest(d.refs) r, unnest('{@{[ join ',', Soak::World::PROGRAMS ]}}'::text[]) p,
 	LATERAL (SELECT * FROM loyalty.entry WHERE member_id = loyalty.find_member(r, p) AND posted_at = d.at OFFSET 0) e
 WHERE d.key = '$act->{key}'
 SQL
@@ -117,7 +131,7 @@ sub perform
 	my $there = 0;
 	my $answer;
 
-	$self->note('I', $act->{id}, $act->{name}, $act->{key}, $act->{of}, $act->{rows}, $act->{call});
+	$self->note('I', $act->{id}, $act->{name}, $act->{key}, $act->{of}, $act->{rows}, $act->{call}, $act->{again}, $act->{units});
 	while (1)
 	{
 		$answer = $self->{session}->ask($self->statements($act, $there));
@@ -146,8 +160,9 @@ sub perform
 		$self->note('O', $act->{id}, '+', $_) for @{ $act->{created} || [] };
 		$self->note('O', $act->{id}, '-', $_) for @{ $act->{deleted} || [] };
 	}
-	$self->note('A', $act->{id}, $wrote ? 'wrote' : $act->{call} ? 'there' : 'none', @{ $rows{P}[0] || [] });
-	if ($act->{call} && !$act->{rows} && !$act->{of})
+	my ($tag) = grep { $rows{$_} } qw(P U G X);
+	$self->note('A', $act->{id}, $wrote ? 'wrote' : $act->{call} ? 'there' : 'none', $tag, @{ $tag ? $rows{$tag}[0] : [] });
+	if ($act->{call} && !$act->{rows} && !$act->{again} && !$act->{of} && !is_merging($act))
 	{
 		push @{ $self->{mine} }, $act;
 		shift @{ $self->{mine} } if @{ $self->{mine} } > 60;

@@ -4,7 +4,7 @@ package Soak::Ledger;
 use strict;
 use warnings;
 
-# What nobody asks for: time does it. Beside these it is silence that decides.
+# What nobody asks for: time does it. Beside these it is silence that decides, and what members chose to redeem.
 my %time = map { $_ => 1 } ('expire', 'release');
 
 sub read
@@ -12,16 +12,30 @@ sub read
 	my ($class, $node) = @_;
 	my $self = bless {node => $node}, $class;
 
-	$self->{entries} = {
-		map { my @row = split /\|/, $_, -1; ("$row[0]|$row[1]|$row[2]" => {
-			program => $row[0], member => $row[1], kind => $row[3], points => $row[4], key => $row[5], figures => join('|', @row[3 .. 5]) }) }
-		split /\n/, $node->safe_psql('postgres', 'SELECT p.name, e.member_id, e.seq, e.kind, e.points, e.source_key
-			FROM loyalty.entry e JOIN loyalty.program p USING (program_id)')
-	};
-	$self->{silence} = { map { $_ => 1 } split /\n/, $node->safe_psql('postgres', 'SELECT p.name, c.member_id, c.decided_seq
-		FROM loyalty.confirmation c JOIN loyalty.program p USING (program_id) WHERE c.by_silence') };
-	$self->{done} = { map { $_ => 1 } split /\n/, $node->safe_psql('postgres', 'SELECT key FROM done') };
+	$self->{done} = { map { my ($key, $at) = @$_; ($key => $at) } $self->rows('SELECT key, at FROM done') };
+	my %acts = reverse %{ $self->{done} };
+	my %alone = map { join('|', @$_) => 1 } $self->rows('SELECT p.name, c.member_id, c.decided_seq
+		FROM loyalty.confirmation c JOIN loyalty.program p USING (program_id) WHERE c.by_silence
+		UNION ALL SELECT p.name, d.member_id, d.seq FROM loyalty.redemption d JOIN loyalty.program p USING (program_id) WHERE d.automatic');
+	for my $row ($self->rows('SELECT p.name, e.member_id, e.seq, e.kind, e.points, e.source_key, e.posted_at
+		FROM loyalty.entry e JOIN loyalty.program p USING (program_id)'))
+	{
+		my ($program, $member, $seq, $kind, $points, $key, $at) = @$row;
+		my $where = "$program|$member|$seq";
+
+		# In the transaction of an act, but of a member whom it did not name.
+		my $by = $acts{$at} ? 'beside' : $time{$kind} || $alone{$where} ? 'time' : 'nobody';
+		$self->{entries}{$where} = {program => $program, member => $member, kind => $kind, points => $points, by => $by,
+			figures => "$kind|$points|$key"};
+	}
 	return $self;
+}
+
+sub rows
+{
+	my ($self, $sql) = @_;
+
+	return map { [split /\|/, $_, -1] } split /\n/, $self->{node}->safe_psql('postgres', $sql);
 }
 
 # What was answered by the sessions, as "program|member|entry" => "kind|points|key".
@@ -52,7 +66,7 @@ sub missing
 	{
 		$keys{ $act->{key} } = 1;
 		push @wrong, "$act->{id}: answered, and not done" unless $self->{done}{ $act->{key} };
-		next unless $act->{call} && $act->{repeated} eq 'f';
+		next unless $act->{tag} eq 'P' && $act->{repeated} eq 'f';
 		# Several entries of one event are answered as their first, with what they come to.
 		my $program = $act->{call} =~ /program => '(\w+)'/ ? $1 : '';
 		my ($own) = grep { $_->[0] eq $program && $_->[2] == $act->{entry} } @{ $act->{entries} };
@@ -72,7 +86,7 @@ sub unknown
 
 	return [
 		map { "$_: $self->{entries}{$_}{figures}" }
-		sort grep { !$answered->{$_} && !$time{ $self->{entries}{$_}{kind} } && !$self->{silence}{$_} } keys %{ $self->{entries} }
+		sort grep { !$answered->{$_} && $self->{entries}{$_}{by} eq 'nobody' } keys %{ $self->{entries} }
 	];
 }
 
@@ -120,6 +134,56 @@ sub orders
 	return [@wrong, map { "$_: nobody made it" } sort keys %there];
 }
 
+# What was redeemed is what was answered, and no stock was oversold.
+sub stock
+{
+	my ($self, $log) = @_;
+	my (%units, @wrong);
+
+	for my $act (grep { $_->{units} && ($_->{repeated} // '') eq 'f' || $_->{units} && $_->{found} && !$_->{of} } values %{ $log->{acts} })
+	{
+		my ($program, $reward, $units) = split / /, $act->{units};
+		$units{"$program|$reward"} += $units;
+	}
+	for my $row ($self->rows(q{SELECT program, reward, sum(quantity) FROM loyalty.redemptions WHERE NOT automatic GROUP BY 1, 2}))
+	{
+		my ($program, $reward, $units) = @$row;
+		my $answered = delete $units{"$program|$reward"} // 0;
+		push @wrong, "$program $reward: $units redeemed, $answered answered" if $units != $answered;
+	}
+	return [
+		@wrong,
+		(map { "$_: $units{$_} answered, none redeemed" } sort keys %units),
+		map { join ' ', @$_ } $self->rows('SELECT s.*, d.units FROM loyalty.stock s
+			LEFT JOIN (SELECT r.program, r.name AS reward, d.stock_period AS period, sum(d.stocked) AS units
+				FROM loyalty.redemption d JOIN loyalty.reward r USING (reward_id) GROUP BY 1, 2, 3) d USING (program, reward, period)
+			WHERE s.taken > s.stock OR s.taken <> coalesce(d.units, 0)')
+	];
+}
+
+# What vouchers paid is what was answered.
+sub vouchers
+{
+	my ($self, $log) = @_;
+	my %sums = (U => [0, 0], G => [0, 0]);
+	my @wrong;
+
+	for my $act (values %{ $log->{acts} })
+	{
+		next unless ($act->{tag} // '') =~ /^[UG]$/ && ($act->{repeated} eq 'f' || $act->{found} && !$act->{of});
+		$sums{ $act->{tag} }[0]++;
+		$sums{ $act->{tag} }[1] += $act->{points};
+	}
+	for my $row ($self->rows(q{SELECT 'U', count(*), coalesce(sum(taken), 0) FROM loyalty.voucher_use
+		UNION ALL SELECT 'G', count(*), coalesce(sum(amount), 0) FROM loyalty.voucher_return}))
+	{
+		my ($kind, $count, $sum) = @$row;
+		push @wrong, "$kind: $count, $sum in the ledger, $sums{$kind}[0], $sums{$kind}[1] answered"
+		  if $count != $sums{$kind}[0] || abs($sum - $sums{$kind}[1]) > 0.001;
+	}
+	return \@wrong;
+}
+
 sub summary
 {
 	my ($self, $log) = @_;
@@ -129,7 +193,7 @@ sub summary
 	for my $where (keys %{ $self->{entries} })
 	{
 		my $entry = $self->{entries}{$where};
-		my $sum = $sums{ $entry->{kind} }{ $answered->{$where} ? 'answered' : 'time' } //= [0, 0];
+		my $sum = $sums{ $entry->{kind} }{ $answered->{$where} ? 'answered' : $entry->{by} } //= [0, 0];
 		$sum->[0]++;
 		$sum->[1] += $entry->{points};
 	}

@@ -19,7 +19,7 @@ sub read
 			chomp $line;
 			my ($kind, $id, @fields) = split /\t/, $line, -1;
 			my $act = $self->{acts}{$id} //= {id => $id};
-			if ($kind eq 'I') { @$act{ 'name', 'key', 'of', 'rows', 'call' } = @fields; }
+			if ($kind eq 'I') { @$act{ 'name', 'key', 'of', 'rows', 'call', 'again', 'units' } = @fields; }
 			elsif ($kind eq 'L') { $self->{lost}++; }
 			elsif ($kind eq 'F') { $act->{found} = $fields[0] eq 'found'; $self->{found}++ if $act->{found}; }
 			elsif ($kind eq 'T') { $self->{retried}{ $fields[0] }++; }
@@ -27,7 +27,7 @@ sub read
 			elsif ($kind eq 'R') { $act->{refused} = \@fields; }
 			elsif ($kind eq 'J') { push @{ $act->{entries} }, \@fields; }
 			elsif ($kind eq 'O') { $self->{orders}{ $fields[1] } .= $fields[0]; }
-			elsif ($kind eq 'A') { @$act{ 'answer', 'entry', 'points', 'balance', 'repeated' } = @fields; }
+			elsif ($kind eq 'A') { @$act{ 'answer', 'tag', 'entry', 'points', 'balance', 'repeated' } = (@fields, ('') x 6); }
 		}
 	}
 	return $self;
@@ -66,9 +66,16 @@ sub contradictions
 		  if ($first{ $act->{key} } //= $figures) ne $figures;
 		push @wrong, "$act->{key}: done twice" if $act->{answer} eq 'wrote' && $did{ $act->{key} }++;
 		push @wrong, "$act->{key}: repeated $act->{repeated}, but $act->{answer}"
-		  if ($act->{answer} eq 'wrote') != ($act->{repeated} eq 'f') && $act->{name} ne 'decide';
+		  if ($act->{answer} eq 'wrote') != ($act->{repeated} eq 'f') && !$act->{again} && $act->{repeated} ne '';
 	}
 	return [sort @wrong];
+}
+
+sub merges
+{
+	my ($self) = @_;
+
+	return scalar grep { $_->{name} =~ /merge$/ && $_->{answer} } values %{ $self->{acts} };
 }
 
 sub summary
