@@ -33,6 +33,7 @@ I5: no lot is below zero but a debt, and only clawbacks make debts, or imports b
 I6 holds: each hold is what its entries left of it, and over or active accordingly; the member''s row says what all his active holds hold and when the first of them ends.
 I6 transfers: what a member gave another has arrived there, once, and what arrived was given; both entries name each other.
 I6 merges: who was merged stands merged once, has nothing, and his ref leads to who stands for him.
+I6 cancel: what undoes an entry names an earlier act of the member that fits; no more is undone than was moved, and it goes back where it came from, but for life spans that were over.
 I7: the tally of each member is what his entries count for; his changes of tier count 1..n without gaps and lead to the tier that he has; none is without a member.
 member: ref, program and status of the row; nothing falls due, and no tier is to be reviewed, before its next_expiry.
 It reads only, under one snapshot, sorts within work_mem, and runs on a standby.';

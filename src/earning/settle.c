@@ -441,38 +441,53 @@ typedef struct Batch
 	Payments	payments;
 } Batch;
 
-/* The case that a purchase which stands at zero now goes on as, under another key; NULL: none. */
+static bool
+has_new_key(const Purchase *purchase)
+{
+	return purchase->old_key != NULL && !same_text(purchase->old_key, purchase->key);
+}
+
+/* The case that a purchase goes on as, under another key; NULL: none. */
 static const Case *
 renamed_to(const Case *case_, const Batch *batch)
 {
 	int			i;
 
-	for (i = 0; batch->renames && !case_->purchase.counts && i < batch->ncases; i++)
+	for (i = 0; batch->renames && i < batch->ncases; i++)
 	{
 		const Purchase *other = &batch->cases[i]->purchase;
 
-		if (other->old_key != NULL && other->counts && same_text(other->old_key, case_->purchase.key))
+		if (has_new_key(other) && other->counts && same_text(other->old_key, case_->purchase.key))
 			return batch->cases[i];
 	}
 	return NULL;
+}
+
+static Numeric
+amount_of(const Case *case_)
+{
+	Numeric		before = case_->ledger.amount == NULL ? int64_to_numeric(0) : case_->ledger.amount;
+
+	return case_->amount_change == NULL ? before
+		: DatumGetNumeric(DirectFunctionCall2(numeric_add, NumericGetDatum(before),
+											  NumericGetDatum(case_->amount_change)));
 }
 
 /* When a purchase comes to less, points that paid for it go back. */
 static void
 give_back_spent(const Settlement *settlement, Posting *posting, const Case *case_, Batch *batch)
 {
-	Numeric		change = case_->amount_change;
 	const Case *renamed;
 
-	if (settlement->source_id == SOURCE_API || case_->first || change == NULL ||
-		rational_sign(rational_from_numeric(change)) >= 0)
+	if (settlement->source_id == SOURCE_API || case_->first)
 		return;
 	renamed = renamed_to(case_, batch);
-	if (renamed != NULL && renamed->amount_change != NULL)
-		change = DatumGetNumeric(DirectFunctionCall2(numeric_add, NumericGetDatum(change),
-													 NumericGetDatum(renamed->amount_change)));
+	if (renamed == NULL &&
+		(case_->amount_change == NULL || rational_sign(rational_from_numeric(case_->amount_change)) >= 0))
+		return;
 	returned_give_back(settlement->store, posting, &batch->payments, settlement->source_id, case_->purchase.key,
-					   change, renamed == NULL ? NULL : renamed->purchase.key, occurs_at(settlement, case_));
+					   amount_of(renamed == NULL ? case_ : renamed),
+					   renamed == NULL ? NULL : renamed->purchase.key, occurs_at(settlement, case_));
 }
 
 /* Post cases of one moment: what adds before what takes. */
@@ -523,7 +538,7 @@ settle_post(const Settlement *settlement, Posting *posting, Case **cases, int nc
 	{
 		moments[i].at = Min(occurs_at(settlement, cases[i]), settlement->now);
 		moments[i].case_ = cases[i];
-		batch.renames |= cases[i]->purchase.old_key != NULL;
+		batch.renames |= has_new_key(&cases[i]->purchase);
 	}
 	if (ncases > 1)
 		qsort(moments, ncases, sizeof(Moment), compare_moments);

@@ -27,7 +27,8 @@
  * member his ref leads to his row, his program exists, his status is known, and
  *		  no points end before next_expiry.
  *
- * Purchases (I4) are in verify_purchases.c, limits in verify_limits.c, tiers (I7)
+ * Purchases (I4) are in verify_purchases.c, limits in verify_limits.c, transfers and
+ * cancellations (I6) in verify_transfers.c and verify_cancel.c, tiers (I7)
  * in verify_tiers.c.
  */
 #include "postgres.h"

@@ -436,6 +436,35 @@ check_event_key(const Cancel *cancel)
 											 text_to_cstring(cancel->ref)));
 }
 
+/*
+ * LY001 when an event is to be cancelled in the past, and what it gave was spent
+ * since: only a policy that makes debts takes what was not there.
+ */
+static void
+check_past(const Cancel *cancel, Points net)
+{
+	Snapshot	snapshot;
+	MemberState then;
+	Points		least;
+
+	if (!cancel->at_given || net <= 0 || cancel->program->clawback == CLAWBACK_DEBT)
+		return;
+	snapshot = store_snapshot();
+	store_begin_read(cancel->store, snapshot);
+	least = balance_least_since(cancel->store, cancel->program, cancel->member, cancel->at, NIL, &then);
+	store_end_read(cancel->store);
+	UnregisterSnapshot(snapshot);
+	if (least >= net)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_LOYALTY_INSUFFICIENT_POINTS),
+			 errmsg("insufficient points"),
+			 errdetail("Member \"%s\" of program \"%s\" had %s available then or since, the event gave %s.",
+					   text_to_cstring(cancel->ref), cancel->program->name,
+					   points_to_cstring(Max(least, 0)), points_to_cstring(net)),
+			 errhint("Without \"at\" it is cancelled now.")));
+}
+
 /* One is cancelled whole, for its points follow from it. */
 static Datum
 cancel_event(FunctionCallInfo fcinfo, Cancel *cancel)
@@ -464,6 +493,7 @@ cancel_event(FunctionCallInfo fcinfo, Cancel *cancel)
 		NOT_CANCELLABLE(cancel, "Cancel all of it, and record what remains.",
 						"It is an event, which gave %s points as a whole; %s were asked for.",
 						points_to_cstring(cancel->undone.points), points_to_cstring(cancel->points));
+	check_past(cancel, recorded.net);
 	entry = unrecord(cancel->config, cancel->program, cancel->store, cancel->member, source_key,
 					 cancel->note, cancel->key, cancel->at);
 	return act_posted(fcinfo, cancel->program, cancel->member, &entry);

@@ -72,21 +72,21 @@ is_greater(Numeric a, Numeric b)
 	return DatumGetBool(DirectFunctionCall2(numeric_gt, NumericGetDatum(a), NumericGetDatum(b)));
 }
 
-/* What the purchase comes to now, and the most that it came to since an entry. */
+/* The most that the purchase came to since an entry. */
 static Numeric
-amount_now(const AmountHistory *history, int64 since, Numeric *most)
+most_since(const AmountHistory *history, int64 since)
 {
 	Numeric		now = int64_to_numeric(0);
+	Numeric		most = now;
 	int			i;
 
-	*most = now;
 	for (i = 0; i < history->count; i++)
 	{
 		now = add(now, history->changes[i].change);
-		if (history->changes[i].seq < since || is_greater(now, *most))
-			*most = now;
+		if (history->changes[i].seq < since || is_greater(now, most))
+			most = now;
 	}
-	return now;
+	return most;
 }
 
 /* How many of the points an entry spent are to have gone back once so much is left of the purchase. */
@@ -191,24 +191,20 @@ refund(Posting *posting, const Undone *spent, Points points, const text *key, Ti
 
 /* What is held for it goes back once nothing is left of it. */
 static void
-release_held(Store *store, Posting *posting, const AmountHistory *history, const text *key,
-			 Numeric change, const text *renamed, TimestampTz at)
+release_held(Store *store, Posting *posting, const text *key, Numeric amount, const text *renamed, TimestampTz at)
 {
-	Numeric		most;
-
 	if (renamed != NULL)
 		hold_rename_purchase(store, posting, key, renamed);
-	else if (rational_sign(rational_from_numeric(add(amount_now(history, 0, &most), change))) <= 0)
+	else if (rational_sign(rational_from_numeric(amount)) <= 0)
 		(void) hold_release_for_purchase(store, posting, key, at);
 }
 
 /* Give back what is due of one payment, and let the rest of it follow the purchase. */
 static void
 settle_payment(Posting *posting, Undone *spent, const AmountHistory *history, const text *key,
-			   Numeric change, const text *renamed, TimestampTz at)
+			   Numeric amount, const text *renamed, TimestampTz at)
 {
-	Numeric		most;
-	Numeric		amount = add(amount_now(history, spent->entry.seq, &most), change);
+	Numeric		most = most_since(history, spent->entry.seq);
 
 	if (rational_sign(rational_from_numeric(most)) > 0)
 	{
@@ -239,7 +235,7 @@ has_payments(const Payments *payments, const MemberRow *member, const text *key)
 
 void
 returned_give_back(Store *store, Posting *posting, Payments *payments, int32 source_id, const text *key,
-				   Numeric change, const text *renamed, TimestampTz at)
+				   Numeric amount, const text *renamed, TimestampTz at)
 {
 	int64		member_id = posting->member->member_id;
 	AmountHistory history = {0};
@@ -253,12 +249,12 @@ returned_give_back(Store *store, Posting *posting, Payments *payments, int32 sou
 	store_visit_entries(store, member_id, source_id, key, add_change, &history);
 	qsort(history.changes, history.count, sizeof(AmountChange), compare_changes);
 	posting_bring_current(posting, at);
-	release_held(store, posting, &history, key, change, renamed, at);
+	release_held(store, posting, key, amount, renamed, at);
 	for (i = 0; i < payments->count; i++)
 	{
 		Undone	   *spent = &payments->spends[i];
 
 		if (spent->back < spent->points && undone_is_purchase(&spent->entry, key))
-			settle_payment(posting, spent, &history, key, change, renamed, at);
+			settle_payment(posting, spent, &history, key, amount, renamed, at);
 	}
 }

@@ -17,16 +17,15 @@ typedef struct Payments
 } Payments;
 
 /*
- * A purchase of the posting's member is about to come to less ("change" is
- * below zero): the points that paid for it go back in proportion, into the lots
+ * A purchase of the posting's member is about to come to that amount: the points that paid for it go back in proportion, into the lots
  * they came from.  Of n points n x (1 - a / b) are given back in all, rounded
  * down, where a is what the purchase comes to then and b the most that it came
  * to since they were spent; so it does not matter in how many parts it is
  * returned, and a rise takes nothing again.  What was cancelled by hand counts.
- * With "renamed" the purchase goes on under that key, and they pay for it there;
- * "change" is then that of both.  Inside store_begin_read.
+ * With "renamed" the purchase goes on under that key, and they pay for it there.
+ * Inside store_begin_read.
  */
 extern void returned_give_back(Store *store, Posting *posting, Payments *payments, int32 source_id,
-							   const text *key, Numeric change, const text *renamed, TimestampTz at);
+							   const text *key, Numeric amount, const text *renamed, TimestampTz at);
 
 #endif							/* LOYALTY_RETURNED_H */

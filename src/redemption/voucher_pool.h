@@ -19,6 +19,6 @@ typedef struct VoucherPool
 extern bool voucher_pool_find(VoucherWork *work, const Program *program, const text *name, bool lock, VoucherPool *pool);
 
 /* 42704 for a pool that the program does not have. */
-extern void voucher_pool_unknown(const Program *program, const text *name) pg_attribute_noreturn();
+extern void voucher_pool_unknown(const Program *program, const text *name);
 
 #endif							/* LOYALTY_VOUCHER_POOL_H */

@@ -213,7 +213,7 @@ extern const char *voucher_state(const VoucherRow *row, TimestampTz at);
 extern text *voucher_purchase_argument(FunctionCallInfo fcinfo, int argno);
 
 /* LY025 */
-extern void voucher_unusable(const VoucherRow *row, const char *detail) pg_attribute_noreturn();
+extern void voucher_unusable(const VoucherRow *row, const char *detail);
 
 /* The source_key of the entry of a points voucher's use, or of a return (0: of the use). */
 extern text *voucher_entry_key(const uint8 *hash, int use_no, int return_no);

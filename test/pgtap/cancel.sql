@@ -227,6 +227,23 @@ SELECT is((SELECT available::numeric FROM loyalty.balance('w', program => 'past'
 SELECT loyalty.cancel('w', 1, program => 'past') \g /dev/null
 SELECT is((SELECT points::numeric FROM loyalty.record('w', 'visit', key => 'd', program => 'past')), 5::numeric, 'to which a cancelled event gives back');
 SELECT is((SELECT lifetime::numeric FROM loyalty.balance('w', program => 'past')), 10::numeric, 'and lifetime points');
+-- one that awaits confirmation
+INSERT INTO loyalty.program (name) VALUES ('await');
+INSERT INTO loyalty.rule (program, name, event, award, confirm) VALUES ('await', 'visit', 'visit', '10', true);
+SELECT loyalty.record('w', 'visit', key => 'a', program => 'await'), loyalty.record('w', 'visit', key => 'b', program => 'await'), loyalty.accept('w', 2, program => 'await') \g /dev/null
+SELECT is((SELECT (points, balance)::text FROM loyalty.cancel('w', 1, program => 'await')), '(0,10)', 'what awaits confirmation gives nothing back');
+SELECT is(code($$SELECT loyalty.accept('w', 1, program => 'await')$$), 'LY014', 'and awaits it no more');
+SELECT is(code($$SELECT loyalty.cancel('w', 1, program => 'await')$$), 'LY018', 'nor can be cancelled again');
+SELECT is((SELECT (points, balance)::text FROM loyalty.cancel('w', 2, program => 'await')), '(-10,0)', 'what was accepted is taken again');
+-- in the past: only where there are debts more than was there then
+INSERT INTO loyalty.program (name, clawback) VALUES ('past none', 'none'), ('past available', 'available'), ('past debt', 'debt');
+INSERT INTO loyalty.rule (program, name, event, award) SELECT name, 'visit', 'visit', '100' FROM loyalty.program WHERE name LIKE 'past %';
+SELECT loyalty.record('v', 'visit', at => now() - interval '90 days', program => name), loyalty.spend('v', 60, at => now() - interval '50 days', program => name), loyalty.adjust('v', 500, at => now() - interval '10 days', program => name)
+	FROM loyalty.program WHERE name LIKE 'past %' \g /dev/null
+SELECT is((SELECT string_agg(code(format('SELECT loyalty.cancel(%L, 1, at => %L, program => %L)', 'v', now() - d * interval '1 day', name)), ',' ORDER BY name, d) FROM loyalty.program, unnest('{5,20,70}'::int[]) d WHERE name LIKE 'past %'),
+	'00000,LY001,LY001,00000,00000,00000,00000,LY001,LY001', 'in the past an event is cancelled as long as that takes nothing that was not there');
+SELECT loyalty.cancel('v', 1, at => now() - interval '70 days', program => 'past debt') \g /dev/null
+SELECT is((SELECT array_agg(available::numeric - debt::numeric ORDER BY d DESC) FROM unnest('{80,60,30,0}'::int[]) d, loyalty.balance('v', at => now() - d * interval '1 day', program => 'past debt')), '{100,0,-60,440}'::numeric[], 'or the program makes debts');
 SELECT sound('verify finds nothing in the end');
 SELECT * FROM finish();
 ROLLBACK;

@@ -130,6 +130,18 @@ SELECT is(available('c'), 1000 - (SELECT sum(10 + n % 5 - (10 + n % 5) / 2) FROM
 DELETE FROM sale WHERE id ~ '^c1..x$';
 SELECT is(available('c'), 1000::numeric, 'and gone');
 
+-- keys that move up, each to where another purchase was
+INSERT INTO sale VALUES ('q3', 'q', 20), ('q2', 'q', 100), ('q1', 'q', 40);
+SELECT loyalty.spend('q', 10 * n, purchase => 'q' || n, program => 'till') FROM generate_series(1, 3) n \g /dev/null
+UPDATE sale SET id = 'q' || right(id, 1)::int + 1 WHERE customer = 'q';
+SELECT is(available('q'), 1000 + 160 - 60::numeric, 'keys that move up give nothing back');
+DELETE FROM sale WHERE id = 'q3';
+SELECT is(available('q'), 1000 + 60 - 40::numeric, 'and each takes its payment along');
+UPDATE sale SET total = 0 WHERE id = 'q2';
+SELECT is(available('q'), 1000 + 20 - 30::numeric, 'the first');
+DELETE FROM sale WHERE id = 'q4';
+SELECT is(available('q'), 1000::numeric, 'and the last');
+
 -- A member who changes: the one who paid gets it back
 INSERT INTO sale VALUES ('d1', 'd', 100);
 SELECT loyalty.spend('d', 90, purchase => 'd1', program => 'till') \g /dev/null

@@ -48,10 +48,10 @@ CREATE FUNCTION names(seq int, target text) RETURNS text LANGUAGE sql AS $$
 $$;
 ALTER TABLE loyalty.entry DISABLE TRIGGER guard;
 SELECT finds('SELECT 1', 'nothing', VARIADIC '{}');
-SELECT finds('DELETE FROM loyalty.entry WHERE member_id = <ann> AND seq = 3', 'what was undone is gone', 'ann | entry 4 cancels one that is not there | entry 3', 'ann | entry 5 cancels one that is not there | entry 3');
-SELECT finds(names(4, '99'), 'another number', 'ann | entry 4 cancels one that is not there | entry 99',
+SELECT finds('DELETE FROM loyalty.entry WHERE member_id = <ann> AND seq = 3', 'what was undone is gone', 'ann | entry 4 cancels no act that is there | entry 3', 'ann | entry 5 cancels no act that is there | entry 3');
+SELECT finds(names(4, '99'), 'another number', 'ann | entry 4 cancels no act that is there | entry 99',
 	'ann | entry 5 gives back to other life spans than those that entry 3 took from | 20@2091-01-31 | {20@2090-01-31}');
-SELECT finds(names(4, '1e40') || '; ' || names(5, '-2.5'), 'what is no number of an entry', 'ann | entry 4 cancels one that is not there | entry 10000000000000000000000000000000000000000', 'ann | entry 5 cancels one that is not there | entry -2.5');
+SELECT finds(names(4, '1e40') || '; ' || names(5, '-2.5'), 'what is no number of an entry', 'ann | entry 4 cancels no act that is there | entry 10000000000000000000000000000000000000000', 'ann | entry 5 cancels no act that is there | entry -2.5');
 SELECT finds(names(4, '8'), 'one that is later', 'ann | entry 4 cancels one of another kind | redeem | transfer', 'ann | entry 4 cancels one that is not earlier | below 4 | 8',
 	'ann | entry 5 gives back to other life spans than those that entry 3 took from | 20@2091-01-31 | {20@2090-01-31}', 'ann | more of entry 8 was undone than it moved | 30 | 100');
 SELECT finds(names(5, '5'), 'itself', 'ann | entry 5 cancels a cancellation', 'ann | entry 5 cancels one of another kind | redeem | refund', 'ann | entry 5 cancels one that is not earlier | below 5 | 5',
