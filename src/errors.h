@@ -29,6 +29,11 @@
 #define ERRCODE_LOYALTY_HOLD_OVER			MAKE_SQLSTATE('L', 'Y', '0', '1', '6')	/* or there is no such hold */
 #define ERRCODE_LOYALTY_NOT_CANCELLABLE		MAKE_SQLSTATE('L', 'Y', '0', '1', '7')	/* the entry: it is no act, or none that can be undone */
 #define ERRCODE_LOYALTY_TOO_MUCH_BACK		MAKE_SQLSTATE('L', 'Y', '0', '1', '8')	/* more than is left to be given back */
+#define ERRCODE_LOYALTY_UNKNOWN_REWARD		MAKE_SQLSTATE('L', 'Y', '0', '1', '9')	/* or option of one, or redemption */
+#define ERRCODE_LOYALTY_REWARD_UNAVAILABLE	MAKE_SQLSTATE('L', 'Y', '0', '2', '0')	/* to this member now */
+#define ERRCODE_LOYALTY_OUT_OF_STOCK		MAKE_SQLSTATE('L', 'Y', '0', '2', '1')
+#define ERRCODE_LOYALTY_REWARD_LIMIT		MAKE_SQLSTATE('L', 'Y', '0', '2', '2')	/* no more of it at once, or in a period */
+#define ERRCODE_LOYALTY_REDEMPTION_STATE	MAKE_SQLSTATE('L', 'Y', '0', '2', '3')	/* it does not allow what was asked */
 #define ERRCODE_LOYALTY_UNKNOWN_VOUCHER		MAKE_SQLSTATE('L', 'Y', '0', '2', '4')
 #define ERRCODE_LOYALTY_VOUCHER_UNUSABLE	MAKE_SQLSTATE('L', 'Y', '0', '2', '5')	/* used up, void, not now, not by him, not on that */
 #define ERRCODE_LOYALTY_POOL_EMPTY			MAKE_SQLSTATE('L', 'Y', '0', '2', '6')	/* all its codes have been handed out */

@@ -17,6 +17,7 @@
 #include "earning/trigger.h"
 #include "ledger/config.h"
 #include "loyalty.h"
+#include "redemption/choice.h"
 #include "redemption/held.h"
 #include "redemption/voucher_secret.h"
 
@@ -48,6 +49,7 @@ _PG_init(void)
 	config_init();
 	trigger_init();
 	confirm_init();
+	choice_init();
 	held_init();
 }
 

@@ -1,6 +1,6 @@
 /*
  * expression.c
- *		SQL expressions in rules: conditions, and awards that are worked out.
+ *		SQL expressions in rules and rewards: conditions, and awards that are worked out.
  *
  * PostgreSQL's own parser reads them, with hooks that give column names their
  * meaning as facts, and its executor runs them, without planning.  The same
@@ -36,7 +36,21 @@
 #include "earning/parse.h"
 #include "loyalty.h"
 
-static const char *const kind_names[] = {"condition", "award_points"};
+/* What the kinds are called, and what they may read. */
+static const struct
+{
+	const char *name;
+	const char *noun;
+	const char *nouns;
+	FactSet		facts;
+}			kinds[] = {
+	[EXPRESSION_CONDITION] = {"condition", "rule", "Rules", FACT_BIT(NFACTS) - 1},
+	[EXPRESSION_POINTS] = {"award_points", "rule", "Rules", FACT_BIT(NFACTS) - 1},
+	[EXPRESSION_REWARD] = {"condition", "reward", "Rewards", REWARD_FACTS}
+};
+
+/* The kind that is being parsed; a parser's hooks find it here. */
+#define PARSED_KIND(pstate) (*(const ExpressionKind *) (pstate)->p_ref_hook_state)
 
 /*
  * Rights
@@ -78,16 +92,17 @@ owner_end(OwnerScope *scope)
  * Parsing
  */
 
-/* All facts there are, for a hint. */
+/* All facts that the kind may read, for a hint. */
 static char *
-list_facts(void)
+list_facts(ExpressionKind kind)
 {
 	StringInfoData list;
 	int			fact;
 
 	initStringInfo(&list);
 	for (fact = 0; fact < NFACTS; fact++)
-		appendStringInfo(&list, "%s%s", fact > 0 ? ", " : "", fact_name((Fact) fact));
+		if (kinds[kind].facts & FACT_BIT(fact))
+			appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", fact_name((Fact) fact));
 	return list.data;
 }
 
@@ -114,11 +129,11 @@ read_column(ParseState *pstate, ColumnRef *ref)
 	}
 	if (n <= 2)
 		fact = n == 1 ? fact_by_name(NULL, names[0]) : fact_by_name(names[0], names[1]);
-	if (fact == NFACTS)
+	if (fact == NFACTS || !(kinds[PARSED_KIND(pstate)].facts & FACT_BIT(fact)))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("column \"%s\" does not exist", NameListToString(ref->fields)),
-				 errhint("Rules read %s.", list_facts()),
+				 errhint("%s read %s.", kinds[PARSED_KIND(pstate)].nouns, list_facts(PARSED_KIND(pstate))),
 				 parser_errposition(pstate, ref->location)));
 	var = makeVar(1, (AttrNumber) (fact + 1), fact_type(fact), -1, get_typcollation(fact_type(fact)), 0);
 	var->location = ref->location;
@@ -132,8 +147,9 @@ refuse_temporary(ParseState *pstate, Oid schema, int location)
 	if (OidIsValid(schema) && isAnyTempNamespace(schema))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-				 errmsg("temporary objects cannot be used in a rule"),
-				 errdetail("Every session that judges purchases reads it."),
+				 errmsg("temporary objects cannot be used in a %s", kinds[PARSED_KIND(pstate)].noun),
+				 PARSED_KIND(pstate) == EXPRESSION_REWARD ? errdetail("Every session reads it.")
+				 : errdetail("Every session that judges purchases reads it."),
 				 parser_errposition(pstate, location)));
 }
 
@@ -175,7 +191,7 @@ check_raw(Node *node, void *context)
 		case T_SubLink:
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("cannot use subquery in a rule"),
+					 errmsg("cannot use subquery in a %s", kinds[PARSED_KIND(pstate)].noun),
 					 parser_errposition(pstate, ((SubLink *) node)->location)));
 			break;
 		case T_FuncCall:
@@ -219,17 +235,17 @@ check_calls(ParseState *pstate, Node *expr)
 	if (pstate->p_hasAggs)
 		ereport(ERROR,
 				(errcode(ERRCODE_GROUPING_ERROR),
-				 errmsg("aggregate functions are not allowed in a rule"),
+				 errmsg("aggregate functions are not allowed in a %s", kinds[PARSED_KIND(pstate)].noun),
 				 parser_errposition(pstate, locate_agg_of_level(expr, 0))));
 	if (pstate->p_hasWindowFuncs)
 		ereport(ERROR,
 				(errcode(ERRCODE_WINDOWING_ERROR),
-				 errmsg("window functions are not allowed in a rule"),
+				 errmsg("window functions are not allowed in a %s", kinds[PARSED_KIND(pstate)].noun),
 				 parser_errposition(pstate, locate_windowfunc(expr))));
 	if (find_set(expr, &location))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("set-returning functions are not allowed in a rule"),
+				 errmsg("set-returning functions are not allowed in a %s", kinds[PARSED_KIND(pstate)].noun),
 				 parser_errposition(pstate, location)));
 }
 
@@ -297,6 +313,14 @@ find_clock_word(Node *node, void *context)
 	return false;
 }
 
+static int
+clock_hint(ExpressionKind kind)
+{
+	return kind == EXPRESSION_REWARD
+		? errhint("\"at\" is the time of redeeming in the program's time zone, in place of now().")
+		: errhint("\"at\" is the purchase's time in the program's time zone, in place of now().");
+}
+
 /* Words such as "today" are read when the text is: by every session at another time. */
 static bool
 check_times(Node *node, void *context)
@@ -311,9 +335,9 @@ check_times(Node *node, void *context)
 		if (find_clock_word(search->raw, search))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-					 errmsg("times in a rule must not depend on the clock"),
+					 errmsg("times in a %s must not depend on the clock", kinds[PARSED_KIND(search->pstate)].noun),
 					 errdetail("The same facts must give the same answer today and when history is proven."),
-					 errhint("\"at\" is the purchase's time in the program's time zone, in place of now()."),
+					 clock_hint(PARSED_KIND(search->pstate)),
 					 parser_errposition(search->pstate, search->location)));
 	}
 	return expression_tree_walker(node, check_times, context);
@@ -334,12 +358,13 @@ parse(ExpressionKind kind, const char *text)
 				 errmsg("one expression is needed")));
 	pstate->p_sourcetext = text;
 	pstate->p_pre_columnref_hook = read_column;
+	pstate->p_ref_hook_state = (void *) &kind;
 	(void) check_raw(linitial(targets), pstate);
 	expr = transformExpr(pstate, linitial(targets), EXPR_KIND_OTHER);
 	check_calls(pstate, expr);
 	(void) check_times(expr, &times);
-	if (kind == EXPRESSION_CONDITION)
-		expr = coerce_to_boolean(pstate, expr, kind_names[kind]);
+	if (kind != EXPRESSION_POINTS)
+		expr = coerce_to_boolean(pstate, expr, kinds[kind].name);
 	else
 	{
 		Oid			given = exprType(expr);
@@ -349,7 +374,7 @@ parse(ExpressionKind kind, const char *text)
 		if (expr == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("%s must be of type %s, not %s", kind_names[kind],
+					 errmsg("%s must be of type %s, not %s", kinds[kind].name,
 							format_type_be(NUMERICOID), format_type_be(given)),
 					 parser_errposition(pstate, exprLocation(linitial(targets)))));
 	}
@@ -374,7 +399,7 @@ find_mutable(Node *node, int *location)
 }
 
 static void
-check_immutable(const char *text, Node *expr)
+check_immutable(ExpressionKind kind, const char *text, Node *expr)
 {
 	ParseState *pstate;
 	int			location = -1;
@@ -387,9 +412,9 @@ check_immutable(const char *text, Node *expr)
 	pstate->p_sourcetext = text;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-			 errmsg("functions in a rule must be immutable"),
+			 errmsg("functions in a %s must be immutable", kinds[kind].noun),
 			 errdetail("The same facts must give the same answer today and when history is proven."),
-			 errhint("\"at\" is the purchase's time in the program's time zone, in place of now()."),
+			 clock_hint(kind),
 			 parser_errposition(pstate, location)));
 }
 
@@ -413,7 +438,7 @@ prepare(Expression *expression, const char *text, Oid owner)
 
 	owner_begin(&scope, owner);
 	expr = parse(expression->kind, text);
-	check_immutable(text, expr);
+	check_immutable(expression->kind, text, expr);
 	expression->uses_types = uses_other_types(expr);
 	planned = expression_planner((Expr *) expr);
 	(void) gather_facts((Node *) planned, &expression->reads);
@@ -442,22 +467,24 @@ compile(void *arg)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("role \"%s\" does not exist", compilation->owner),
-				 errdetail("It owns rule \"%s\", whose expressions run with its rights.", expression->rule),
-				 errhint("Set loyalty.rule.owner.")));
+				 errdetail("It owns %s \"%s\", whose expressions run with its rights.",
+						   kinds[expression->kind].noun, expression->name),
+				 errhint("Set loyalty.%s.owner.", kinds[expression->kind].noun)));
 	parse_begin(&parsing, compilation->text,
-				psprintf("%s of rule \"%s\"", kind_names[expression->kind], expression->rule));
+				psprintf("%s of %s \"%s\"", kinds[expression->kind].name,
+						 kinds[expression->kind].noun, expression->name));
 	prepare(expression, compilation->text, owner);
 	parse_end(&parsing);
 }
 
 Expression *
-expression_compile(ExpressionKind kind, const char *text, const char *rule, const char *owner)
+expression_compile(ExpressionKind kind, const char *text, const char *name, const char *owner)
 {
 	Expression *expression = palloc0(sizeof(Expression));
 	Compilation compilation = {expression, text, owner};
 
 	expression->kind = kind;
-	expression->rule = pstrdup(rule);
+	expression->name = pstrdup(name);
 	expression->broken = attempt(compile, &compilation);
 	if (expression->broken != NULL)
 	{
@@ -477,7 +504,7 @@ expression_check(ExpressionKind kind, const char *text, Oid owner)
 
 	memset(&expression, 0, sizeof(expression));
 	expression.kind = kind;
-	parse_begin(&parsing, text, kind_names[kind]);
+	parse_begin(&parsing, text, kinds[kind].name);
 	prepare(&expression, text, owner);
 	parse_end(&parsing);
 }
@@ -502,13 +529,13 @@ machine_refuse(void)
 			 errdetail("A function that a rule calls has asked for it.")));
 }
 
-/* Say which rule it was. */
+/* Say which rule or reward it was. */
 static void
 name_rule(void *arg)
 {
 	const Expression *expression = arg;
 
-	errcontext("%s of rule \"%s\"", kind_names[expression->kind], expression->rule);
+	errcontext("%s of %s \"%s\"", kinds[expression->kind].name, kinds[expression->kind].noun, expression->name);
 }
 
 static Datum

@@ -1,9 +1,9 @@
 /*
  * expression.h
- *		SQL expressions in rules: conditions, and awards that are worked out.
+ *		SQL expressions in rules and rewards: conditions, and awards that are worked out.
  *
  * They are over facts (fact.h), immutable, and run with the rights of the
- * rule's owner, who can write nothing meanwhile.  Names in them mean what they
+ * owner of the rule or reward, who can write nothing meanwhile.  Names in them mean what they
  * mean under search_path pg_catalog, so that nobody can give them another
  * meaning later.
  */
@@ -21,13 +21,14 @@
 typedef enum ExpressionKind
 {
 	EXPRESSION_CONDITION,		/* boolean */
-	EXPRESSION_POINTS			/* numeric */
+	EXPRESSION_POINTS,			/* numeric */
+	EXPRESSION_REWARD			/* boolean, of a reward: over REWARD_FACTS */
 } ExpressionKind;
 
 typedef struct Expression
 {
 	ExpressionKind kind;
-	const char *rule;			/* name of the rule, for errors */
+	const char *name;			/* of the rule or reward, for errors */
 	ExprState  *state;			/* NULL: broken */
 	FactSet		reads;
 	Oid			owner;			/* who must be impersonated; InvalidOid: nobody */
@@ -62,7 +63,7 @@ machine_set(Machine *machine, Fact fact, Datum value, bool isnull)
  * Compile the text; what cannot be compiled any more says so when it is run.
  * Allocated in CurrentMemoryContext.
  */
-extern Expression *expression_compile(ExpressionKind kind, const char *text, const char *rule,
+extern Expression *expression_compile(ExpressionKind kind, const char *text, const char *name,
 									  const char *owner);
 
 /* Check the text as it is written: errors show their position.  "owner" must be able to run it. */

@@ -44,6 +44,8 @@ typedef uint32 FactSet;
 #define KEPT_FACTS ((FACT_BIT(NFACTS) - 1) & ~(FACT_BIT(FACT_PURCHASE_NO) - 1))
 /* What tiers are about */
 #define TIER_FACTS (FACT_BIT(FACT_TIER) | FACT_BIT(FACT_QUALIFYING))
+/* What rewards may ask: of the member, at the time of redeeming */
+#define REWARD_FACTS ((KEPT_FACTS & ~FACT_BIT(FACT_PURCHASE_NO)) | FACT_BIT(FACT_AT))
 /* What is written in the member's profile */
 #define PROFILE_FACTS (FACT_BIT(FACT_BIRTHDAY) | FACT_BIT(FACT_SEGMENTS) | FACT_BIT(FACT_MEMBER_DATA))
 

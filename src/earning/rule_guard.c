@@ -17,12 +17,10 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgrprotos.h"
-#include "utils/guc.h"
 #include "utils/numeric.h"
 #include "utils/rangetypes.h"
 #include "utils/rel.h"
@@ -30,6 +28,7 @@
 #include "utils/typcache.h"
 
 #include "earning/expression.h"
+#include "earning/owner.h"
 #include "earning/rule.h"
 #include "loyalty.h"
 
@@ -76,44 +75,14 @@ name_is_taken(Oid owner, int32 rule_id, Datum program, Datum name, Datum active)
 	return taken;
 }
 
-/*
- * Whether this is a restore by a superuser, as PostgreSQL's own checks of
- * function bodies understand it: then rights, and maybe functions and roles,
- * come after the rules.  What is wrong then is said when purchases are judged.
- */
-static bool
-is_restore(void)
-{
-	return !check_function_bodies && superuser();
-}
-
-/*
- * The role whose rights the rule's expressions have, from which nobody may take
- * or lend them who does not have them.  InvalidOid: there is no such role, and
- * that may be.
- */
+/* The role whose rights the rule's expressions have; InvalidOid: there is none, and that may be. */
 static Oid
 check_owner(HeapTuple tuple, TupleDesc desc, bool may_be_missing)
 {
 	bool		isnull;
 	Datum		value = column(tuple, desc, "owner", &isnull);
-	char	   *name;
-	Oid			owner;
 
-	if (isnull)
-		return InvalidOid;
-	name = TextDatumGetCString(value);
-	owner = get_role_oid(name, true);
-	if (!OidIsValid(owner) && !may_be_missing)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("role \"%s\" does not exist", name)));
-	if (OidIsValid(owner) && !has_privs_of_role(GetUserId(), owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be member of role \"%s\" to write its rules", name),
-				 errdetail("A rule's expressions run with the rights of its owner.")));
-	return owner;
+	return isnull ? InvalidOid : owner_check(TextDatumGetCString(value), "rules", may_be_missing);
 }
 
 /* Lists of names say something. */
@@ -299,7 +268,7 @@ check_expressions(HeapTuple tuple, TupleDesc desc, Oid owner)
 	static const char *const columns[] = {"condition", "award_points"};
 	int			kind;
 
-	if (!OidIsValid(owner) || is_restore())
+	if (!OidIsValid(owner) || owner_is_restore())
 		return;
 	for (kind = 0; kind < lengthof(columns); kind++)
 	{
@@ -346,7 +315,7 @@ check_rule(Relation rel, HeapTuple tuple)
 	check_cooldown(tuple, desc);
 	check_confirm(tuple, desc);
 	check_lineage(config->owner, tuple, desc);
-	check_expressions(tuple, desc, check_owner(tuple, desc, is_restore()));
+	check_expressions(tuple, desc, check_owner(tuple, desc, owner_is_restore()));
 }
 
 /* No two rules of a program have one name at one time. */
@@ -471,7 +440,7 @@ check_update(Relation rel, HeapTuple old, HeapTuple new)
 	if (draft)
 		check_rule(rel, new);
 	else if (!same_owner)
-		check_expressions(new, desc, check_owner(new, desc, is_restore()));
+		check_expressions(new, desc, check_owner(new, desc, owner_is_restore()));
 }
 
 /* Keep the end that an update has moved, for the purchases judged by it. */

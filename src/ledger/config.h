@@ -50,6 +50,7 @@ typedef enum Downgrade
 } Downgrade;
 
 struct RateSet;					/* earning/rate.c */
+struct RewardSet;				/* redemption/reward.h */
 struct RuleSet;					/* earning/rule.h */
 struct TierSet;					/* tiers/tier.h */
 
@@ -93,6 +94,7 @@ typedef struct Program
 	struct RateSet *rates;		/* read when first asked for */
 	struct RuleSet *rules;		/* likewise */
 	struct TierSet *tiers;		/* likewise */
+	struct RewardSet *rewards;	/* likewise */
 } Program;
 
 typedef struct Config
@@ -117,6 +119,11 @@ typedef struct Config
 	Oid			hold_rel;
 	Oid			merge_rel;
 	Oid			merge_into_index;	/* over it, by into whom */
+	Oid			reward_rel;
+	Oid			option_rel;
+	Oid			stock_rel;
+	Oid			redemption_rel;
+	Oid			choice_rel;
 	int			nprograms;
 	Program    *programs;
 	HTAB	   *sources;		/* earning/source.c's, by source_id and relation */

@@ -379,4 +379,6 @@ posting_write(Posting *posting, Store *store)
 	foreach(cell, posting->holds)
 		store_write_hold(store, lfirst(cell));
 	store_update_member(store, posting->member);
+	if (posting->nentries > 0)
+		store_note_posted(store, posting->member);
 }

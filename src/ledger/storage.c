@@ -26,6 +26,11 @@
 #include "ledger/storage_private.h"
 #include "loyalty.h"
 
+StoreFollowUp store_follow_up = {NULL, NULL};
+
+/* Members remembered before it is asked for which of them something follows. */
+#define POSTED_AT_ONCE 1024
+
 void
 store_open_table(Store *store, StoreTable *table, Oid relid, bool write)
 {
@@ -77,8 +82,47 @@ store_close_table(StoreTable *table)
 }
 
 void
+store_note_posted(Store *store, const MemberRow *row)
+{
+	if (store->follows_nothing ||
+		(store->nposted > 0 && store->posted[store->nposted - 1].member_id == row->member_id))
+		return;
+	if (store->nposted == store->posted_capacity)
+	{
+		if (store->nposted >= POSTED_AT_ONCE)
+			store->nposted = store_follow_up.keep(store->posted, store->nposted);
+		if (store->nposted * 2 > store->posted_capacity || store->posted == NULL)
+		{
+			store->posted_capacity = Max(8, store->posted_capacity * 2);
+			store->posted = store->posted == NULL
+				? MemoryContextAlloc(store->context, sizeof(PostedMember) * store->posted_capacity)
+				: repalloc_huge(store->posted, sizeof(PostedMember) * store->posted_capacity);
+		}
+	}
+	store->posted[store->nposted++] = (PostedMember) {row->member_id, row->program_id};
+}
+
+void
+store_follow_nothing(Store *store)
+{
+	store->follows_nothing = true;
+}
+
+/* What follows from what was posted. */
+static void
+follow_up(PostedMember *members, int count)
+{
+	count = store_follow_up.keep(members, count);
+	if (count > 0)
+		store_follow_up.work(members, count);
+	pfree(members);
+}
+
+void
 store_close(Store *store)
 {
+	PostedMember *posted = store->posted;
+	int			nposted = store->nposted;
 	int			i;
 
 	if (store->write)
@@ -99,6 +143,8 @@ store_close(Store *store)
 	if (store->estate != NULL)
 		FreeExecutorState(store->estate);
 	pfree(store);
+	if (posted != NULL)
+		follow_up(posted, nposted);
 }
 
 Snapshot

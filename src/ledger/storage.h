@@ -134,6 +134,29 @@ typedef struct EntryRow
 
 typedef struct Store Store;
 
+/*
+ * What follows a posting, set on loading, since to know it is another floor's
+ * business.  "keep" leaves, of members to whom something was posted, those for
+ * whom something may follow; "work" is called by store_close for these, when
+ * everything is written and all members are locked.
+ */
+typedef struct PostedMember
+{
+	int64		member_id;
+	int32		program_id;
+} PostedMember;
+
+typedef struct StoreFollowUp
+{
+	int			(*keep) (PostedMember *members, int count);
+	void		(*work) (const PostedMember *members, int count);
+} StoreFollowUp;
+extern StoreFollowUp store_follow_up;
+
+/* Something is posted to the member; and: nothing follows from what is posted through this store. */
+extern void store_note_posted(Store *store, const MemberRow *row);
+extern void store_follow_nothing(Store *store);
+
 /* 22023 for anything but active, suspended and closed. */
 extern MemberStatus store_status_from_text(const text *value);
 

@@ -50,6 +50,10 @@ struct Store
 	int			nbuffered;
 	int			nslots;
 	TupleTableSlot **slots;		/* entries gathered; made when first needed */
+	bool		follows_nothing;
+	int			nposted;
+	int			posted_capacity;
+	PostedMember *posted;		/* members to whom something was posted */
 };
 
 /* Open a table and its primary key, for writing too or not; and close it, keeping its locks. */

@@ -12,7 +12,9 @@
 
 #include "earning/deferred.h"
 #include "loyalty.h"
+#include "operation/backorder.h"
 #include "operation/batch.h"
+#include "operation/chosen.h"
 #include "operation/due.h"
 #include "operation/lapse.h"
 #include "operation/silence.h"
@@ -96,6 +98,10 @@ loyalty_maintain(PG_FUNCTION_ARGS)
 		if (silence_write(&batches, lfirst_int(cell), at, batch_size))
 			(void) batches_next(&batches);
 		due_write(&batches, lfirst_int(cell), at, batch_size);
+		if (backorders_serve(&batches, lfirst_int(cell), at, batch_size))
+			(void) batches_next(&batches);
+		if (chosen_redeem(&batches, lfirst_int(cell), at, batch_size))
+			(void) batches_next(&batches);
 		if (lnext(programs, cell) != NULL)
 			(void) batches_next(&batches);
 	}

@@ -611,6 +611,7 @@ loyalty_verify(PG_FUNCTION_ARGS)
 	verify_transfers(&verification);
 	verify_holds(&verification);
 	verify_cancel(&verification);
+	verify_redemptions(&verification);
 	verify_vouchers(&verification);
 	verify_people(&verification);
 	verify_tiers(&verification);

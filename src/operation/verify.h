@@ -64,6 +64,9 @@ extern void verify_vouchers(Verification *verification);
 /* Members who were merged: I6. */
 extern void verify_people(Verification *verification);
 
+/* What was redeemed, and stock: I6. */
+extern void verify_redemptions(Verification *verification);
+
 /* Where members stand, and whether maintenance finds them: I7. */
 extern void verify_tiers(Verification *verification);
 

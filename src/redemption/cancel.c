@@ -20,6 +20,7 @@
 #include "ledger/member.h"
 #include "loyalty.h"
 #include "redemption/held.h"
+#include "redemption/redemption.h"
 #include "redemption/transfer.h"
 #include "redemption/undone.h"
 #include "types/calendar.h"
@@ -278,6 +279,9 @@ give_back(const Cancel *cancel)
 	Purse		lots;
 	EntryRow	entry;
 
+	if (redeemed && redemption_exists(cancel->config, cancel->member->member_id, cancel->seq))
+		redemption_give_back(cancel->config, cancel->store, cancel->program, cancel->member, cancel->seq,
+							 cancel->undone.points, cancel->undone.back, cancel->points, cancel->note, cancel->at);
 	posting_begin(&posting, cancel->program, cancel->member);
 	posting_bring_current(&posting, cancel->at);
 	purse_init(&lots);

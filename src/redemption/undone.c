@@ -50,10 +50,14 @@ undone_is_purchase(const EntryRow *entry, const text *purchase)
 static bool
 is_wanted(const Search *search, const EntryRow *entry)
 {
+	JsonbValue	field;
+
 	if (search->seq != 0)
 		return entry->seq == search->seq;
+	/* A reward that goes with a purchase pays nothing of it. */
 	return strcmp(entry->kind, KIND_REDEEM) == 0 &&
-		(search->purchase == NULL ? !undone_is_purchase(entry, NULL) : undone_is_purchase(entry, search->purchase));
+		(search->purchase == NULL ? !undone_is_purchase(entry, NULL) : undone_is_purchase(entry, search->purchase)) &&
+		!context_field_of(entry->context, FIELD_REWARD, jbvString, &field);
 }
 
 /*

@@ -23,6 +23,9 @@
 #define FIELD_AMOUNT "amount"
 #define FIELD_VALUE "value"
 
+/* Of an entry that redeems a reward: its name. */
+#define FIELD_REWARD "reward"
+
 /* An act and what has been undone of it. */
 typedef struct Undone
 {

@@ -181,6 +181,14 @@ RESET loyalty.voucher_secret;
 SELECT loyalty.use_voucher(code, 20.50, 'c3', 'o1', key => 'till 1', program => 'beans'), loyalty.return_voucher(code, 5, 'o1', key => 'back 1', program => 'beans') FROM zzz.code WHERE name = 'card';
 SELECT loyalty.use_voucher(code, member => 'c2', program => 'beans') FROM zzz.code WHERE name = 'points';
 SELECT loyalty.void_voucher(code, E'lost\t"it"', program => 'beans') FROM zzz.code WHERE name = 'lost';
+-- Rewards that were redeemed, wait for stock, went back in part, and are to be redeemed by themselves.
+INSERT INTO loyalty.reward (program, name, kind, cost, stock, backorder, condition, value, valid_for)
+VALUES ('beans', 'mug "1"', 'product', 10, 5, true, 'member.enrolled_at <= at', NULL, NULL), ('beans', 'five off', 'discount', 20, NULL, false, NULL, 5, '30 days'), ('beans', 'tour', 'experience', 1, 9, false, NULL, NULL, NULL);
+INSERT INTO loyalty.reward_option (program, reward, name, cost, price, tier) VALUES ('beans', 'mug "1"', 'half', 5, 2.50, 'silver');
+UPDATE loyalty.reward SET needs_confirmation = true, stock_period = 'month' WHERE name = 'tour';
+SELECT loyalty.adjust('redeemer', 500, program => 'beans'), loyalty.redeem('redeemer', 'mug "1"', 3, key => 'mugs', program => 'beans'), loyalty.redeem('redeemer', 'five off', key => 'off', program => 'beans'),
+	loyalty.redeem('redeemer', 'tour', 2, program => 'beans'), loyalty.redeem('redeemer', 'mug "1"', 4, program => 'beans'), loyalty.cancel('redeemer', 2, 10, program => 'beans');
+SELECT loyalty.adjust('chooser', 5, program => 'beans'), loyalty.choose_reward('chooser', 'mug "1"', program => 'beans');
 SQL
 
 # Each row of the tables as text, and where the sequences stand.
@@ -280,6 +288,15 @@ sub goes_on
 	is($node->safe_psql($db, "SELECT available, held FROM loyalty.balance('holder', program => 'beans')"), '70|12', "$name: and can be captured");
 	is($node->safe_psql($db, "SELECT repeated FROM loyalty.capture('holder', 3, 8, final => false, key => 'c', program => 'beans')"),
 		't', "$name: a capture is known");
+
+	is($node->safe_psql($db, "SELECT points, repeated FROM loyalty.redeem('redeemer', 'mug \"1\"', 3, key => 'mugs', program => 'beans')"),
+		'-30|t', "$name: and the key of a redemption");
+	is($node->safe_psql($db, "SELECT status FROM loyalty.confirm_redemption('redeemer', 4, program => 'beans')"), 'fulfilled', "$name: one that was requested is confirmed");
+	$node->safe_psql($db, "UPDATE loyalty.reward SET stock = 7 WHERE name = 'mug \"1\"'");
+	$node->psql($db, 'CALL loyalty.maintain()');
+	is($node->safe_psql($db, "SELECT (SELECT count(*) FROM loyalty.backorders), left_over FROM loyalty.stock WHERE reward = 'mug \"1\"'"), '0|1', "$name: who waits for stock is served");
+	$node->safe_psql($db, "SELECT loyalty.adjust('chooser', 5, program => 'beans')");
+	is($node->safe_psql($db, "SELECT available, (SELECT redeemed FROM loyalty.choices) FROM loyalty.balance('chooser', program => 'beans')"), '0|1', "$name: what was chosen is redeemed by itself");
 
 	$count = $entries->();
 	$node->safe_psql($db, 'UPDATE aaa.orders SET total = total; UPDATE zzz."Pay ments" SET store = store');
@@ -389,7 +406,7 @@ cmp_ok($node->safe_psql('shop', q{SELECT pending FROM loyalty.balance('c5', prog
 is($node->safe_psql('shop', 'SELECT count(*) FROM loyalty.deferred'), 4, 'deferred purchases');
 is($node->safe_psql('shop', 'SELECT string_agg(DISTINCT reason, $$ $$) FROM loyalty.tier_change'), 'earned kept lapsed', 'members who rose, kept their tier, and fell');
 is($node->safe_psql('shop', 'SELECT count(*) > 0 FROM loyalty.member WHERE tally::text <> $${}$$ AND tally_since IS NOT NULL AND tier_until IS NOT NULL'), 't', 'tallies');
-is($node->safe_psql('shop', 'SELECT count(*), count(issued_at), count(void_at), bool_or(sealed) FROM loyalty.voucher'), '9|5|1|t', 'vouchers');
+is($node->safe_psql('shop', 'SELECT count(*), count(issued_at), count(void_at), bool_or(sealed) FROM loyalty.voucher'), '10|6|1|t', 'vouchers');
 is($node->safe_psql('shop', 'SELECT status FROM loyalty.member WHERE status <> \'active\' ORDER BY 1'), "closed\nsuspended", 'members who do not earn');
 
 my $ledger = tables('shop', @ledger);
