@@ -55,7 +55,7 @@ COMMENT ON COLUMN loyalty.member.tier_until IS 'last day on which the tier that 
 COMMENT ON COLUMN loyalty.member.tier_floor_until IS 'last day of tier_floor; NULL: it has no end';
 COMMENT ON COLUMN loyalty.member.tally_since IS 'the tally is complete from this day on; NULL: it has not been counted yet';
 COMMENT ON COLUMN loyalty.member.ref IS 'the shop''s own customer id';
-COMMENT ON COLUMN loyalty.member.status IS 'active; suspended or closed: new purchases earn nothing';
+COMMENT ON COLUMN loyalty.member.status IS 'active; suspended or closed: new purchases earn nothing; merged: another member has what was his';
 COMMENT ON COLUMN loyalty.member.purse IS 'the points by life span: the sum of the member''s entries';
 COMMENT ON COLUMN loyalty.member.head IS 'hash of the last entry, which covers all before it';
 COMMENT ON COLUMN loyalty.member.tally IS 'what counts toward tiers, by day; in a lifetime window as one total';

@@ -18,6 +18,7 @@
 
 #include "ledger/balance.h"
 #include "ledger/holdings.h"
+#include "ledger/households.h"
 #include "ledger/member.h"
 #include "ledger/posting.h"
 #include "ledger/unwritten.h"
@@ -205,6 +206,27 @@ balance_least_since(Store *store, const Program *program, const MemberRow *membe
 	return least;
 }
 
+/* How a member stands at the time that is asked about; what awaits confirmation is added up. */
+static void
+read_state(Reading *reading, Store *store, const MemberRow *row, MemberState *state)
+{
+	bool		past = reading->at < GetCurrentTransactionStartTimestamp();
+
+	if (past)
+		balance_replay(store, row->member_id, reading->at, PG_INT64_MAX, state);
+	else
+	{
+		state->purse = row->purse;
+		state->lifetime = row->lifetime;
+		state->held = row->held;
+		state->last_activity = row->last_activity;
+	}
+	unwritten_apply(reading->program, row,
+					unwritten_list(reading->config, store, GetActiveSnapshot(), reading->program, row,
+								   reading->at, past, &reading->awaiting),
+					state);
+}
+
 void
 balance_read_member(FunctionCallInfo fcinfo, int at_arg, int program_arg, Reading *reading)
 {
@@ -234,19 +256,7 @@ balance_read_member(FunctionCallInfo fcinfo, int at_arg, int program_arg, Readin
 	if (reading->known)
 	{
 		reading->tier = tier_at(store, reading->program, row, reading->at);
-		if (reading->at < now)
-			balance_replay(store, reading->member_id, reading->at, PG_INT64_MAX, &reading->state);
-		else
-		{
-			reading->state.purse = row->purse;
-			reading->state.lifetime = row->lifetime;
-			reading->state.held = row->held;
-			reading->state.last_activity = row->last_activity;
-		}
-		unwritten_apply(reading->program, row,
-						unwritten_list(reading->config, store, snapshot, reading->program, row, reading->at,
-									   reading->at < now, &reading->awaiting),
-						&reading->state);
+		read_state(reading, store, row, &reading->state);
 	}
 	store_end_read(store);
 	store_close(store);
@@ -265,6 +275,57 @@ loyalty_find_member(PG_FUNCTION_ARGS)
 	if (!reading.known)
 		PG_RETURN_NULL();
 	PG_RETURN_INT64(reading.member_id);
+}
+
+/* Add what one of his household has. */
+static void
+add_member(Reading *reading, Store *store, int64 member_id, Holdings *holdings)
+{
+	MemberRow	row;
+	MemberState state;
+	Holdings	his;
+
+	if (!store_find_member(store, member_id, &row) || row.status != MEMBER_ACTIVE)
+		return;
+	read_state(reading, store, &row, &state);
+	holdings_read(&state.purse, holdings_inactive_end(reading->program, state.last_activity, row.enrolled_at),
+				  calendar_day(reading->at, reading->program->zone), &his);
+	holdings->available = points_add(holdings->available, his.available);
+	holdings->pending = points_add(holdings->pending, his.pending);
+	reading->state.held = points_add(reading->state.held, state.held);
+	if (his.next_expiry == holdings->next_expiry)
+		holdings->next_expiry_points = points_add(holdings->next_expiry_points, his.next_expiry_points);
+	else if (his.next_expiry < holdings->next_expiry)
+	{
+		holdings->next_expiry = his.next_expiry;
+		holdings->next_expiry_points = his.next_expiry_points;
+	}
+}
+
+/* Add what the others of his household have, who were in it with him at the time. */
+static void
+add_household(Reading *reading, Holdings *holdings)
+{
+	bool		past = reading->at < GetCurrentTransactionStartTimestamp();
+	Household	household;
+	Store	   *store;
+	int			i;
+
+	if (!reading->program->has_households || !reading->known ||
+		!household_of(reading->config, GetActiveSnapshot(), reading->member_id, &household) ||
+		(past && household_member(&household, reading->member_id)->joined_at > reading->at))
+		return;
+	store = store_open(reading->config, false);
+	store_begin_read(store, GetActiveSnapshot());
+	for (i = 0; i < household.nmembers; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (household.members[i].member_id != reading->member_id &&
+			(!past || household.members[i].joined_at <= reading->at))
+			add_member(reading, store, household.members[i].member_id, holdings);
+	}
+	store_end_read(store);
+	store_close(store);
 }
 
 /* balance(member, at, program) → one row */
@@ -286,6 +347,7 @@ loyalty_balance(PG_FUNCTION_ARGS)
 		holdings_read(&reading.state.purse,
 					  holdings_inactive_end(reading.program, reading.state.last_activity, reading.row.enrolled_at),
 					  calendar_day(reading.at, reading.program->zone), &holdings);
+	add_household(&reading, &holdings);
 
 	values[0] = PointsGetDatum(Max(holdings.available, 0));
 	values[1] = PointsGetDatum(points_add(holdings.pending, reading.awaiting));

@@ -247,7 +247,8 @@ load_programs(Config *config)
 					" point_value, spend_minimum, spend_step, spend_maximum, spend_share,"
 					" transfer_enabled, transfer_policy, transfer_minimum, transfer_maximum, transfer_cap, transfer_cap_period,"
 					" hold_ttl, reinstate,"
-					" EXISTS (SELECT FROM loyalty.member_merge g WHERE g.program_id = p.program_id)"
+					" EXISTS (SELECT FROM loyalty.member_merge g WHERE g.program_id = p.program_id),"
+					" EXISTS (SELECT FROM loyalty.household h WHERE h.program_id = p.program_id)"
 					" FROM loyalty.program p LEFT JOIN LATERAL"
 	/* The highest of the tiers that nothing is asked for. */
 					" (SELECT t.name AS base_tier, t.rank AS base_rank FROM loyalty.tier t WHERE t.program = p.name"
@@ -297,6 +298,7 @@ load_programs(Config *config)
 		read_transfer_terms(row, desc, 25, program);
 		program->hold_ttl = *DatumGetIntervalP(SPI_getbinval(row, desc, 31, &isnull));
 		program->has_merges = program->has_aliases || DatumGetBool(SPI_getbinval(row, desc, 33, &isnull));
+		program->has_households = DatumGetBool(SPI_getbinval(row, desc, 34, &isnull));
 		reinstate = SPI_getbinval(row, desc, 32, &isnull);
 		program->has_reinstate = !isnull;
 		if (!isnull)
@@ -340,6 +342,9 @@ config_build(void)
 	config->stock_rel = relation_oid(schema, "reward_stock");
 	config->redemption_rel = relation_oid(schema, "redemption");
 	config->choice_rel = relation_oid(schema, "reward_choice");
+	config->household_rel = relation_oid(schema, "household");
+	config->household_member_rel = relation_oid(schema, "household_member");
+	config->household_member_index = relation_oid(schema, "household_member_household_idx");
 
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(config->member_rel));
 	if (!HeapTupleIsValid(tuple))

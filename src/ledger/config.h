@@ -69,6 +69,7 @@ typedef struct Program
 	bool		auto_enroll;
 	bool		has_aliases;	/* any row in member_alias */
 	bool		has_merges;		/* any row there, or in member_merge */
+	bool		has_households; /* any row in household */
 	Qualification tier_window;
 	bool		tier_match_all; /* tier_match; else any */
 	bool		tier_has_validity;
@@ -124,6 +125,9 @@ typedef struct Config
 	Oid			stock_rel;
 	Oid			redemption_rel;
 	Oid			choice_rel;
+	Oid			household_rel;
+	Oid			household_member_rel;
+	Oid			household_member_index;	/* over it, by household */
 	int			nprograms;
 	Program    *programs;
 	HTAB	   *sources;		/* earning/source.c's, by source_id and relation */

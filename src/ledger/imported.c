@@ -146,7 +146,7 @@ moved_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activity)
 bool
 moved_by_merge(const text *source_key)
 {
-	static const char *const kinds[] = {MERGE_KEYS, UNMERGE_KEYS, PASS_KEYS};
+	static const char *const kinds[] = {MERGE_KEYS, UNMERGE_KEYS, PASS_KEYS, HOUSEHOLD_KEYS};
 	int			i;
 
 	for (i = 0; i < lengthof(kinds); i++)

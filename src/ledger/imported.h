@@ -61,7 +61,7 @@ extern void moved_push(JsonbParseState **state, const Moved *moved);
 extern void moved_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activity);
 
 /*
- * The source_keys of such transfers on the side that gives: one of these, then a
+ * The source_keys of transfers that the engine makes, on the side that gives: one of these, then a
  * colon and the key that somebody passed, or # and the number of the entry.
  * They are no gifts: no limit of transfers counts them, and they may move a
  * debt, or nothing but what stands beside points.
@@ -69,7 +69,8 @@ extern void moved_count(const EntryRow *entry, Points *lifetime, TimestampTz *la
 #define MERGE_KEYS "merge"		/* all that a member has goes to another one */
 #define UNMERGE_KEYS "unmerge"	/* as far as it is there, it comes back */
 #define PASS_KEYS "pass"		/* what a purchase from before the merge comes to */
+#define HOUSEHOLD_KEYS "household"	/* what members of a household have for each other */
 
-extern bool moved_by_merge(const text *source_key);
+extern bool moved_by_merge(const text *source_key);	/* or within a household */
 
 #endif							/* LOYALTY_IMPORTED_H */

@@ -1,12 +1,16 @@
 /*
  * verify_people.c
- *		Proving that members who were merged are found in the one who stands for them.
+ *		Proving that members who were merged are found in the one who stands for
+ *		them, and that households have the members that they may have.
  *
  * I6 merges	whoever has the status merged stands merged, once, into somebody who
  *				is there, and who in the end is not merged himself; he has no
  *				points, no lifetime points, none that await confirmation, and his
  *				ref leads to whom he was merged into in the end.  Nobody stands
  *				merged who does not have that status.
+ * I6 households	whoever is in a household is a member of its program, and not merged;
+ *				it is there, has no more members than it may have, and its head is
+ *				one of them.  That nobody is in two the table's key sees to.
  */
 #include "postgres.h"
 
@@ -41,8 +45,31 @@ static const char *const merges_query =
 	" FROM loyalty.member_merge g LEFT JOIN loyalty.program p USING (program_id)"
 	" WHERE ($1 IS NULL OR p.name = $1) AND NOT EXISTS (SELECT FROM loyalty.member m WHERE m.member_id = g.member_id)";
 
+static const char *const households_query =
+	"WITH program AS (SELECT program_id, name FROM loyalty.program WHERE $1 IS NULL OR name = $1),"
+	" members AS (SELECT o.member_id, o.household_id, o.program_id, m.ref, m.status,"
+	"  m.program_id AS member_program, h.name, h.program_id AS household_program"
+	"  FROM loyalty.household_member o LEFT JOIN loyalty.member m USING (member_id)"
+	"  LEFT JOIN loyalty.household h USING (household_id) WHERE o.left_at IS NULL)"
+	" SELECT 'I6 households', p.name, coalesce(m.ref, format('member_id %s', m.member_id)), v.problem, v.expected, v.actual"
+	" FROM members m JOIN program p USING (program_id) CROSS JOIN LATERAL (VALUES"
+	"  (m.ref IS NULL, 'a member of a household is not there', NULL, NULL),"
+	"  (m.status = 'merged', 'a merged member is in a household', NULL, m.name),"
+	"  (m.member_program <> m.program_id OR m.household_program <> m.program_id,"
+	"   'a member of a household is another program''s', m.program_id::text, concat_ws(', ', m.member_program, m.household_program)),"
+	"  (m.name IS NULL, 'the household of a member is not there', 'household ' || m.household_id, 'none'))"
+	"  AS v (wrong, problem, expected, actual) WHERE v.wrong"
+	" UNION ALL SELECT 'I6 households', p.name, NULL, v.problem, v.expected, v.actual"
+	" FROM (SELECT h.*, (SELECT count(*) FROM members m WHERE m.household_id = h.household_id) AS count,"
+	"  EXISTS (SELECT FROM members m WHERE m.household_id = h.household_id AND m.member_id = h.head_member_id) AS has_head"
+	"  FROM loyalty.household h) h JOIN program p USING (program_id) CROSS JOIN LATERAL (VALUES"
+	"  (h.count > h.max_members, format('household %L has more members than it may have', h.name), h.max_members::text, h.count::text),"
+	"  (NOT h.has_head, format('the head of household %L is none of its members', h.name), NULL, 'member_id ' || h.head_member_id))"
+	"  AS v (wrong, problem, expected, actual) WHERE v.wrong";
+
 void
 verify_people(Verification *verification)
 {
 	verify_rows(verification, merges_query);
+	verify_rows(verification, households_query);
 }

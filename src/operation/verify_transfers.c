@@ -28,7 +28,7 @@ static const char *const transfers_query =
 	" FROM loyalty.entry e WHERE e.kind = 'transfer'"
 	" AND ($1 IS NULL OR e.program_id = (SELECT program_id FROM loyalty.program WHERE name = $1))),"
 	" first AS (SELECT *, member_id || '#' || seq AS pair,"
-	" source_key ~ '^(" MERGE_KEYS "|" UNMERGE_KEYS "|" PASS_KEYS ")[:#]' AS merged FROM transfers WHERE NOT (" LINKED ")),"
+	" source_key ~ '^(" MERGE_KEYS "|" UNMERGE_KEYS "|" PASS_KEYS "|" HOUSEHOLD_KEYS ")[:#]' AS merged FROM transfers WHERE NOT (" LINKED ")),"
 	" linked AS (SELECT *, substr(source_key, length(CASE WHEN starts_with(source_key, '" TRANSFER_GIVEN "')"
 	"  THEN '" TRANSFER_GIVEN "' ELSE '" TRANSFER_RECEIVED "' END) + 1) AS pair,"
 	" starts_with(source_key, '" TRANSFER_GIVEN "') AS gives,"

@@ -18,6 +18,7 @@
 #include "ledger/member.h"
 #include "loyalty.h"
 #include "redemption/held.h"
+#include "redemption/household.h"
 #include "redemption/spend.h"
 #include "types/calendar.h"
 
@@ -122,8 +123,8 @@ hold_context(const Program *program, const HoldRequest *request)
 
 /* Take the points out of the purse, and put down that they are held. */
 static EntryRow
-post(Store *store, const Program *program, MemberRow *member, const HoldRequest *request, text *source_key,
-	 TimestampTz until)
+post(Config *config, Store *store, const Program *program, MemberRow *member, const Sharing *sharing,
+	 const HoldRequest *request, text *source_key, TimestampTz until)
 {
 	HoldRow    *hold = palloc0(sizeof(HoldRow));
 	Posting		posting;
@@ -133,7 +134,7 @@ post(Store *store, const Program *program, MemberRow *member, const HoldRequest 
 	posting_begin(&posting, program, member);
 	posting_bring_current(&posting, request->at);
 	purse_init(&lots);
-	act_take(store, program, member, request->points, request->at, request->at_given, NULL, &lots);
+	household_take(config, store, program, member, sharing, request->points, request->at, request->at_given, &lots);
 
 	memset(&entry, 0, sizeof(entry));
 	entry.kind = KIND_HOLD;
@@ -178,6 +179,7 @@ loyalty_hold(PG_FUNCTION_ARGS)
 	text	   *source_key;
 	Store	   *store;
 	MemberRequest member;
+	Sharing		sharing;
 	EarlierAct	earlier;
 	Spent		spent;
 	EntryRow	entry;
@@ -187,7 +189,7 @@ loyalty_hold(PG_FUNCTION_ARGS)
 	source_key = act_key(HOLD_KEYS, request.key);
 
 	store = store_open(config, true);
-	member_lock(config, store, program, ref, false, 0, &member);
+	household_lock(config, store, program, ref, &member, &sharing);
 	if (member.row == NULL)
 		member_unknown(program, ref);
 
@@ -209,7 +211,7 @@ loyalty_hold(PG_FUNCTION_ARGS)
 				 errhint("Hold the points for longer with \"ttl\", or spend them.")));
 	spent = spend_before(store, program, member.row, request.purchase, request.amount);
 	payment_check(program, request.points, request.amount, request.purchase, &spent);
-	entry = post(store, program, member.row, &request, source_key, until);
+	entry = post(config, store, program, member.row, &sharing, &request, source_key, until);
 	store_close(store);
 	return act_posted(fcinfo, program, member.row, &entry);
 }

@@ -7,9 +7,28 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 
+#include "ledger/households.h"
 #include "loyalty.h"
 #include "redemption/merge_follow.h"
+
+/* Whoever is in a household has rules to keep when he leaves it. */
+static void
+check_household(Config *config, const Program *program, const MemberRow *from)
+{
+	Snapshot	snapshot = RegisterSnapshot(config_snapshot());
+	Household	household;
+
+	if (household_of(config, snapshot, from->member_id, &household))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOYALTY_MERGE),
+				 errmsg("member \"%s\" is in a household", text_to_cstring(from->ref)),
+				 errdetail("Member \"%s\" of program \"%s\" is in household \"%s\".",
+						   text_to_cstring(from->ref), program->name, text_to_cstring(household.name)),
+				 errhint("He can leave it with loyalty.leave_household.")));
+	UnregisterSnapshot(snapshot);
+}
 
 void
 members_check_merge(Config *config, const Program *program, const MemberRow *from, const MemberRow *into)
@@ -21,6 +40,31 @@ members_check_merge(Config *config, const Program *program, const MemberRow *fro
 				 errdetail("%s points of him in program \"%s\" await confirmation.",
 						   points_to_cstring(from->awaiting), program->name),
 				 errhint("Decide on them first, with loyalty.accept or loyalty.reject; loyalty.awaiting lists them.")));
+	if (from->held != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOYALTY_MERGE),
+				 errmsg("points of member \"%s\" are held", text_to_cstring(from->ref)),
+				 errdetail("%s points of him in program \"%s\" are held.",
+						   points_to_cstring(from->held), program->name),
+				 errhint("Capture or release them first; the table loyalty.hold has the holds.")));
+	check_household(config, program, from);
+}
+
+/* Let vouchers have another owner: all of one member, or those with a condition. */
+static void
+pass_vouchers(Config *config, int64 from, int64 to, const char *condition)
+{
+	Oid			types[2] = {INT8OID, INT8OID};
+	Datum		values[2] = {Int64GetDatum(from), Int64GetDatum(to)};
+	EngineScope scope;
+
+	engine_enter(&scope, config->owner);
+	SPI_connect();
+	if (SPI_execute_with_args(psprintf("UPDATE loyalty.voucher SET member_id = $2 WHERE member_id = $1%s", condition),
+							  lengthof(types), types, values, NULL, false, 0) != SPI_OK_UPDATE)
+		elog(ERROR, "could not pass on vouchers");
+	SPI_finish();
+	engine_leave(&scope);
 }
 
 /* What is known of them as persons becomes one; of two values the one of who stays. */
@@ -56,10 +100,13 @@ void
 members_merged(Config *config, const Program *program, const MemberRow *from, const MemberRow *into, TimestampTz at)
 {
 	unite_profiles(config, from->member_id, into->member_id);
+	pass_vouchers(config, from->member_id, into->member_id, "");
 }
 
 void
 members_unmerged(Config *config, const Program *program, const MemberRow *from, const MemberRow *into, TimestampTz at)
 {
+	/* Of vouchers that came from no redemption nobody knows any more whose they were. */
+	pass_vouchers(config, into->member_id, from->member_id, " AND redeemer_id = $2");
 	/* Profiles stay as they are: his has been kept, and what it gave to the other one may have been changed since. */
 }

@@ -16,6 +16,7 @@
 #include "ledger/act.h"
 #include "ledger/unwritten.h"
 #include "loyalty.h"
+#include "redemption/household.h"
 #include "redemption/payment.h"
 #include "types/calendar.h"
 
@@ -28,8 +29,8 @@ enum
 };
 
 /*
- * What the member can spend at the time; in the past what he had then and still
- * has.  What time has given him is his, as it is once he is locked.
+ * What the member can spend at the time, below zero in debt; in the past what he
+ * had then and still has.  What time has given him is his, as it is once he is locked.
  */
 static Points
 spendable(const Reading *reading)
@@ -47,7 +48,7 @@ spendable(const Reading *reading)
 	if (!reading->known)
 		return 0;
 	if (reading->at >= now)
-		return Max(act_available(program, &reading->state, row->enrolled_at, reading->at), 0);
+		return act_available(program, &reading->state, row->enrolled_at, reading->at);
 
 	store = store_open(reading->config, false);
 	store_begin_read(store, snapshot);
@@ -57,7 +58,7 @@ spendable(const Reading *reading)
 	available = Min(available, balance_least_since(store, program, row, reading->at, unwritten, &state));
 	store_end_read(store);
 	store_close(store);
-	return Max(available, 0);
+	return available;
 }
 
 /* payable(member, amount, points, at, program) → (points, value, points_needed, why) */
@@ -68,6 +69,8 @@ loyalty_payable(PG_FUNCTION_ARGS)
 	Numeric		amount;
 	Points		asked = 0;
 	Payment		payment;
+	Points		available;
+	bool		may_spend;
 	Numeric		value;
 	Points		needed = 0;
 	TupleDesc	desc;
@@ -89,12 +92,17 @@ loyalty_payable(PG_FUNCTION_ARGS)
 				 errmsg("points must not be negative")));
 	balance_read_member(fcinfo, ARG_AT, ARG_PROGRAM, &reading);
 
-	payment = payment_most(reading.program, amount, spendable(&reading),
-						   PG_ARGISNULL(ARG_POINTS) ? NULL : &asked);
+	available = points_add(spendable(&reading), household_spendable(&reading, &may_spend));
+	payment = payment_most(reading.program, amount, Max(available, 0), PG_ARGISNULL(ARG_POINTS) ? NULL : &asked);
 	if (reading.known && reading.row.status != MEMBER_ACTIVE)
 	{
 		payment.points = 0;
 		payment.why = reading.row.status == MEMBER_SUSPENDED ? "the member is suspended" : "the member is closed";
+	}
+	else if (!may_spend)
+	{
+		payment.points = 0;
+		payment.why = "the member may not spend points of his household";
 	}
 
 	value = payment_value(reading.program, payment.points);

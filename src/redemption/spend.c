@@ -20,6 +20,7 @@
 #include "ledger/posting.h"
 #include "loyalty.h"
 #include "redemption/held.h"
+#include "redemption/household.h"
 #include "redemption/payment.h"
 #include "redemption/spend.h"
 #include "redemption/undone.h"
@@ -176,6 +177,7 @@ loyalty_spend(PG_FUNCTION_ARGS)
 	text	   *source_key;
 	Store	   *store;
 	MemberRequest member;
+	Sharing		sharing;
 	EarlierAct	earlier;
 	Spent		spent;
 	Posting		posting;
@@ -187,7 +189,7 @@ loyalty_spend(PG_FUNCTION_ARGS)
 	source_key = act_key(SPEND_KEYS, request.key);
 
 	store = store_open(config, true);
-	member_lock(config, store, program, ref, false, 0, &member);
+	household_lock(config, store, program, ref, &member, &sharing);
 	if (member.row == NULL)
 		member_unknown(program, ref);
 
@@ -207,7 +209,7 @@ loyalty_spend(PG_FUNCTION_ARGS)
 	posting_begin(&posting, program, member.row);
 	posting_bring_current(&posting, request.at);
 	purse_init(&lots);
-	act_take(store, program, member.row, request.points, request.at, request.at_given, NULL, &lots);
+	household_take(config, store, program, member.row, &sharing, request.points, request.at, request.at_given, &lots);
 
 	memset(&entry, 0, sizeof(entry));
 	entry.kind = KIND_REDEEM;

@@ -51,7 +51,7 @@ SELECT count(*), min(enrolled_at) FROM loyalty.member WHERE member_id = loyalty.
 SELECT available, lifetime, tier FROM loyalty.balance('ann');
 SELECT available, lifetime, tier FROM loyalty.balance('anna');
 SELECT entry, kind, points, balance FROM loyalty.statement('ann');
-SELECT seq, into_seq, undone_at, had_enrolled_at, ref, refs, gave_tier FROM loyalty.member_merge;
+SELECT seq, into_seq, undone_at, had_enrolled_at, ref, refs, gave_tier FROM loyalty.member_merge WHERE ref = 'ann';
 SELECT a.ref, m.ref AS leads_to FROM loyalty.member_alias a JOIN loyalty.member m USING (member_id) WHERE a.ref LIKE 'ann%';
 -- what is said of him is about her
 INSERT INTO merge_order VALUES (4, 'ann', 5), (5, 'anna', 6);
@@ -201,11 +201,11 @@ SET loyalty.program = 'merge_tiers';
 SELECT a1.points, a2.points FROM loyalty.record('gus', 'purchase', 300, at => '2026-03-01 12:00Z') a1, loyalty.record('gil', 'purchase', 20, at => '2026-03-02 12:00Z') a2;
 SELECT balance FROM loyalty.set_tier('gus', 'by hand', until => '2990-01-01');
 SELECT loyalty.merge_members('gus', 'gil');
-SELECT ref, tier, tier_own, tier_until, tier_floor, tier_floor_until FROM loyalty.member WHERE ref IN ('gus', 'gil') ORDER BY ref;
-SELECT c.from_tier, c.to_tier, c.until, c.reason, c.note FROM loyalty.tier_change c JOIN loyalty.member m USING (member_id) WHERE m.ref = 'gil' ORDER BY change_no;
-SELECT gave_tier, had_tier, had_tier_until, gave_floor, had_floor FROM loyalty.member_merge WHERE ref = 'gus';
+SELECT ref, tier, tier_own, tier_until, tier_floor, tier_floor_until FROM loyalty.member WHERE ref IN ('gus', 'gil') AND program_id = (SELECT program_id FROM loyalty.program WHERE name = 'merge_tiers') ORDER BY ref;
+SELECT c.from_tier, c.to_tier, c.until, c.reason, c.note FROM loyalty.tier_change c JOIN loyalty.member m USING (member_id) WHERE m.ref = 'gil' AND c.program_id = (SELECT program_id FROM loyalty.program WHERE name = 'merge_tiers') ORDER BY change_no;
+SELECT gave_tier, had_tier, had_tier_until, gave_floor, had_floor FROM loyalty.member_merge WHERE ref = 'gus' AND program_id = (SELECT program_id FROM loyalty.program WHERE name = 'merge_tiers');
 SELECT loyalty.unmerge_members('gus');
-SELECT ref, tier, tier_own, tier_until, tier_floor, tier_floor_until, tally FROM loyalty.member WHERE ref IN ('gus', 'gil') ORDER BY ref;
+SELECT ref, tier, tier_own, tier_until, tier_floor, tier_floor_until, tally FROM loyalty.member WHERE ref IN ('gus', 'gil') AND program_id = (SELECT program_id FROM loyalty.program WHERE name = 'merge_tiers') ORDER BY ref;
 SELECT * FROM loyalty.verify();
 
 -- Persons: of two values the one of who stays

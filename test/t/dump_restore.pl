@@ -117,6 +117,15 @@ SELECT loyalty.cancel('c1', (SELECT max(seq) FROM loyalty.entry WHERE kind = 're
 UPDATE loyalty.program SET transfer_policy = 'restart', transfer_minimum = 2.5, transfer_maximum = 50, transfer_cap = 60.5, transfer_cap_period = 'year' WHERE name = 'beans';
 SELECT loyalty.transfer('c1', 'friend', 7.5, reason => E'for\n"you"', key => 'gift 1', program => 'beans');
 UPDATE loyalty.program SET transfer_enabled = false WHERE name = 'club';
+
+-- People: two who are one, two who turned out not to be, and a household.
+SELECT loyalty.adjust(m, 40, expires => '2100-06-30', program => 'beans') FROM unnest(ARRAY['twin "1"', 'twin2', 'lone1', 'lone2', 'mum', 'kid']) m;
+SELECT loyalty.merge_members('twin "1"', 'c6', reason => E'one\n"person"', key => 'merge 1', program => 'beans');
+SELECT loyalty.merge_members('lone1', 'lone2', program => 'beans'), loyalty.unmerge_members('lone1', program => 'beans');
+SELECT loyalty.merge_members('c3', 'twin2', program => 'beans');
+SELECT loyalty.create_household('the "family"', 'mum', max_members => 4, on_leave => 'stay', cooldown => '1 month 2 days', program => 'beans'),
+	loyalty.join_household('kid', 'the "family"', may_spend => false, program => 'beans'), loyalty.join_household('lone2', 'the "family"', program => 'beans'),
+	loyalty.leave_household('lone2', program => 'beans');
 SELECT loyalty.adjust('c2', 12.34, expires => '2100-06-30', program => 'Stars & "Co"');
 
 -- Members from another system, one of whom could not be taken.
@@ -337,6 +346,19 @@ sub goes_on
 	$before = $beans->('c1');
 	$node->safe_psql($db, "SELECT loyalty.transfer('friend', 'c1', 7.5, program => 'beans')");
 	is($beans->('c1') - $before, 7.5, "$name: points are given back");
+
+	$before = $beans->('twin2');
+	$node->safe_psql($db, q{INSERT INTO aaa.orders (order_id, customer, total) VALUES (7001, 'c3', 9)});
+	is($beans->('twin2') - $before, 9, "$name: who was merged earns for the one he was merged into");
+	$before = $node->safe_psql($db, q{SELECT lifetime FROM loyalty.balance('twin2', program => 'beans')});
+	$node->safe_psql($db, q{UPDATE aaa.orders SET total = total + 2 WHERE order_id = 17});
+	is($node->safe_psql($db, q{SELECT lifetime FROM loyalty.balance('twin2', program => 'beans')}) - $before, 2, "$name: and so do his orders from before");
+	$node->safe_psql($db, q{SELECT loyalty.merge_members('twin "1"', 'c6', key => 'merge 1', program => 'beans')});
+	is($node->safe_psql($db, q{SELECT string_agg(member, ' ' ORDER BY member) FROM loyalty.household('mum', 'beans')}), 'kid mum',
+		"$name: a household has its members");
+	my ($code, $out, $err) = $node->psql($db, q{\set VERBOSITY verbose
+SELECT loyalty.spend('kid', 10, amount => 100, program => 'beans')});
+	like($err, qr/LY028/, "$name: and its rules");
 	$before = $beans->('c1');
 
 	is($node->safe_psql($db, q{SELECT taken, "left" FROM zzz.code, loyalty.use_voucher(code, 100, program => 'beans') WHERE name = 'card'}),
@@ -408,6 +430,7 @@ is($node->safe_psql('shop', 'SELECT string_agg(DISTINCT reason, $$ $$) FROM loya
 is($node->safe_psql('shop', 'SELECT count(*) > 0 FROM loyalty.member WHERE tally::text <> $${}$$ AND tally_since IS NOT NULL AND tier_until IS NOT NULL'), 't', 'tallies');
 is($node->safe_psql('shop', 'SELECT count(*), count(issued_at), count(void_at), bool_or(sealed) FROM loyalty.voucher'), '10|6|1|t', 'vouchers');
 is($node->safe_psql('shop', 'SELECT status FROM loyalty.member WHERE status <> \'active\' ORDER BY 1'), "closed\nsuspended", 'members who do not earn');
+is($node->safe_psql('shop', 'SELECT status FROM loyalty.member WHERE status <> \'active\' ORDER BY 1'), "closed\nmerged\nmerged\nsuspended", 'members who do not earn');
 
 my $ledger = tables('shop', @ledger);
 my $deferred = tables('shop', 'loyalty.deferred');

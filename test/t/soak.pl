@@ -119,7 +119,7 @@ sub soak
 	start_server($node);
 	$node->safe_psql('postgres', 'CREATE TABLE done (key text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), refs text[] NOT NULL)');
 	$node->safe_psql('postgres', Soak::World::SETUP);
-	$node->safe_psql('postgres', Soak::Rewards::SETUP);
+	$node->safe_psql('postgres', $_) for Soak::Rewards::SETUP, Soak::People::SETUP;
 
 	my %where = (host => $node->host, port => $node->port);
 	my $until = time + $seconds;

@@ -1,10 +1,14 @@
-# Acts of the soak about members who are one person.
+# Acts of the soak about members who are one person, or share one balance.
 package Soak::People;
 
 use strict;
 use warnings;
 
 use Soak::World qw(any call merging program);
+
+use constant SETUP => <<'SQL';
+SELECT loyalty.create_household('home', 'p1', program => p) FROM unnest('{beans,miles}'::text[]) p;
+SQL
 
 sub merge
 {
@@ -29,6 +33,21 @@ sub unmerge
 	};
 }
 
-our %acts = (merge => [1, \&merge, 'LY002 LY027'], unmerge => [3, \&unmerge, 'LY001 LY002 LY027']);
+sub join_or_leave
+{
+	my ($c) = @_;
+	my $program = program();
+	my $ref = merging();
+
+	return {
+		refs => [$ref],
+		program => $program,
+		call => 'loyalty.' . any("join_household('$ref', 'home', program => '$program')", "leave_household('$ref', program => '$program')"),
+		answer => q('X', '', '', '', ''),
+		again => 1
+	};
+}
+
+our %acts = (household => [2, \&join_or_leave, 'LY001 LY002 LY003 LY028'], merge => [1, \&merge, 'LY002 LY027 LY028'], unmerge => [3, \&unmerge, 'LY001 LY002 LY027 LY028']);
 
 1;
