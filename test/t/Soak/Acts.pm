@@ -89,7 +89,8 @@ our %acts = (
 		sub {
 			my ($c) = @_;
 			my $program = program();
-			my $refs = [member($c)];
+			# Who spends with his household locks all of it, after his order has locked him.
+			my $refs = [steady($c)];
 			return insert($c, $refs,
 				%{ call($c, 'spend', $program, $refs, points($program, 100) . ", purchase => '$c->{key}.1', amount => 20") });
 		},
