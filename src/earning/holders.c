@@ -65,7 +65,7 @@ claim_of(Config *config, Store *store, int64 relative, int64 end, int32 source_i
 
 int64
 holder_find(Config *config, const Program *program, Store *store, int64 member_id, bool always,
-			int32 source_id, const text *key, bool reassigned)
+			int32 source_id, const text *key, bool reassigned, bool *alone)
 {
 	MemberIds	family;
 	MemberIds	way;
@@ -78,6 +78,8 @@ holder_find(Config *config, const Program *program, Store *store, int64 member_i
 		merge_family(config, member_id, &family);
 	else
 		family = (MemberIds) {1, 1, &member_id};
+	if (alone != NULL)
+		*alone = family.count == 1;
 	if (family.count == 1)
 		return judge_has_entries(store, member_id, source_id, key) ? member_id : 0;
 	merge_way(config, member_id, &way);
@@ -107,7 +109,7 @@ holder_of(Config *config, const Program *program, Snapshot snapshot, int64 membe
 		return member_id;
 	store = store_open(config, false);
 	store_begin_read(store, snapshot);
-	holder = holder_find(config, program, store, member_id, false, source_id, key, false);
+	holder = holder_find(config, program, store, member_id, false, source_id, key, false, NULL);
 	store_end_read(store);
 	store_close(store);
 	return holder == 0 ? member_id : holder;

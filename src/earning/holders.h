@@ -17,10 +17,11 @@
  * The member who has the entries of a purchase that is to be "member_id"'s; 0
  * when nobody of his family has any.  One that has just come to him from another
  * member ("reassigned") is none of those that the others keep of his.  "always":
- * though the program seems to have no merges.  Inside store_begin_read.
+ * though the program seems to have no merges.  *alone (NULL: not asked): he has
+ * no family.  Inside store_begin_read.
  */
 extern int64 holder_find(Config *config, const Program *program, Store *store, int64 member_id, bool always,
-						 int32 source_id, const text *key, bool reassigned);
+						 int32 source_id, const text *key, bool reassigned, bool *alone);
 
 /* The same for who has no store at hand. */
 extern int64 holder_of(Config *config, const Program *program, Snapshot snapshot, int64 member_id,

@@ -27,6 +27,7 @@
 #include "earning/holders.h"
 #include "earning/reconcile_private.h"
 #include "loyalty.h"
+#include "redemption/returned.h"
 
 /* Purchases that are worked on together. */
 #define GROUP_SIZE 1000
@@ -123,7 +124,7 @@ drop_idle_cases(WorkGroup *group)
 			judged = holder_find(group->config, program, group->store,
 								 purchase->old_member_id != 0 ? purchase->old_member_id : purchase->member_id, false,
 								 group->source->id.source_id,
-								 purchase->old_key != NULL ? purchase->old_key : purchase->key, false) != 0;
+								 purchase->old_key != NULL ? purchase->old_key : purchase->key, false, NULL) != 0;
 		case_->dropped = !judged;
 	}
 	if (snapshot != NULL)
@@ -457,7 +458,10 @@ work_group(WorkGroup *group)
 		limits_write(group->config, group->usages, group->nusages);
 	for (i = 0; i < group->nmembers; i++)
 		if (group->members[i].row != NULL)
+		{
 			posting_write(&group->postings[i], group->store);
+			returned_write(group->config, group->store, &group->postings[i]);
+		}
 	confirm_write(&group->settlement, group->cases, group->ncases);
 	for (i = 0; i < group->ncases; i++)
 		if (group->cases[i].posted && !group->cases[i].dropped)

@@ -26,7 +26,7 @@
 #include "loyalty.h"
 
 int64
-kept_holder(WorkGroup *group, const Case *case_, int64 member_id, bool always)
+kept_holder(WorkGroup *group, Case *case_, int64 member_id, bool always)
 {
 	const Purchase *purchase = &case_->purchase;
 
@@ -34,7 +34,7 @@ kept_holder(WorkGroup *group, const Case *case_, int64 member_id, bool always)
 	return holder_find(group->config, group->settlement.program, group->store, member_id, always,
 					   group->source->id.source_id, purchase->key,
 					   group->source->query == NULL && purchase->counts && purchase->old_member_id != 0 &&
-					   purchase->old_member_id != purchase->member_id);
+					   purchase->old_member_id != purchase->member_id, &case_->alone);
 }
 
 /*
@@ -330,7 +330,11 @@ kept_part(WorkGroup *group)
 	group->kept = NULL;
 	if (!mixed && !group->settlement.program->has_merges)
 		return;
-	/* Whoever was faster than us may have merged or parted some of them. */
+	/*
+	 * Whoever was faster than us may have merged or parted some of them; not
+	 * who had no family then and is whom we asked for, since what somebody else
+	 * kept of his would have made that one ask too.
+	 */
 	snapshot = store_snapshot();
 	store_begin_read(group->store, snapshot);
 	for (i = 0; i < group->ncases; i++)
@@ -339,7 +343,7 @@ kept_part(WorkGroup *group)
 		MemberRow  *row = case_->dropped ? NULL : group->members[case_->request].row;
 
 		CHECK_FOR_INTERRUPTS();
-		if (row == NULL)
+		if (row == NULL || (case_->alone && !mixed))
 			continue;
 		case_->holder = kept_holder(group, case_, row->member_id, mixed);
 		case_->dropped = case_->holder == 0 && row->status == MEMBER_MERGED;

@@ -54,7 +54,7 @@ typedef struct WorkGroup
 extern void reconcile_defer(WorkGroup *group, Case *case_, ErrorData *error);
 
 /* Who has the case's entries, of all whom merges tie to its member; 0: nobody.  Inside store_begin_read; see holder_find. */
-extern int64 kept_holder(WorkGroup *group, const Case *case_, int64 member_id, bool always);
+extern int64 kept_holder(WorkGroup *group, Case *case_, int64 member_id, bool always);
 
 /* Add to the members to be locked those whom the cases' holders lead to. */
 extern void kept_add_members(WorkGroup *group);

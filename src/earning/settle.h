@@ -34,6 +34,7 @@ typedef struct Case
 	const char *cancel_key;		/* then; NULL: none */
 	int			request;		/* whose it is, for the caller to know */
 	int64		holder;			/* likewise: who has its entries; 0: nobody, as far as was asked */
+	bool		alone;			/* no merge ties its member to anybody, as far as was asked */
 	bool		dropped;		/* not this operation's business, or deferred */
 	bool		settled;		/* judged, and nothing is left to do */
 	bool		first;			/* its first posting */

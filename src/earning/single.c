@@ -10,6 +10,7 @@
 #include "earning/draw.h"
 #include "earning/single.h"
 #include "loyalty.h"
+#include "redemption/returned.h"
 
 /* A member_id that is nobody's: they are never below zero. */
 #define NOBODY INT64CONST(-1)
@@ -106,6 +107,7 @@ single_write(Single *single)
 	if (single->subject.usage != NULL)
 		limits_write(single->settlement.config, single->subject.usage, 1);
 	posting_write(&single->posting, single->settlement.store);
+	returned_write(single->settlement.config, single->settlement.store, &single->posting);
 	confirm_write(&single->settlement, &single->case_, 1);
 }
 

@@ -337,14 +337,14 @@ config_build(void)
 	config->hold_rel = relation_oid(schema, "hold");
 	config->merge_rel = relation_oid(schema, "member_merge");
 	config->merge_into_index = relation_oid(schema, "member_merge_into_idx");
+	config->household_rel = relation_oid(schema, "household");
+	config->household_member_rel = relation_oid(schema, "household_member");
+	config->household_member_index = relation_oid(schema, "household_member_household_idx");
 	config->reward_rel = relation_oid(schema, "reward");
 	config->option_rel = relation_oid(schema, "reward_option");
 	config->stock_rel = relation_oid(schema, "reward_stock");
 	config->redemption_rel = relation_oid(schema, "redemption");
 	config->choice_rel = relation_oid(schema, "reward_choice");
-	config->household_rel = relation_oid(schema, "household");
-	config->household_member_rel = relation_oid(schema, "household_member");
-	config->household_member_index = relation_oid(schema, "household_member_household_idx");
 
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(config->member_rel));
 	if (!HeapTupleIsValid(tuple))

@@ -120,14 +120,14 @@ typedef struct Config
 	Oid			hold_rel;
 	Oid			merge_rel;
 	Oid			merge_into_index;	/* over it, by into whom */
+	Oid			household_rel;
+	Oid			household_member_rel;
+	Oid			household_member_index;	/* over it, by household */
 	Oid			reward_rel;
 	Oid			option_rel;
 	Oid			stock_rel;
 	Oid			redemption_rel;
 	Oid			choice_rel;
-	Oid			household_rel;
-	Oid			household_member_rel;
-	Oid			household_member_index;	/* over it, by household */
 	int			nprograms;
 	Program    *programs;
 	HTAB	   *sources;		/* earning/source.c's, by source_id and relation */

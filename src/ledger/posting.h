@@ -10,6 +10,8 @@
 #ifndef LOYALTY_POSTING_H
 #define LOYALTY_POSTING_H
 
+#include "nodes/pg_list.h"
+
 #include "ledger/config.h"
 #include "ledger/storage.h"
 
@@ -43,6 +45,7 @@ typedef struct Posting
 	int			nchanges;
 	TierChangeRow *changes;
 	List	   *holds;			/* rows that are new or changed */
+	List	   *returns;		/* of rewards that paid for a returned purchase: redemption/returned.c's */
 } Posting;
 
 extern void posting_begin(Posting *posting, const Program *program, MemberRow *member);

@@ -280,8 +280,12 @@ give_back(const Cancel *cancel)
 	EntryRow	entry;
 
 	if (redeemed && redemption_exists(cancel->config, cancel->member->member_id, cancel->seq))
+	{
+		/* What goes back is not to be redeemed again by the same statement. */
+		store_follow_nothing(cancel->store);
 		redemption_give_back(cancel->config, cancel->store, cancel->program, cancel->member, cancel->seq,
 							 cancel->undone.points, cancel->undone.back, cancel->points, cancel->note, cancel->at);
+	}
 	posting_begin(&posting, cancel->program, cancel->member);
 	posting_bring_current(&posting, cancel->at);
 	purse_init(&lots);

@@ -348,22 +348,34 @@ choice_look(int32 program_id, int64 member_id)
  * After postings
  */
 
+/* Whether anybody has chosen in the program. */
+static bool
+has_choices(Config *config, int32 program_id)
+{
+	Program    *program = config_program_by_id(config, program_id);
+
+	return program != NULL && reward_set(config, program)->has_choices;
+}
+
+/* Nothing is made before somebody is found for whom it is worth while: every posting comes here. */
 static int
 keep_choosers(PostedMember *members, int count)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "loyalty choosers", ALLOCSET_SMALL_SIZES);
-	MemoryContext caller = MemoryContextSwitchTo(context);
-	Config	   *config = config_get();
-	Program    *program = NULL;
+	Config	   *config = count == 0 ? NULL : config_get();
 	Snapshot	snapshot = NULL;
+	int32		program_id = 0;
+	bool		wanted = false;
 	int			kept = 0;
 	int			i;
 
 	for (i = 0; i < count; i++)
 	{
-		if (program == NULL || program->program_id != members[i].program_id)
-			program = config_program_by_id(config, members[i].program_id);
-		if (program == NULL || !reward_set(config, program)->has_choices)
+		if (i == 0 || members[i].program_id != program_id)
+		{
+			program_id = members[i].program_id;
+			wanted = has_choices(config, program_id);
+		}
+		if (!wanted)
 			continue;
 		if (snapshot == NULL)
 			snapshot = store_snapshot();
@@ -372,8 +384,6 @@ keep_choosers(PostedMember *members, int count)
 	}
 	if (snapshot != NULL)
 		UnregisterSnapshot(snapshot);
-	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(context);
 	return kept;
 }
 

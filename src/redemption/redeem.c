@@ -90,6 +90,9 @@ redeem_context(const RedeemRequest *request, const RedemptionRow *row)
 	act_push_numeric(&state, "quantity", int64_to_numeric(row->quantity));
 	if (row->purchase != NULL)
 		act_push_text(&state, FIELD_PURCHASE, text_to_cstring(row->purchase));
+	/* A discount that is no voucher is off that purchase: a return of it gives its points back. */
+	if (row->purchase != NULL && strcmp(request->reward->kind, "discount") == 0 && !request->reward->has_voucher)
+		act_push_text(&state, FIELD_PAYS, FIELD_PURCHASE);
 	if (row->price != NULL)
 		act_push_numeric(&state, "price", row->price);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
@@ -214,7 +217,10 @@ redeem_reward(Config *config, Program *program, Store *store, MemberRow *member,
 	posting_begin(&posting, program, member);
 	posting_bring_current(&posting, request->at);
 	purse_init(&lots);
-	act_take(store, program, member, row->points, request->at, request->at_given, NULL, &lots);
+	if (request->sharing == NULL)
+		act_take(store, program, member, row->points, request->at, request->at_given, NULL, &lots);
+	else
+		household_take(config, store, program, member, request->sharing, row->points, request->at, request->at_given, &lots);
 	take_stock(config, program, request, row);
 
 	memset(&entry, 0, sizeof(entry));
@@ -308,6 +314,7 @@ loyalty_redeem(PG_FUNCTION_ARGS)
 	MemberState state;
 	Store	   *store;
 	MemberRequest member;
+	Sharing		sharing;
 	EarlierAct	earlier;
 	Datum		repeated;
 
@@ -315,7 +322,8 @@ loyalty_redeem(PG_FUNCTION_ARGS)
 	request.reward = reward_named(program, reward_set(config, program), PG_GETARG_TEXT_PP(ARG_REWARD));
 
 	store = store_open(config, true);
-	member_lock(config, store, program, ref, false, 0, &member);
+	household_lock(config, store, program, ref, &member, &sharing);
+	request.sharing = &sharing;
 	if (member.row == NULL)
 		member_unknown(program, ref);
 	if (act_find(store, member.member_id, request.source_key, &earlier))

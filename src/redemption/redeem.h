@@ -6,6 +6,7 @@
 #define LOYALTY_REDEEM_H
 
 #include "ledger/storage.h"
+#include "redemption/household.h"
 #include "redemption/redemption.h"
 #include "redemption/reward.h"
 
@@ -21,6 +22,7 @@ typedef struct RedeemRequest
 	TimestampTz at;
 	bool		at_given;
 	bool		automatic;		/* the member chose it once; nobody looks */
+	const Sharing *sharing;		/* with whom he shares his balance; NULL: with nobody */
 } RedeemRequest;
 
 typedef struct RedeemResult

@@ -407,9 +407,6 @@ redemption_give_back(Config *config, Store *store, const Program *program, const
 						seq, text_to_cstring(member->ref))));
 	UnregisterSnapshot(snapshot);
 
-	/* What goes back is not to be redeemed again by the same statement. */
-	store_follow_nothing(store);
-
 	/* A unit is back once all its points are. */
 	standing = row.quantity - row.returned;
 	units = points_add(before, points) >= taken ? standing

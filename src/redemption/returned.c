@@ -15,10 +15,21 @@
 #include "ledger/act.h"
 #include "ledger/context_field.h"
 #include "redemption/held.h"
+#include "redemption/redemption.h"
 #include "redemption/returned.h"
 #include "redemption/undone.h"
 #include "types/calendar.h"
 #include "types/rational.h"
+
+/* What went back of points that redeemed a reward. */
+typedef struct ReturnedReward
+{
+	int64		seq;
+	Points		taken;
+	Points		before;
+	Points		points;
+	TimestampTz at;
+} ReturnedReward;
 
 /* How a posting changed what a purchase comes to. */
 typedef struct AmountChange
@@ -187,6 +198,32 @@ refund(Posting *posting, const Undone *spent, Points points, const text *key, Ti
 	begin_entry(&entry, KIND_REFUND, refund_context(spent, key), at);
 	(void) posting_add_exact(posting, &entry, &lots);
 	posting_even_out(posting, at);
+
+	if (undone_is_reward(&spent->entry))
+	{
+		ReturnedReward *reward = palloc(sizeof(ReturnedReward));
+
+		reward->seq = spent->entry.seq;
+		reward->taken = spent->points;
+		reward->before = spent->back;
+		reward->points = points;
+		reward->at = at;
+		posting->returns = lappend(posting->returns, reward);
+	}
+}
+
+void
+returned_write(Config *config, Store *store, const Posting *posting)
+{
+	ListCell   *cell;
+
+	foreach(cell, posting->returns)
+	{
+		const ReturnedReward *reward = lfirst(cell);
+
+		redemption_give_back(config, store, posting->program, posting->member, reward->seq,
+							 reward->taken, reward->before, reward->points, NULL, reward->at);
+	}
 }
 
 /* What is held for it goes back once nothing is left of it. */
@@ -216,7 +253,8 @@ settle_payment(Posting *posting, Undone *spent, const AmountHistory *history, co
 			spent->back = due;
 		}
 	}
-	if (renamed != NULL && spent->back < spent->points)
+	/* A reward stays with the key it was redeemed for. */
+	if (renamed != NULL && spent->back < spent->points && !undone_is_reward(&spent->entry))
 		move_payment(posting, spent, spent->points - spent->back, key, renamed, at);
 }
 

@@ -28,4 +28,7 @@ typedef struct Payments
 extern void returned_give_back(Store *store, Posting *posting, Payments *payments, int32 source_id,
 							   const text *key, Numeric amount, const text *renamed, TimestampTz at);
 
+/* Once the posting is written: let the redemptions of rewards follow that paid for what was returned. */
+extern void returned_write(Config *config, Store *store, const Posting *posting);
+
 #endif							/* LOYALTY_RETURNED_H */

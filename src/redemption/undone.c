@@ -35,6 +35,24 @@ typedef struct Search
 } Search;
 
 bool
+undone_is_reward(const EntryRow *entry)
+{
+	JsonbValue	field;
+
+	return context_field_of(entry->context, FIELD_REWARD, jbvString, &field);
+}
+
+/* Whether an entry spends points as money; a reward that goes with a purchase pays nothing of it. */
+static bool
+pays(const EntryRow *entry)
+{
+	JsonbValue	field;
+
+	return strcmp(entry->kind, KIND_REDEEM) == 0 &&
+		(!undone_is_reward(entry) || context_field_of(entry->context, FIELD_PAYS, jbvString, &field));
+}
+
+bool
 undone_is_purchase(const EntryRow *entry, const text *purchase)
 {
 	JsonbValue	field;
@@ -50,14 +68,10 @@ undone_is_purchase(const EntryRow *entry, const text *purchase)
 static bool
 is_wanted(const Search *search, const EntryRow *entry)
 {
-	JsonbValue	field;
-
 	if (search->seq != 0)
 		return entry->seq == search->seq;
-	/* A reward that goes with a purchase pays nothing of it. */
-	return strcmp(entry->kind, KIND_REDEEM) == 0 &&
-		(search->purchase == NULL ? !undone_is_purchase(entry, NULL) : undone_is_purchase(entry, search->purchase)) &&
-		!context_field_of(entry->context, FIELD_REWARD, jbvString, &field);
+	return pays(entry) &&
+		(search->purchase == NULL ? !undone_is_purchase(entry, NULL) : undone_is_purchase(entry, search->purchase));
 }
 
 /*

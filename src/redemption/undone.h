@@ -23,8 +23,9 @@
 #define FIELD_AMOUNT "amount"
 #define FIELD_VALUE "value"
 
-/* Of an entry that redeems a reward: its name. */
+/* Of one that redeems a reward: its name; and that it pays for the purchase, as a spend does. */
 #define FIELD_REWARD "reward"
+#define FIELD_PAYS "pays"
 
 /* An act and what has been undone of it. */
 typedef struct Undone
@@ -47,6 +48,9 @@ extern Undone *undone_of_purchase(Store *store, int64 member_id, const text *pur
 
 /* Those by which he paid for any. */
 extern Undone *undone_of_purchases(Store *store, int64 member_id, int *count);
+
+/* Whether an entry redeemed a reward. */
+extern bool undone_is_reward(const EntryRow *entry);
 
 /* Whether an entry's context says that it pays for the purchase (NULL: for none). */
 extern bool undone_is_purchase(const EntryRow *entry, const text *purchase);

@@ -249,6 +249,28 @@ UPDATE old_sale SET total = 50;
 DELETE FROM old_sale;
 SELECT is(purse('t', 'gone'), '{}', 'what has passed lapses');
 SELECT is(purse('t', 'anew'), format('{60@%s}', current_date + 30), 'or gets a new life');
+
+-- A discount that is off the purchase goes back as a spend does, and its redemption with it; what goes along does not
+INSERT INTO loyalty.program (name) VALUES ('off');
+INSERT INTO loyalty.reward (program, name, kind, cost, value, voucher, stock) VALUES ('off', 'FIVE', 'discount', 99, 5, false, 10);
+INSERT INTO loyalty.reward (program, name, kind, cost, stock) VALUES ('off', 'MUG', 'product', 50, 10);
+CREATE TABLE off_sale (id int PRIMARY KEY, customer text, total numeric);
+SELECT loyalty.attach('off_sale', member => 'customer', amount => 'total', program => 'off') \g /dev/null
+SELECT loyalty.adjust('u', 1000, program => 'off') \g /dev/null
+INSERT INTO off_sale VALUES (1, 'u', 100);
+SELECT loyalty.redeem('u', 'FIVE', 2, purchase => '1', program => 'off'), loyalty.redeem('u', 'MUG', purchase => '1', program => 'off') \g /dev/null
+UPDATE off_sale SET total = 75;
+SELECT is(back('u', 3, 'off'), 49::numeric, 'a quarter of the points');
+SELECT is((SELECT string_agg(format('%s %s %s', reward, status, returned), ', ' ORDER BY entry) FROM loyalty.redemptions WHERE program = 'off') COLLATE "default",
+	'FIVE fulfilled 0, MUG fulfilled 0', 'no unit is back yet');
+UPDATE off_sale SET total = 40;
+UPDATE off_sale SET total = 0;
+SELECT is(back('u', 3, 'off'), 198::numeric, 'all of them in the end');
+SELECT is((SELECT string_agg(format('%s %s %s', reward, status, returned), ', ' ORDER BY entry) FROM loyalty.redemptions WHERE program = 'off') COLLATE "default",
+	'FIVE cancelled 2, MUG fulfilled 0', 'the discount is cancelled with it');
+SELECT is((SELECT string_agg(format('%s %s', reward, taken), ', ' ORDER BY reward) FROM loyalty.stock WHERE program = 'off') COLLATE "default",
+	'FIVE 0, MUG 1', 'and is in stock again');
+
 SELECT sound('verify finds nothing in the end');
 SELECT * FROM finish();
 ROLLBACK;

@@ -155,8 +155,8 @@ SELECT ref, lifetime, tally FROM pg_temp.members('eve', 'eva');
 SELECT * FROM loyalty.verify();
 -- but a purchase that goes to somebody else goes
 UPDATE merge_order SET customer = 'eva' WHERE id = 20;
-UPDATE merge_order SET customer = 'zed' WHERE id = 22;
-SELECT ref, lifetime, tally FROM pg_temp.members('eve', 'eva', 'zed');
+UPDATE merge_order SET customer = 'zach' WHERE id = 22;
+SELECT ref, lifetime, tally FROM pg_temp.members('eve', 'eva', 'zach');
 SELECT * FROM loyalty.verify();
 -- they are merged and parted again, after most of it has been spent
 SELECT loyalty.merge_members('eva', 'eve', key => 'twice');

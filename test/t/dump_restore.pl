@@ -113,7 +113,7 @@ SELECT loyalty.adjust('c1', 100, expires => '2100-01-31', reason => E'sorry\n"c1
 UPDATE loyalty.program SET point_value = 0.0125, spend_minimum = 10, spend_step = 2.5, spend_maximum = 1000.5, spend_share = 0.75 WHERE name = 'beans';
 SELECT loyalty.spend('c1', 12.5, purchase => E'o"1', amount => 20.50, reason => 'paid', key => 'till 1', program => 'beans');
 UPDATE loyalty.program SET reinstate = '30 days' WHERE name = 'beans';
-SELECT loyalty.cancel('c1', (SELECT max(seq) FROM loyalty.entry WHERE kind = 'redeem'), 2.5, reason => E'a "part"', key => 'undo 1', program => 'beans');
+SELECT loyalty.cancel('c1', (SELECT max(seq) FROM loyalty.entry WHERE kind = 'redeem' AND member_id = loyalty.find_member('c1', 'beans')), 2.5, reason => E'a "part"', key => 'undo 1', program => 'beans');
 UPDATE loyalty.program SET transfer_policy = 'restart', transfer_minimum = 2.5, transfer_maximum = 50, transfer_cap = 60.5, transfer_cap_period = 'year' WHERE name = 'beans';
 SELECT loyalty.transfer('c1', 'friend', 7.5, reason => E'for\n"you"', key => 'gift 1', program => 'beans');
 UPDATE loyalty.program SET transfer_enabled = false WHERE name = 'club';
@@ -339,9 +339,9 @@ sub goes_on
 	is($beans->('c1'), $before, "$name: the key of an act is remembered");
 	is($node->safe_psql($db, "SELECT points, repeated FROM loyalty.transfer('c1', 'friend', 7.5, reason => E'for\\n\"you\"', key => 'gift 1', program => 'beans')"),
 		'-7.5|t', "$name: and that of a transfer");
-	is($node->safe_psql($db, "SELECT points, repeated FROM loyalty.cancel('c1', (SELECT max(seq) FROM loyalty.entry WHERE kind = 'redeem'), 2.5, reason => E'a \"part\"', key => 'undo 1', program => 'beans')"),
+	is($node->safe_psql($db, "SELECT points, repeated FROM loyalty.cancel('c1', (SELECT max(seq) FROM loyalty.entry WHERE kind = 'redeem' AND member_id = loyalty.find_member('c1', 'beans')), 2.5, reason => E'a \"part\"', key => 'undo 1', program => 'beans')"),
 		'2.5|t', "$name: and that of a cancellation");
-	is($node->safe_psql($db, "SELECT points FROM loyalty.cancel('c1', (SELECT max(seq) FROM loyalty.entry WHERE kind = 'redeem'), program => 'beans')"),
+	is($node->safe_psql($db, "SELECT points FROM loyalty.cancel('c1', (SELECT max(seq) FROM loyalty.entry WHERE kind = 'redeem' AND member_id = loyalty.find_member('c1', 'beans')), program => 'beans')"),
 		'10', "$name: what is left of it is known");
 	$before = $beans->('c1');
 	$node->safe_psql($db, "SELECT loyalty.transfer('friend', 'c1', 7.5, program => 'beans')");
