@@ -551,7 +551,7 @@ loyalty_cancel(PG_FUNCTION_ARGS)
 	read_arguments(fcinfo, &cancel);
 	cancel.store = store_open(cancel.config, true);
 	lock_members(&cancel);
-	if (act_find(cancel.store, cancel.member->member_id, cancel.source_key, &earlier))
+	if (act_find(cancel.config, cancel.program, cancel.store, cancel.member->member_id, cancel.source_key, &earlier))
 	{
 		answer = answer_again(fcinfo, &cancel, &earlier);
 		store_close(cancel.store);

@@ -218,7 +218,7 @@ was_merged(Request *request)
 	int64		member_id = request->from_row->member_id;
 	EarlierAct	earlier;
 
-	if (!act_find(request->store, member_id, act_key(MERGE_KEYS, request->key), &earlier))
+	if (!act_find_in(request->store, member_id, act_key(MERGE_KEYS, request->key), &earlier))
 		return false;
 	if (merge_by(request->config, member_id, earlier.entry.seq) != request->into_row->member_id)
 		act_key_reused(request->key, psprintf("It merged member \"%s\" into another one.",
@@ -485,7 +485,7 @@ was_parted(Request *request)
 	EarlierAct	earlier;
 	JsonbValue	other;
 
-	if (!act_find(request->store, request->into_row->member_id, act_key(UNMERGE_KEYS, request->key), &earlier))
+	if (!act_find_in(request->store, request->into_row->member_id, act_key(UNMERGE_KEYS, request->key), &earlier))
 		return false;
 	if (context_field_of(earlier.entry.context, "to_member_id", jbvNumeric, &other) &&
 		DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(other.val.numeric))) != request->merge.member_id)
