@@ -84,14 +84,6 @@ sub run
 	return;
 }
 
-# Whether somebody is concerned who is merged now and then: his keys stay in the ledger where they were used.
-sub is_merging
-{
-	my ($act) = @_;
-
-	return grep { /^p/ } @{ $act->{refs} };
-}
-
 # Whoever is concerned, and what the transaction wrote in his name.
 sub statements
 {
@@ -99,7 +91,7 @@ sub statements
 	my @statements;
 
 	push @statements, $act->{rows} if $act->{rows} && !$there;
-	if ($act->{call} && !($there && is_merging($act)))
+	if ($act->{call})
 	{
 		my $answer = $act->{answer} // q('P', a.entry, a.points, a.balance, a.repeated);
 		my $keep = $act->{codes} ? ", k AS (INSERT INTO codes (code, program, member) SELECT a.$act->{codes}, '$act->{program}', '$act->{refs}[0]'"
@@ -162,7 +154,7 @@ sub perform
 	}
 	my ($tag) = grep { $rows{$_} } qw(P U G X);
 	$self->note('A', $act->{id}, $wrote ? 'wrote' : $act->{call} ? 'there' : 'none', $tag, @{ $tag ? $rows{$tag}[0] : [] });
-	if ($act->{call} && !$act->{rows} && !$act->{again} && !$act->{of} && !is_merging($act))
+	if ($act->{call} && !$act->{rows} && !$act->{again} && !$act->{of})
 	{
 		push @{ $self->{mine} }, $act;
 		shift @{ $self->{mine} } if @{ $self->{mine} } > 60;
