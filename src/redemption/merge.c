@@ -211,16 +211,28 @@ stands_merged(Request *request)
 	return true;
 }
 
-/* Whether the key has merged them, be it undone since; LY006 when it was into another one. */
+/*
+ * Whether the key has merged them, be it undone since, and be the other one
+ * merged himself; LY006 when it was into somebody else.
+ */
 static bool
 was_merged(Request *request)
 {
+	text	   *key = act_key(MERGE_KEYS, request->key);
 	int64		member_id = request->from_row->member_id;
 	EarlierAct	earlier;
+	MemberIds	family;
+	Merge		merge;
 
-	if (!act_find_in(request->store, member_id, act_key(MERGE_KEYS, request->key), &earlier))
+	if (key == NULL)
 		return false;
-	if (merge_by(request->config, member_id, earlier.entry.seq) != request->into_row->member_id)
+	/* Where he stands merged, his ref leads to the other one. */
+	if (merge_of_ref(request->config, request->program, request->from, &merge))
+		member_id = merge.member_id;
+	if (!act_find_in(request->store, member_id, key, &earlier))
+		return false;
+	merge_family(request->config, request->into_row->member_id, &family);
+	if (!member_ids_have(&family, merge_by(request->config, member_id, earlier.entry.seq)))
 		act_key_reused(request->key, psprintf("It merged member \"%s\" into another one.",
 											  text_to_cstring(request->from)));
 	return true;
@@ -295,7 +307,7 @@ loyalty_merge_members(PG_FUNCTION_ARGS)
 		member_unknown(request.program, request.from);
 	if (request.into_row == NULL)
 		member_unknown(request.program, request.into);
-	if (!stands_merged(&request) && !was_merged(&request))
+	if (!was_merged(&request) && !stands_merged(&request))
 	{
 		check_merge(&request);
 		merge(&request);
