@@ -322,7 +322,7 @@ loyalty_redeem(PG_FUNCTION_ARGS)
 	request.reward = reward_named(program, reward_set(config, program), PG_GETARG_TEXT_PP(ARG_REWARD));
 
 	store = store_open(config, true);
-	household_lock(config, store, program, ref, &member, &sharing);
+	household_lock(config, store, program, ref, POINTS_MAX, &member, &sharing);
 	request.sharing = &sharing;
 	if (member.row == NULL)
 		member_unknown(program, ref);
