@@ -147,14 +147,15 @@ voucher_take_back(Config *config, const Program *program, int64 member_id, int64
 
 	Assert(units > 0 && units <= standing);
 	voucher_begin(&work, config);
-	if (voucher_of_redemption(&work, member_id, seq, true, &row) && !row.is_void)
+	if (voucher_of_redemption(&work, member_id, seq, true, &row))
 	{
+		/* What was used stays used, also of one that somebody has made void since. */
 		if (units < standing)
 			take_share(&row, units, standing);
-		else
+		else if (row.used > 0)
+			refuse_used(&row, psprintf("It has been used %s, and would have to go back whole.", voucher_times(row.used)));
+		else if (!row.is_void)
 		{
-			if (row.used > 0)
-				refuse_used(&row, psprintf("It has been used %d times, and would have to go back whole.", row.used));
 			row.is_void = true;
 			row.void_at = at;
 			row.void_reason = reason == NULL ? cstring_to_text("its redemption was cancelled")

@@ -203,6 +203,9 @@ typedef struct VoucherCase
 	int			used_by_member; /* uses of his that stand */
 } VoucherCase;
 
+/* "once", "2 times" */
+extern const char *voucher_times(int number);
+
 /* What keeps it from being used, as a DETAIL; NULL: nothing does.  Then "taken" is what it takes (NULL: unknown). */
 extern char *voucher_refusal(const VoucherRow *row, const VoucherCase *case_, Numeric *taken);
 
