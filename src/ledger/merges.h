@@ -62,6 +62,9 @@ extern void merge_way(Config *config, int64 member_id, MemberIds *way);
  */
 extern void merge_family(Config *config, int64 member_id, MemberIds *family);
 
+/* The member, he first, and all who stand merged into him. */
+extern void merge_person(Config *config, const Program *program, int64 member_id, MemberIds *person);
+
 extern void member_ids_add(MemberIds *members, int64 member_id);
 extern bool member_ids_have(const MemberIds *members, int64 member_id);
 

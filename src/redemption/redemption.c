@@ -206,23 +206,13 @@ int64
 redemption_units(Config *config, Snapshot snapshot, const Program *program, int64 member_id,
 				 const Reward *reward, TimestampTz at)
 {
-	int64		units = units_of(config, snapshot, program, member_id, reward, at);
-	MemberIds	family;
+	int64		units = 0;
+	MemberIds	person;
 	int			i;
 
-	if (!program->has_merges)
-		return units;
-	merge_family(config, member_id, &family);
-	for (i = 0; i < family.count; i++)
-	{
-		MemberIds	way;
-
-		if (family.ids[i] == member_id)
-			continue;
-		merge_way(config, family.ids[i], &way);
-		if (member_ids_have(&way, member_id))
-			units += units_of(config, snapshot, program, family.ids[i], reward, at);
-	}
+	merge_person(config, program, member_id, &person);
+	for (i = 0; i < person.count; i++)
+		units += units_of(config, snapshot, program, person.ids[i], reward, at);
 	return units;
 }
 

@@ -150,6 +150,9 @@ extern bool voucher_of_key(VoucherWork *work, const Program *program, const text
 extern void voucher_write(VoucherWork *work, const VoucherRow *row);
 
 /* The hash as a bytea. */
+/* Numbers of a member and of whoever is merged into him, as bigint[]. */
+extern Datum voucher_person(Config *config, const Program *program, int64 member_id);
+
 extern Datum voucher_hash_datum(const uint8 *hash);
 
 /*

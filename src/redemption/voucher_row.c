@@ -10,9 +10,11 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
+#include "ledger/merges.h"
 #include "redemption/voucher_private.h"
 
 void
@@ -172,6 +174,20 @@ voucher_look(VoucherWork *work, const Program *program, const CodeText *code, Vo
 	Datum		values[1] = {voucher_hash_datum(code->hash)};
 
 	check_found(program, read_first(voucher_run(work, &statement, values, NULL, read_only), row), row);
+}
+
+Datum
+voucher_person(Config *config, const Program *program, int64 member_id)
+{
+	MemberIds	person;
+	Datum	   *elements;
+	int			i;
+
+	merge_person(config, program, member_id, &person);
+	elements = palloc(sizeof(Datum) * person.count);
+	for (i = 0; i < person.count; i++)
+		elements[i] = Int64GetDatum(person.ids[i]);
+	return PointerGetDatum(construct_array(elements, person.count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
 bool

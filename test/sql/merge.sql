@@ -244,6 +244,18 @@ SELECT points FROM loyalty.redeem('sue', 'tour');
 SELECT split_part(pg_temp.try($$SELECT loyalty.redeem('rob', 'tour')$$), E'\n', 2), loyalty.adjust('bob', 10), (loyalty.redeem('bob', 'tour')).points AS his;
 SELECT * FROM loyalty.verify('merge_caps');
 
+-- Vouchers: each person can use one so often; points that one gave go back from whoever stands for him
+SELECT code FROM loyalty.issue_voucher(kind => 'points', points => 10, uses => 3, per_member => 1) \gset
+SELECT loyalty.adjust('tim', 5), taken FROM loyalty.use_voucher(:'code', member => 'tom');
+SELECT loyalty.merge_members('tom', 'tim');
+SELECT split_part(pg_temp.try(format('SELECT loyalty.use_voucher(%L, member => ''tim'')', :'code')), E'\n', 2);
+SELECT given_back FROM loyalty.return_voucher(:'code', 4);
+SELECT given_back FROM loyalty.return_voucher(:'code');
+SELECT available FROM loyalty.balance('tim');
+SELECT taken, use_no FROM loyalty.use_voucher(:'code', member => 'tim');
+SELECT loyalty.unmerge_members('tom');
+SELECT * FROM loyalty.verify('merge_caps');
+
 -- Whoever tampers is found out
 SET session_replication_role = replica;
 BEGIN; UPDATE loyalty.member SET status = 'active' WHERE ref = '7'; SELECT problem, expected, actual FROM loyalty.verify(); ROLLBACK;
