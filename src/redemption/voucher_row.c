@@ -82,7 +82,7 @@ voucher_row_read(HeapTuple tuple, TupleDesc desc, VoucherRow *row)
 	{
 		HASH = 1, MEMBER_ID, REDEEMER_ID, SEQ, PROGRAM_ID, BEARER, TERMS,
 		REMAINING = TERMS + NTERMS, USED, LAST_USE, LAST_RETURN,
-		ISSUED_AT, VOID_AT, VOID_REASON, POOL, HINT, CODE, SEALED, KEY, NOTE
+		ISSUED_AT, VOID_AT, VOID_REASON, POOL, HINT, CODE, SEALED, KEY, NOTE, NONCE
 	};
 	bool		isnull;
 	bytea	   *hash = DatumGetByteaPP(heap_getattr(tuple, HASH, desc, &isnull));
@@ -120,6 +120,8 @@ voucher_row_read(HeapTuple tuple, TupleDesc desc, VoucherRow *row)
 	row->sealed = DatumGetBool(heap_getattr(tuple, SEALED, desc, &isnull));
 	row->key = text_or_null(tuple, desc, KEY);
 	row->note = text_or_null(tuple, desc, NOTE);
+	value = heap_getattr(tuple, NONCE, desc, &isnull);
+	row->nonce = isnull ? NULL : DatumGetByteaPCopy(value);
 }
 
 /* The first row of the result; false when there is none. */
