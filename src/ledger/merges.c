@@ -288,6 +288,27 @@ merge_key_holder(Config *config, int64 member_id, const text *source_key)
 	return holder;
 }
 
+void
+merge_person(Config *config, const Program *program, int64 member_id, MemberIds *person)
+{
+	MemberIds	family;
+	int			i;
+
+	memset(person, 0, sizeof(*person));
+	member_ids_add(person, member_id);
+	if (!program->has_merges)
+		return;
+	merge_family(config, member_id, &family);
+	for (i = 1; i < family.count; i++)
+	{
+		MemberIds	way;
+
+		merge_way(config, family.ids[i], &way);
+		if (member_ids_have(&way, member_id))
+			member_ids_add(person, family.ids[i]);
+	}
+}
+
 /*
  * Writing
  */

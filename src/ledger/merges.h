@@ -69,6 +69,9 @@ extern void merge_family(Config *config, int64 member_id, MemberIds *family);
  */
 extern int64 merge_key_holder(Config *config, int64 member_id, const text *source_key);
 
+/* The member, he first, and all who stand merged into him. */
+extern void merge_person(Config *config, const Program *program, int64 member_id, MemberIds *person);
+
 extern void member_ids_add(MemberIds *members, int64 member_id);
 extern bool member_ids_have(const MemberIds *members, int64 member_id);
 

@@ -159,6 +159,43 @@ household_lock(Config *config, Store *store, const Program *program, text *ref, 
 		gather_others(config, store, program, request->row, requests, nrequests, sharing);
 }
 
+bool
+household_try_lock(Config *config, Store *store, const Program *program, const MemberRow *member, Sharing *sharing)
+{
+	Household  *household = &sharing->household;
+	Snapshot	snapshot;
+	bool		free = true;
+	int			i;
+
+	memset(sharing, 0, sizeof(*sharing));
+	if (!program->has_households)
+		return true;
+	/* Nobody joins or leaves while we have him. */
+	snapshot = store_snapshot();
+	sharing->any = household_of(config, snapshot, member->member_id, household);
+	if (sharing->any)
+	{
+		sharing->others = palloc(sizeof(MemberRow *) * household->nmembers);
+		store_begin_read(store, snapshot);
+		for (i = 0; i < household->nmembers && free; i++)
+		{
+			MemberRow  *row;
+			StoreLock	lock;
+
+			if (household->members[i].member_id == member->member_id)
+				continue;
+			row = palloc(sizeof(MemberRow));
+			lock = store_try_lock_member(store, household->members[i].member_id, row);
+			if (lock == STORE_LOCKED)
+				sharing->others[sharing->nothers++] = row;
+			free = lock != STORE_BUSY;
+		}
+		store_end_read(store);
+	}
+	UnregisterSnapshot(snapshot);
+	return free;
+}
+
 /*
  * Taking
  */
@@ -292,6 +329,32 @@ gives(const Household *household, const MemberRow *row, int64 member_id, Timesta
 	return row->status == MEMBER_ACTIVE &&
 		(!at_given || (household_member(household, row->member_id)->joined_at <= at &&
 					   household_member(household, member_id)->joined_at <= at));
+}
+
+void
+household_check_may_spend(Config *config, const Program *program, const MemberRow *member)
+{
+	Sharing		sharing;
+	Snapshot	snapshot;
+
+	if (!program->has_households)
+		return;
+	snapshot = store_snapshot();
+	if (household_of(config, snapshot, member->member_id, &sharing.household))
+		check_may_spend(program, member, &sharing);
+	UnregisterSnapshot(snapshot);
+}
+
+Points
+household_gives(Store *store, const Program *program, const MemberRow *member, const Sharing *sharing, TimestampTz at)
+{
+	Points		all = 0;
+	int			i;
+
+	for (i = 0; i < sharing->nothers; i++)
+		if (gives(&sharing->household, sharing->others[i], member->member_id, at, false))
+			all = points_add(all, available_at(store, program, sharing->others[i], at, false));
+	return all;
 }
 
 void

@@ -40,6 +40,20 @@ extern void household_lock(Config *config, Store *store, const Program *program,
 extern void household_take(Config *config, Store *store, const Program *program, MemberRow *member,
 						   Sharing *sharing, Points points, TimestampTz at, bool at_given, Purse *lots);
 
+/*
+ * As household_lock, for a member who is locked, and without waiting for the
+ * others: false when somebody else has one of them.
+ */
+extern bool household_try_lock(Config *config, Store *store, const Program *program, const MemberRow *member,
+							   Sharing *sharing);
+
+/* What the others would give to the member now. */
+extern Points household_gives(Store *store, const Program *program, const MemberRow *member, const Sharing *sharing,
+							  TimestampTz at);
+
+/* LY028 when the member is in a household and may not spend. */
+extern void household_check_may_spend(Config *config, const Program *program, const MemberRow *member);
+
 /* Requests in the order in which members are locked, for qsort. */
 extern int	household_compare_requests(const void *a, const void *b);
 
