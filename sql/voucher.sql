@@ -48,6 +48,7 @@ CREATE TABLE loyalty.voucher (
 	sealed boolean NOT NULL DEFAULT false,
 	key text COLLATE "C",
 	note text,
+	nonce bytea,
 	CONSTRAINT voucher_pkey PRIMARY KEY (hash),
 	CONSTRAINT voucher_terms_check CHECK (
 		(value IS NOT NULL) = (kind = 'value') AND (percent IS NOT NULL) = (kind = 'percentage')
@@ -93,6 +94,7 @@ COMMENT ON COLUMN loyalty.voucher.code IS 'an imported code: until it is handed 
 COMMENT ON COLUMN loyalty.voucher.sealed IS 'nobody can read the code without loyalty.voucher_secret';
 COMMENT ON COLUMN loyalty.voucher.key IS 'idempotency key of issue_voucher';
 COMMENT ON COLUMN loyalty.voucher.note IS 'reason given for it';
+COMMENT ON COLUMN loyalty.voucher.nonce IS 'random bytes that its code was derived with; NULL: it was not derived';
 
 CREATE INDEX voucher_member_idx ON loyalty.voucher (member_id) WHERE member_id IS NOT NULL;
 COMMENT ON INDEX loyalty.voucher_member_idx IS 'where a member finds his vouchers';

@@ -16,6 +16,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "earning/attempt.h"
 #include "loyalty.h"
 #include "operation/backorder.h"
 #include "operation/member_list.h"
@@ -36,7 +37,6 @@ typedef struct Run
 	TimestampTz at;
 	int			batch_size;
 	int64		served;
-	int64		units;
 } Run;
 
 /* Rewards that are waited for, or the head of the line of one. */
@@ -106,10 +106,25 @@ read_line(Config *config, int32 reward_id, Place *places, int most)
 	return (int) count;
 }
 
-/* Serve one redemption; false when its member is busy or there is too little for it. */
-static bool
-serve(Run *run, Config *config, Program *program, const Reward *reward, const Place *place)
+/* A redemption in its turn. */
+typedef struct Turn
 {
+	Run		   *run;
+	Config	   *config;
+	Program    *program;
+	const Reward *reward;
+	const Place *place;
+	bool		done;			/* false: its member is busy, or there is too little for it */
+} Turn;
+
+static bool
+serve(const Turn *turn)
+{
+	Run		   *run = turn->run;
+	Config	   *config = turn->config;
+	Program    *program = turn->program;
+	const Reward *reward = turn->reward;
+	const Place *place = turn->place;
 	TimestampTz now = GetCurrentTransactionStartTimestamp();
 	Store	   *store = store_open(config, true);
 	MemberRow	member;
@@ -143,8 +158,32 @@ serve(Run *run, Config *config, Program *program, const Reward *reward, const Pl
 	(void) redemption_advance(config, program, reward, &member, &row, false, false, redemption_actor(), now);
 	redemption_update(config, &row);
 	run->served++;
-	run->units += units;
 	return true;
+}
+
+static void
+try_to_serve(void *arg)
+{
+	Turn	   *turn = arg;
+
+	turn->done = serve(turn);
+}
+
+/* False when the line has to wait.  Where a voucher cannot be issued that must not keep maintenance from all else. */
+static bool
+take_turn(Turn *turn)
+{
+	ErrorData  *error = attempt(try_to_serve, turn);
+
+	if (error == NULL)
+		return turn->done;
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("back-orders of reward \"%s\" of program \"%s\" are not served: %s",
+					turn->reward->name, turn->program->name, error->message),
+			 error->detail == NULL ? 0 : errdetail_internal("%s", error->detail),
+			 error->hint == NULL ? 0 : errhint("%s", error->hint)));
+	return false;
 }
 
 /* One batch of a reward's line; false when there is no more to be done for it. */
@@ -159,13 +198,15 @@ next_batch(Run *run, int32 reward_id)
 	Place	   *places = palloc(sizeof(Place) * run->batch_size);
 	int			count = reward == NULL ? 0 : read_line(config, reward_id, places, run->batch_size);
 	bool		more = count == run->batch_size;
+	Turn		turn = {.run = run, .config = config, .program = program, .reward = reward};
 	int			i;
 
 	give_way();
 	for (i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!serve(run, config, program, reward, &places[i]))
+		turn.place = &places[i];
+		if (!take_turn(&turn))
 		{
 			more = false;
 			break;

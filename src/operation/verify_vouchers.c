@@ -81,10 +81,11 @@ static const char *const uses_query =
 /* What a use gave and a return took, beside the entries that say so. */
 static const char *const points_query =
 	"WITH moves AS (SELECT u.hash, u.program_id, u.member_id, u.seq, u.taken AS points,"
+	"  u.member_id AS holder_id,"
 	"  '" VOUCHER_ENTRY "' || encode(u.hash, 'hex') || '#' || u.use_no AS source_key"
 	"  FROM loyalty.voucher_use u JOIN loyalty.voucher v USING (hash)"
 	"  WHERE v.kind = 'points' AND ($1 IS NULL OR u.program_id = (SELECT program_id FROM loyalty.program WHERE name = $1))"
-	"  UNION ALL SELECT r.hash, r.program_id, u.member_id, r.seq, -r.amount,"
+	"  UNION ALL SELECT r.hash, r.program_id, u.member_id, r.seq, -r.amount, NULL,"
 	"  '" VOUCHER_ENTRY "' || encode(r.hash, 'hex') || '#' || r.use_no || ' returned #' || r.return_no"
 	"  FROM loyalty.voucher_return r JOIN loyalty.voucher v USING (hash)"
 	"  LEFT JOIN loyalty.voucher_use u ON u.hash = r.hash AND u.use_no = r.use_no"
@@ -93,7 +94,7 @@ static const char *const points_query =
 	"  WHERE kind = 'adjust' AND starts_with(source_key, '" VOUCHER_ENTRY "') AND " IS_OURS ")"
 	" SELECT 'I6 vouchers', p.name, coalesce(m.ref, format('member_id %s', coalesce(e.member_id, u.member_id))),"
 	"  q.problem, q.expected, q.actual"
-	" FROM moves u FULL JOIN entries e ON e.source_key = u.source_key AND e.member_id = u.member_id"
+	" FROM moves u FULL JOIN entries e ON e.source_key = u.source_key"
 	" LEFT JOIN loyalty.program p ON p.program_id = coalesce(e.program_id, u.program_id)"
 	" LEFT JOIN loyalty.member m ON m.member_id = coalesce(e.member_id, u.member_id)"
 	" CROSS JOIN LATERAL (VALUES"
@@ -101,6 +102,9 @@ static const char *const points_query =
 	"   trim_scale(u.points)::text, '0'),"
 	"  (u.points IS NULL, format('entry %s has points of a voucher that it did not move', e.seq),"
 	"   '0', trim_scale(e.points)::text),"
+	/* A return may be of whoever stands for him since a merge. */
+	"  (e.member_id <> u.holder_id, format('points of entry %s are not with the member who used the voucher', e.seq),"
+	"   format('member_id %s', u.holder_id), format('member_id %s', e.member_id)),"
 	"  (e.points <> u.points, format('points of entry %s are not those that the voucher moved', e.seq),"
 	"   trim_scale(u.points)::text, trim_scale(e.points)::text),"
 	"  (e.seq IS DISTINCT FROM u.seq AND e.seq IS NOT NULL AND u.points IS NOT NULL,"

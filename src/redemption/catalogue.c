@@ -15,6 +15,7 @@
 #include "earning/attempt.h"
 #include "ledger/act.h"
 #include "loyalty.h"
+#include "redemption/household.h"
 #include "redemption/offer.h"
 #include "redemption/stock.h"
 
@@ -194,13 +195,18 @@ compare_lines(const void *a, const void *b)
 static void
 read_balance(Catalogue *catalogue, const Reading *reading)
 {
+	bool		may_spend;
+
 	if (!reading->known)
 		return;
-	catalogue->balance = act_available(reading->program, &reading->state, reading->row.enrolled_at, reading->at);
+	catalogue->balance = points_add(act_available(reading->program, &reading->state, reading->row.enrolled_at, reading->at),
+									household_spendable(reading, &may_spend));
 	if (reading->row.status == MEMBER_SUSPENDED)
 		catalogue->member_why = "the member is suspended";
 	else if (reading->row.status == MEMBER_CLOSED)
 		catalogue->member_why = "the member is closed";
+	else if (!may_spend)
+		catalogue->member_why = "the member may not spend points of his household";
 }
 
 /* catalogue(member, at, program) → setof (reward, title, kind, option, cost, price, available, missing, why) */

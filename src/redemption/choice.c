@@ -29,6 +29,7 @@
 #include "ledger/probe.h"
 #include "loyalty.h"
 #include "redemption/choice.h"
+#include "redemption/household.h"
 #include "redemption/redeem.h"
 #include "redemption/reward.h"
 #include "types/calendar.h"
@@ -141,13 +142,16 @@ typedef struct Look
 	text	   *option;
 	TimestampTz now;
 	MemberRow	row;			/* as he is */
+	Sharing		sharing;		/* with whom he shares his balance */
+	Points		shared;			/* what they would give him */
 	Points		cost;
 } Look;
 
-/* His row as it is now; he is locked. */
-static void
+/* His row as it is now; he is locked.  False when he shares his balance with somebody whom others have. */
+static bool
 read_member(Look *look)
 {
+	bool		free;
 	Store	   *store = store_open(look->config, true);
 	Snapshot	snapshot = store_snapshot();
 
@@ -156,7 +160,10 @@ read_member(Look *look)
 		elog(ERROR, "member " INT64_FORMAT " is gone", look->member_id);
 	store_end_read(store);
 	UnregisterSnapshot(snapshot);
+	free = household_try_lock(look->config, store, look->program, &look->row, &look->sharing);
+	look->shared = household_gives(store, look->program, &look->row, &look->sharing, look->now);
 	store_close(store);
+	return free;
 }
 
 /* What is available on a day. */
@@ -165,7 +172,7 @@ available(const Look *look, TimestampTz at)
 {
 	MemberState state = {look->row.purse, look->row.lifetime, look->row.held, look->row.last_activity};
 
-	return act_available(look->program, &state, look->row.enrolled_at, at);
+	return points_add(act_available(look->program, &state, look->row.enrolled_at, at), look->shared);
 }
 
 /* The least that it can cost anybody, so that nothing else is asked of whoever has less. */
@@ -219,7 +226,7 @@ redeem_one(void *arg)
 	Look	   *look = arg;
 	Store	   *store = store_open(look->config, true);
 	RedeemRequest request = {.reward = look->reward, .option = look->option, .quantity = 1,
-	.at = look->now, .automatic = true};
+	.at = look->now, .automatic = true, .sharing = look->sharing.any ? &look->sharing : NULL};
 	RedeemResult result;
 
 	/* This is what follows. */
@@ -260,6 +267,7 @@ static int
 redeem_chosen(Look *look, Choice *choice)
 {
 	TimestampTz reached_at = choice->reached_at;
+	TimestampTz due = choice->due;
 	int			count = 0;
 
 	choice->reached_at = DT_NOBEGIN;
@@ -301,9 +309,12 @@ redeem_chosen(Look *look, Choice *choice)
 		choice->last_error = NULL;
 		choice->redeemed++;
 		count++;
-		read_member(look);
+		(void) read_member(look);
 	}
 	choice->due = opens_at(look, look->cost > 0 ? look->cost : least_cost(look));
+	/* Two who post to his household at once do not see what the other one does. */
+	if (look->sharing.any)
+		choice->due = Min(choice->due, due > look->now && due <= look->now + RETRY_AFTER ? due : look->now + RETRY_AFTER);
 	return count;
 }
 
@@ -332,8 +343,9 @@ choice_look(int32 program_id, int64 member_id)
 
 		look.reward = reward_by_id(reward_set(config, look.program), choice.reward_id);
 		look.option = choice.option;
-		read_member(&look);
-		if (look.reward != NULL)
+		if (!read_member(&look))
+			choice.due = look.now;
+		else if (look.reward != NULL)
 			count = redeem_chosen(&look, &choice);
 		if (!same_choice(&before, &choice))
 			update_choice(config, &choice);
@@ -355,6 +367,24 @@ has_choices(Config *config, int32 program_id)
 	Program    *program = config_program_by_id(config, program_id);
 
 	return program != NULL && reward_set(config, program)->has_choices;
+}
+
+/* Whether the member has chosen, or somebody who could spend his points. */
+static bool
+has_chooser(Config *config, Snapshot snapshot, const PostedMember *member)
+{
+	Household	household;
+	int			i;
+
+	if (find_choice(config, snapshot, member->member_id, NULL))
+		return true;
+	if (!config_program_still(config, member->program_id)->has_households ||
+		!household_of(config, snapshot, member->member_id, &household))
+		return false;
+	for (i = 0; i < household.nmembers; i++)
+		if (household.members[i].may_spend && find_choice(config, snapshot, household.members[i].member_id, NULL))
+			return true;
+	return false;
 }
 
 /* Nothing is made before somebody is found for whom it is worth while: every posting comes here. */
@@ -379,12 +409,58 @@ keep_choosers(PostedMember *members, int count)
 			continue;
 		if (snapshot == NULL)
 			snapshot = store_snapshot();
-		if (find_choice(config, snapshot, members[i].member_id, NULL))
+		if (has_chooser(config, snapshot, &members[i]))
 			members[kept++] = members[i];
 	}
 	if (snapshot != NULL)
 		UnregisterSnapshot(snapshot);
 	return kept;
+}
+
+/* Lock a member unless somebody else has him. */
+static bool
+is_free(Config *config, int64 member_id)
+{
+	Store	   *store = store_open(config, true);
+	Snapshot	snapshot = store_snapshot();
+	MemberRow	row;
+	bool		free;
+
+	store_begin_read(store, snapshot);
+	free = store_try_lock_member(store, member_id, &row) == STORE_LOCKED;
+	store_end_read(store);
+	UnregisterSnapshot(snapshot);
+	store_close(store);
+	return free;
+}
+
+/* Those who could spend the member's points.  Nobody is waited for, since some are locked already. */
+static void
+look_at_household(const PostedMember *member)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "loyalty choices", ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	Config	   *config = config_get();
+	Household	household = {0};
+	Snapshot	snapshot;
+	int			i;
+
+	if (config_program_still(config, member->program_id)->has_households)
+	{
+		snapshot = store_snapshot();
+		(void) household_of(config, snapshot, member->member_id, &household);
+		for (i = 0; i < household.nmembers; i++)
+		{
+			const HouseholdMember *other = &household.members[i];
+
+			if (other->member_id != member->member_id && other->may_spend &&
+				find_choice(config, snapshot, other->member_id, NULL) && is_free(config, other->member_id))
+				(void) choice_look(member->program_id, other->member_id);
+		}
+		UnregisterSnapshot(snapshot);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
 }
 
 static void
@@ -393,7 +469,10 @@ look_at_choosers(const PostedMember *members, int count)
 	int			i;
 
 	for (i = 0; i < count; i++)
+	{
 		(void) choice_look(members[i].program_id, members[i].member_id);
+		look_at_household(&members[i]);
+	}
 }
 
 void
@@ -463,7 +542,10 @@ loyalty_choose_reward(PG_FUNCTION_ARGS)
 	if (member.row == NULL)
 		member_unknown(program, ref);
 	if (reward != NULL)
+	{
 		act_check_active(program, member.row);
+		household_check_may_spend(config, program, member.row);
+	}
 	store_close(store);
 
 	values[0] = Int64GetDatum(member.member_id);

@@ -12,6 +12,7 @@
 #include "ledger/households.h"
 #include "loyalty.h"
 #include "redemption/merge_follow.h"
+#include "redemption/redemption.h"
 
 /* Whoever is in a household has rules to keep when he leaves it. */
 static void
@@ -27,6 +28,24 @@ check_household(Config *config, const Program *program, const MemberRow *from)
 				 errdetail("Member \"%s\" of program \"%s\" is in household \"%s\".",
 						   text_to_cstring(from->ref), program->name, text_to_cstring(household.name)),
 				 errhint("He can leave it with loyalty.leave_household.")));
+	UnregisterSnapshot(snapshot);
+}
+
+/* What he redeemed stays in his ledger, where nobody could confirm or fulfill it any more. */
+static void
+check_redemptions(Config *config, const Program *program, const MemberRow *from)
+{
+	Snapshot	snapshot = RegisterSnapshot(config_snapshot());
+	RedemptionRow row;
+
+	if (redemption_find_open(config, snapshot, from->member_id, &row))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOYALTY_MERGE),
+				 errmsg("member \"%s\" has not got all that he redeemed", text_to_cstring(from->ref)),
+				 errdetail("Redemption " INT64_FORMAT " of him in program \"%s\" is %s%s.", row.seq, program->name,
+						   redemption_status_name(row.status),
+						   row.voucher == VOUCHER_DUE ? ", and its voucher is not issued" : ""),
+				 errhint("Confirm and fulfill, or cancel, what he redeemed first; loyalty.redemptions lists it.")));
 	UnregisterSnapshot(snapshot);
 }
 
@@ -48,6 +67,7 @@ members_check_merge(Config *config, const Program *program, const MemberRow *fro
 						   points_to_cstring(from->held), program->name),
 				 errhint("Capture or release them first; the table loyalty.hold has the holds.")));
 	check_household(config, program, from);
+	check_redemptions(config, program, from);
 }
 
 /* Let vouchers have another owner: all of one member, or those with a condition. */
@@ -63,6 +83,26 @@ pass_vouchers(Config *config, int64 from, int64 to, const char *condition)
 	if (SPI_execute_with_args(psprintf("UPDATE loyalty.voucher SET member_id = $2 WHERE member_id = $1%s", condition),
 							  lengthof(types), types, values, NULL, false, 0) != SPI_OK_UPDATE)
 		elog(ERROR, "could not pass on vouchers");
+	SPI_finish();
+	engine_leave(&scope);
+}
+
+/* What he has chosen to be redeemed by itself becomes the other one's choice, unless that one has chosen himself. */
+static void
+pass_choice(Config *config, int64 from, int64 into)
+{
+	Oid			types[2] = {INT8OID, INT8OID};
+	Datum		values[2] = {Int64GetDatum(from), Int64GetDatum(into)};
+	EngineScope scope;
+
+	engine_enter(&scope, config->owner);
+	SPI_connect();
+	if (SPI_execute_with_args("UPDATE loyalty.reward_choice SET member_id = $2 WHERE member_id = $1"
+							  " AND NOT EXISTS (SELECT FROM loyalty.reward_choice WHERE member_id = $2)",
+							  lengthof(types), types, values, NULL, false, 0) != SPI_OK_UPDATE ||
+		SPI_execute_with_args("DELETE FROM loyalty.reward_choice WHERE member_id = $1",
+							  lengthof(types), types, values, NULL, false, 0) != SPI_OK_DELETE)
+		elog(ERROR, "could not pass on what a member has chosen");
 	SPI_finish();
 	engine_leave(&scope);
 }
@@ -101,6 +141,7 @@ members_merged(Config *config, const Program *program, const MemberRow *from, co
 {
 	unite_profiles(config, from->member_id, into->member_id);
 	pass_vouchers(config, from->member_id, into->member_id, "");
+	pass_choice(config, from->member_id, into->member_id);
 }
 
 void

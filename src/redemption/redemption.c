@@ -15,6 +15,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/snapmgr.h"
 
+#include "ledger/merges.h"
 #include "ledger/probe.h"
 #include "loyalty.h"
 #include "redemption/redemption.h"
@@ -149,9 +150,31 @@ redemption_exists(Config *config, int64 member_id, int64 seq)
 	return found;
 }
 
-int64
-redemption_units(Config *config, Snapshot snapshot, const Program *program, int64 member_id,
-				 const Reward *reward, TimestampTz at)
+bool
+redemption_find_open(Config *config, Snapshot snapshot, int64 member_id, RedemptionRow *row)
+{
+	Probe		probe;
+	ScanKeyData key;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	ScanKeyInit(&key, Anum_redemption_member_id, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(member_id));
+	for (tuple = probe_begin(&probe, config->redemption_rel, snapshot, &key, 1); tuple != NULL && !found;
+		 tuple = found ? tuple : probe_next(&probe))
+	{
+		CHECK_FOR_INTERRUPTS();
+		unpack_row(tuple, RelationGetDescr(probe.rel), row);
+		found = row->status == REDEMPTION_REQUESTED || row->status == REDEMPTION_CONFIRMED ||
+			(row->status == REDEMPTION_FULFILLED && row->voucher == VOUCHER_DUE);
+	}
+	probe_end(&probe);
+	return found;
+}
+
+/* Of one member's ledger. */
+static int64
+units_of(Config *config, Snapshot snapshot, const Program *program, int64 member_id,
+		 const Reward *reward, TimestampTz at)
 {
 	DateADT		period = calendar_start_of_period(calendar_day(at, program->zone), reward->cap_period);
 	int64		units = 0;
@@ -176,6 +199,20 @@ redemption_units(Config *config, Snapshot snapshot, const Program *program, int6
 			DatumGetInt32(heap_getattr(tuple, Anum_redemption_returned, desc, &isnull));
 	}
 	probe_end(&probe);
+	return units;
+}
+
+int64
+redemption_units(Config *config, Snapshot snapshot, const Program *program, int64 member_id,
+				 const Reward *reward, TimestampTz at)
+{
+	int64		units = 0;
+	MemberIds	person;
+	int			i;
+
+	merge_person(config, program, member_id, &person);
+	for (i = 0; i < person.count; i++)
+		units += units_of(config, snapshot, program, person.ids[i], reward, at);
 	return units;
 }
 
@@ -396,7 +433,7 @@ redemption_give_back(Config *config, Store *store, const Program *program, const
 	const Reward *reward;
 	int			standing;
 	int			units;
-	int			waiting;
+	int			waiting = 0;
 	int			stocked;
 
 	if (!redemption_find(config, snapshot, member->member_id, seq, &row) ||
@@ -431,6 +468,7 @@ redemption_give_back(Config *config, Store *store, const Program *program, const
 		row.cancelled_by = redemption_actor();
 	}
 	/* What is left of it may wait for nothing more. */
-	(void) redemption_advance(config, program, reward, member, &row, false, false, redemption_actor(), at);
+	if (waiting > 0)
+		(void) redemption_advance(config, program, reward, member, &row, false, false, redemption_actor(), at);
 	redemption_update(config, &row);
 }

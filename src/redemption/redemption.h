@@ -72,7 +72,13 @@ extern bool redemption_find(Config *config, Snapshot snapshot, int64 member_id, 
 /* Whether the member's entry redeemed a reward, as of now. */
 extern bool redemption_exists(Config *config, int64 member_id, int64 seq);
 
-/* The member's units of a reward that stand, redeemed in the period in which "at" is. */
+/* One of the member's that is not done with: not fulfilled yet, or its voucher not issued; false when there is none. */
+extern bool redemption_find_open(Config *config, Snapshot snapshot, int64 member_id, RedemptionRow *row);
+
+/*
+ * The member's units of a reward that stand, redeemed in the period in which
+ * "at" is, and those of whoever is merged into him.
+ */
 extern int64 redemption_units(Config *config, Snapshot snapshot, const Program *program, int64 member_id,
 							  const Reward *reward, TimestampTz at);
 

@@ -190,11 +190,11 @@ loyalty_spend(PG_FUNCTION_ARGS)
 	source_key = act_key(SPEND_KEYS, request.key);
 
 	store = store_open(config, true);
-	household_lock(config, store, program, ref, &member, &sharing);
+	household_lock(config, store, program, ref, request.at_given ? POINTS_MAX : request.points, &member, &sharing);
 	if (member.row == NULL)
 		member_unknown(program, ref);
 
-	if (act_find(store, member.member_id, source_key, &earlier))
+	if (act_find(config, program, store, member.member_id, source_key, &earlier))
 	{
 		if (!same_request(&earlier.entry, &request))
 			act_key_reused(request.key,

@@ -3,9 +3,12 @@
  *		Codes that can be shown once more.
  *
  * The code of a redemption, and of an issue with a key, is derived: whoever has
- * the secret works it out again, and whether it is the one that was issued the
- * hash tells.  So nothing says which codes were derived, and with which secret.
- * An imported code is kept under the same secret.
+ * the secret and the row works it out again, and whether it is the one that was
+ * issued the hash tells.  An imported code is kept under the same secret.
+ *
+ * The row's random bytes have a part in it since the secret is the server's: of
+ * two databases with the same members, or keys, none can work out the codes of
+ * the other one.
  */
 #include "postgres.h"
 
@@ -20,33 +23,31 @@
 #define RANDOM "the code was shown once: it was issued without a key"
 
 char *
-voucher_derivation(const Program *program, int64 redeemer_id, int64 seq, const text *key, int attempt)
+voucher_derivation(const Program *program, int64 redeemer_id, int64 seq, const text *key, const bytea *nonce)
 {
+	char		hex[VOUCHER_NONCE_BYTES * 2 + 1];
+
+	hex[hex_encode(VARDATA_ANY(nonce), Min(VARSIZE_ANY_EXHDR(nonce), VOUCHER_NONCE_BYTES), hex)] = '\0';
 	if (seq != 0)
-		return psprintf("redemption " INT64_FORMAT " " INT64_FORMAT " %d", redeemer_id, seq, attempt);
+		return psprintf("redemption " INT64_FORMAT " " INT64_FORMAT " %s", redeemer_id, seq, hex);
 	if (key == NULL)
 		return NULL;
-	return psprintf("issue %d %d %s", program->program_id, attempt,
+	return psprintf("issue %d %s %s", program->program_id, hex,
 					pg_server_to_any(text_to_cstring(key), VARSIZE_ANY_EXHDR(key), PG_UTF8));
 }
 
-/* The code that was derived for the voucher; NULL when none of those that the secret gives is its own. */
+/* The code that was derived for the voucher; NULL when the secret gives another one. */
 static char *
 derive_again(const Program *program, const VoucherRow *row)
 {
-	int			attempt;
+	VoucherCode code;
+	uint8		hash[SHA256_LENGTH];
 
-	for (attempt = 0; attempt < VOUCHER_ATTEMPTS; attempt++)
-	{
-		VoucherCode code = voucher_secret_derive(voucher_derivation(program, row->redeemer_id, row->seq,
-																	row->key, attempt));
-		uint8		hash[SHA256_LENGTH];
-
-		voucher_code_hash(code, hash);
-		if (memcmp(hash, row->hash, SHA256_LENGTH) == 0)
-			return voucher_code_to_cstring(code);
-	}
-	return NULL;
+	if (row->nonce == NULL)
+		return NULL;
+	code = voucher_secret_derive(voucher_derivation(program, row->redeemer_id, row->seq, row->key, row->nonce));
+	voucher_code_hash(code, hash);
+	return memcmp(hash, row->hash, SHA256_LENGTH) == 0 ? voucher_code_to_cstring(code) : NULL;
 }
 
 /* Whether the text, in UTF-8, is the voucher's code. */
@@ -102,7 +103,7 @@ voucher_code_again(const Program *program, const VoucherRow *row, const char **w
 }
 
 char *
-voucher_again(Config *config, const Program *program, const MemberRow *member, int64 seq, const char **why)
+voucher_again(Config *config, const Program *program, int64 member_id, int64 seq, const char **why)
 {
 	VoucherWork work;
 	VoucherRow	row;
@@ -111,7 +112,7 @@ voucher_again(Config *config, const Program *program, const MemberRow *member, i
 	bool		found;
 
 	voucher_begin(&work, config);
-	found = voucher_of_redemption(&work, member->member_id, seq, false, &row);
+	found = voucher_of_redemption(&work, member_id, seq, false, &row);
 	voucher_finish(&work);
 	if (found)
 		code = voucher_code_again(program, &row, &reason);

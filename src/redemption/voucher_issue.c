@@ -14,28 +14,40 @@
 #include "redemption/voucher_private.h"
 #include "redemption/voucher_secret.h"
 
-static VoucherCode
-make_code(const Program *program, const VoucherOrder *order, int attempt)
-{
-	char	   *derivation = voucher_derivation(program, order->member_id, order->seq, order->key, attempt);
+/* More collisions than one do not happen. */
+#define MOST_ATTEMPTS 8
 
-	return derivation != NULL && voucher_secret_is_set() ? voucher_secret_derive(derivation) : voucher_code_random();
+/* A new code; where it is derived the nonce is, else NULL. */
+static VoucherCode
+make_code(const Program *program, const VoucherOrder *order, bytea **nonce)
+{
+	bytea	   *bytes = palloc(VARHDRSZ + VOUCHER_NONCE_BYTES);
+	char	   *derivation;
+
+	SET_VARSIZE(bytes, VARHDRSZ + VOUCHER_NONCE_BYTES);
+	if (!pg_strong_random(VARDATA(bytes), VOUCHER_NONCE_BYTES))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random values")));
+	derivation = voucher_derivation(program, order->member_id, order->seq, order->key, bytes);
+	*nonce = derivation != NULL && voucher_secret_is_set() ? bytes : NULL;
+	return *nonce != NULL ? voucher_secret_derive(derivation) : voucher_code_random();
 }
 
 /* False when the code, or the key, is taken. */
 static bool
-insert_voucher(VoucherWork *work, const Program *program, const VoucherOrder *order, const uint8 *hash)
+insert_voucher(VoucherWork *work, const Program *program, const VoucherOrder *order, const uint8 *hash, const bytea *nonce)
 {
 	static VoucherStatement statement = {
 		"INSERT INTO loyalty.voucher (" TERMS_COLUMNS ", hash, program_id, member_id, redeemer_id, seq, bearer,"
-		" remaining, issued_at, hint, key, note)"
+		" remaining, issued_at, hint, key, note, nonce)"
 		" VALUES ($1, $2, $3, $4, $5, $6, $7::loyalty.points, $8, $9, $10, $11, $12, $13, $14, $15,"
-		" CASE WHEN $16 IS NOT NULL THEN $15 END, $16, $17, CASE WHEN $3 THEN $2 END, $18, $19, $20, $21)"
+		" CASE WHEN $16 IS NOT NULL THEN $15 END, $16, $17, CASE WHEN $3 THEN $2 END, $18, $19, $20, $21, $22)"
 		" ON CONFLICT DO NOTHING",
-		NTERMS + 9, {TERMS_TYPES, BYTEAOID, INT4OID, INT8OID, INT8OID, BOOLOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID}, NULL
+		NTERMS + 10, {TERMS_TYPES, BYTEAOID, INT4OID, INT8OID, INT8OID, BOOLOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID}, NULL
 	};
-	Datum		values[NTERMS + 9];
-	char		nulls[NTERMS + 9];
+	Datum		values[NTERMS + 10];
+	char		nulls[NTERMS + 10];
 
 	memset(nulls, ' ', sizeof(nulls));
 	voucher_terms_values(order->terms, values, nulls);
@@ -52,6 +64,8 @@ insert_voucher(VoucherWork *work, const Program *program, const VoucherOrder *or
 	nulls[19] = order->key == NULL ? 'n' : ' ';
 	values[20] = PointerGetDatum(order->note);
 	nulls[20] = order->note == NULL ? 'n' : ' ';
+	values[21] = PointerGetDatum(nonce);
+	nulls[21] = nonce == NULL ? 'n' : ' ';
 	return voucher_run(work, &statement, values, nulls, false) == 1;
 }
 
@@ -61,13 +75,14 @@ voucher_make(VoucherWork *work, const Program *program, const VoucherOrder *orde
 	VoucherRow	taken;
 	int			attempt;
 
-	for (attempt = 0; attempt < VOUCHER_ATTEMPTS; attempt++)
+	for (attempt = 0; attempt < MOST_ATTEMPTS; attempt++)
 	{
-		VoucherCode code = make_code(program, order, attempt);
+		bytea	   *nonce;
+		VoucherCode code = make_code(program, order, &nonce);
 		uint8		hash[SHA256_LENGTH];
 
 		voucher_code_hash(code, hash);
-		if (insert_voucher(work, program, order, hash))
+		if (insert_voucher(work, program, order, hash, nonce))
 		{
 			*hint = code_hint(hash);
 			return voucher_code_to_cstring(code);
@@ -78,7 +93,7 @@ voucher_make(VoucherWork *work, const Program *program, const VoucherOrder *orde
 	ereport(ERROR,
 			(errcode(ERRCODE_INTERNAL_ERROR),
 			 errmsg("no code was free for a voucher"),
-			 errdetail("%d were taken.", VOUCHER_ATTEMPTS)));
+			 errdetail("%d were taken.", MOST_ATTEMPTS)));
 }
 
 char *
@@ -147,14 +162,15 @@ voucher_take_back(Config *config, const Program *program, int64 member_id, int64
 
 	Assert(units > 0 && units <= standing);
 	voucher_begin(&work, config);
-	if (voucher_of_redemption(&work, member_id, seq, true, &row) && !row.is_void)
+	if (voucher_of_redemption(&work, member_id, seq, true, &row))
 	{
+		/* What was used stays used, also of one that somebody has made void since. */
 		if (units < standing)
 			take_share(&row, units, standing);
-		else
+		else if (row.used > 0)
+			refuse_used(&row, psprintf("It has been used %s, and would have to go back whole.", voucher_times(row.used)));
+		else if (!row.is_void)
 		{
-			if (row.used > 0)
-				refuse_used(&row, psprintf("It has been used %d times, and would have to go back whole.", row.used));
 			row.is_void = true;
 			row.void_at = at;
 			row.void_reason = reason == NULL ? cstring_to_text("its redemption was cancelled")

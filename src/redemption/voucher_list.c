@@ -166,10 +166,10 @@ loyalty_vouchers(PG_FUNCTION_ARGS)
 {
 	static VoucherStatement statement = {
 		"SELECT " VOUCHER_COLUMNS ", CASE WHEN per_member IS NULL THEN 0 ELSE (SELECT pg_catalog.count(*)"
-		" FROM loyalty.voucher_use u WHERE u.hash = v.hash AND u.member_id = $1 AND u.given_back < u.taken) END::pg_catalog.int4"
+		" FROM loyalty.voucher_use u WHERE u.hash = v.hash AND u.member_id = ANY ($3) AND u.given_back < u.taken) END::pg_catalog.int4"
 		" FROM loyalty.voucher v WHERE member_id = $1 AND program_id = $2 AND issued_at IS NOT NULL AND void_at IS NULL"
 		" ORDER BY valid_until, issued_at, hash",
-		2, {INT8OID, INT4OID}, NULL
+		3, {INT8OID, INT4OID, INT8ARRAYOID}, NULL
 	};
 	Numeric		amount = amount_argument(fcinfo, 1);
 	TimestampTz at = time_argument(fcinfo, 2);
@@ -178,7 +178,7 @@ loyalty_vouchers(PG_FUNCTION_ARGS)
 	TupleDesc	desc;
 	Reading		reading;
 	VoucherWork work;
-	Datum		values[2];
+	Datum		values[3];
 	uint64		count;
 	uint64		i;
 
@@ -191,6 +191,7 @@ loyalty_vouchers(PG_FUNCTION_ARGS)
 	case_.member = reading.ref;
 	values[0] = Int64GetDatum(reading.row.member_id);
 	values[1] = Int32GetDatum(reading.program->program_id);
+	values[2] = voucher_person(reading.config, reading.program, reading.row.member_id);
 	voucher_begin(&work, reading.config);
 	count = voucher_run(&work, &statement, values, NULL, true);
 	for (i = 0; i < count; i++)

@@ -90,6 +90,7 @@ typedef struct VoucherRow
 	bool		sealed;
 	text	   *key;
 	text	   *note;
+	bytea	   *nonce;			/* NULL: its code was not derived */
 } VoucherRow;
 
 /* Statements on the engine's tables, with its rights, between begin and finish. */
@@ -134,7 +135,7 @@ extern bool voucher_terms_same(const VoucherTerms *a, const VoucherTerms *b);
 
 #define VOUCHER_COLUMNS \
 	"hash, member_id, redeemer_id, seq, program_id, bearer, " TERMS_COLUMNS ", remaining, used, last_use, last_return," \
-	" issued_at, void_at, void_reason, pool, hint, code, sealed, key, note"
+	" issued_at, void_at, void_reason, pool, hint, code, sealed, key, note, nonce"
 
 extern void voucher_row_read(HeapTuple tuple, TupleDesc desc, VoucherRow *row);
 
@@ -150,17 +151,22 @@ extern bool voucher_of_key(VoucherWork *work, const Program *program, const text
 extern void voucher_write(VoucherWork *work, const VoucherRow *row);
 
 /* The hash as a bytea. */
+/* Numbers of a member and of whoever is merged into him, as bigint[]. */
+extern Datum voucher_person(Config *config, const Program *program, int64 member_id);
+
 extern Datum voucher_hash_datum(const uint8 *hash);
 
 /*
  * Codes that can be shown again (voucher_again.c)
  */
 
-/* What a code is derived from; NULL when it is random. */
-extern char *voucher_derivation(const Program *program, int64 redeemer_id, int64 seq, const text *key, int attempt);
+/*
+ * What a code is derived from: what it is for, and random bytes of its own.
+ * NULL for a code that is for nothing that has a name, and is random.
+ */
+extern char *voucher_derivation(const Program *program, int64 redeemer_id, int64 seq, const text *key, const bytea *nonce);
 
-/* How many attempts there are: more collisions than one do not happen. */
-#define VOUCHER_ATTEMPTS 8
+#define VOUCHER_NONCE_BYTES 16
 
 /* The voucher's code; NULL when it cannot be shown again, and why. */
 extern char *voucher_code_again(const Program *program, const VoucherRow *row, const char **why);
@@ -202,6 +208,9 @@ typedef struct VoucherCase
 	TimestampTz at;
 	int			used_by_member; /* uses of his that stand */
 } VoucherCase;
+
+/* "once", "2 times" */
+extern const char *voucher_times(int number);
 
 /* What keeps it from being used, as a DETAIL; NULL: nothing does.  Then "taken" is what it takes (NULL: unknown). */
 extern char *voucher_refusal(const VoucherRow *row, const VoucherCase *case_, Numeric *taken);

@@ -21,6 +21,7 @@
 
 #include "ledger/act.h"
 #include "ledger/member.h"
+#include "ledger/merges.h"
 #include "ledger/posting.h"
 #include "redemption/voucher_private.h"
 #include "types/calendar.h"
@@ -51,6 +52,7 @@ typedef struct Return
 	/* the use that is given back */
 	int			use_no;
 	int64		member_id;		/* 0: nobody */
+	int64		locked_for;		/* member whose points are looked after by "member", who stands for him since a merge */
 	Numeric		taken;
 	Numeric		given_back;		/* before */
 	TimestampTz used_at;
@@ -178,6 +180,7 @@ static void
 lock_member(Return *ret)
 {
 	MemberRequest request;
+	MemberIds	way;
 	bool		points;
 
 	voucher_begin(&ret->work, ret->config);
@@ -188,9 +191,11 @@ lock_member(Return *ret)
 		return;
 	ret->store = store_open(ret->config, true);
 	memset(&request, 0, sizeof(request));
-	request.member_id = ret->member_id;
+	merge_way(ret->config, ret->member_id, &way);
+	request.member_id = way.ids[way.count - 1];
 	members_lock(ret->config, ret->store, ret->program, &request, 1);
 	ret->member = request.row;
+	ret->locked_for = ret->member_id;
 }
 
 static void
@@ -254,7 +259,7 @@ debit_points(Return *ret, Numeric amount)
 	Purse		lots;
 
 	/* It was looked for before the voucher was locked. */
-	if (ret->member == NULL || ret->member->member_id != ret->member_id)
+	if (ret->member == NULL || ret->locked_for != ret->member_id)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("could not serialize access due to concurrent use of a voucher"),

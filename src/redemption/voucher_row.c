@@ -10,9 +10,11 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
+#include "ledger/merges.h"
 #include "redemption/voucher_private.h"
 
 void
@@ -80,7 +82,7 @@ voucher_row_read(HeapTuple tuple, TupleDesc desc, VoucherRow *row)
 	{
 		HASH = 1, MEMBER_ID, REDEEMER_ID, SEQ, PROGRAM_ID, BEARER, TERMS,
 		REMAINING = TERMS + NTERMS, USED, LAST_USE, LAST_RETURN,
-		ISSUED_AT, VOID_AT, VOID_REASON, POOL, HINT, CODE, SEALED, KEY, NOTE
+		ISSUED_AT, VOID_AT, VOID_REASON, POOL, HINT, CODE, SEALED, KEY, NOTE, NONCE
 	};
 	bool		isnull;
 	bytea	   *hash = DatumGetByteaPP(heap_getattr(tuple, HASH, desc, &isnull));
@@ -118,6 +120,8 @@ voucher_row_read(HeapTuple tuple, TupleDesc desc, VoucherRow *row)
 	row->sealed = DatumGetBool(heap_getattr(tuple, SEALED, desc, &isnull));
 	row->key = text_or_null(tuple, desc, KEY);
 	row->note = text_or_null(tuple, desc, NOTE);
+	value = heap_getattr(tuple, NONCE, desc, &isnull);
+	row->nonce = isnull ? NULL : DatumGetByteaPCopy(value);
 }
 
 /* The first row of the result; false when there is none. */
@@ -172,6 +176,20 @@ voucher_look(VoucherWork *work, const Program *program, const CodeText *code, Vo
 	Datum		values[1] = {voucher_hash_datum(code->hash)};
 
 	check_found(program, read_first(voucher_run(work, &statement, values, NULL, read_only), row), row);
+}
+
+Datum
+voucher_person(Config *config, const Program *program, int64 member_id)
+{
+	MemberIds	person;
+	Datum	   *elements;
+	int			i;
+
+	merge_person(config, program, member_id, &person);
+	elements = palloc(sizeof(Datum) * person.count);
+	for (i = 0; i < person.count; i++)
+		elements[i] = Int64GetDatum(person.ids[i]);
+	return PointerGetDatum(construct_array(elements, person.count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
 bool

@@ -18,8 +18,8 @@ time_text(TimestampTz at)
 	return pstrdup(timestamptz_to_str(at));
 }
 
-static const char *
-times(int number)
+const char *
+voucher_times(int number)
 {
 	return number == 1 ? "once" : psprintf("%d times", number);
 }
@@ -60,7 +60,7 @@ refuse_state(const VoucherRow *row, TimestampTz at)
 	if (!row->issued)
 		return pstrdup("It has not been handed out yet.");
 	if (terms->uses > 0 && row->used >= terms->uses)
-		return psprintf("It can be used %s, and has been used %s.", times(terms->uses), times(row->used));
+		return psprintf("It can be used %s, and has been used %s.", voucher_times(terms->uses), voucher_times(row->used));
 	if (is_used_up(row))
 		return psprintf("Nothing is left of its value of %s.", amount_text(terms->value));
 	if (at >= terms->valid_until)
@@ -80,12 +80,12 @@ refuse_member(const VoucherRow *row, const VoucherCase *case_)
 	if (!terms->bearer && row->member_id != case_->member_id)
 		return psprintf("It belongs to another member than \"%s\".", text_to_cstring(case_->member));
 	if (!case_->has_member && terms->per_member > 0)
-		return psprintf("Each member can use it %s, and none is named.", times(terms->per_member));
+		return psprintf("Each member can use it %s, and none is named.", voucher_times(terms->per_member));
 	if (!case_->has_member && terms->kind == VOUCHER_POINTS)
 		return pstrdup("It gives points, and no member is named.");
 	if (terms->per_member > 0 && case_->used_by_member >= terms->per_member)
-		return psprintf("Each member can use it %s, and \"%s\" has used it %s.", times(terms->per_member),
-						text_to_cstring(case_->member), times(case_->used_by_member));
+		return psprintf("Each member can use it %s, and \"%s\" has used it %s.", voucher_times(terms->per_member),
+						text_to_cstring(case_->member), voucher_times(case_->used_by_member));
 	return NULL;
 }
 

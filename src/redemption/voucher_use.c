@@ -147,20 +147,22 @@ find_repeated(Use *use, Numeric *taken, Numeric *left, int *use_no)
 	return true;
 }
 
-/* Uses of the member that stand. */
+/* Uses of the member, and of whoever is merged into him, that stand. */
 static int
 count_uses(Use *use)
 {
 	static VoucherStatement statement = {
 		"SELECT pg_catalog.count(*)::pg_catalog.int4 FROM loyalty.voucher_use"
-		" WHERE hash = $1 AND member_id = $2 AND given_back < taken",
-		2, {BYTEAOID, INT8OID}, NULL
+		" WHERE hash = $1 AND member_id = ANY ($2) AND given_back < taken",
+		2, {BYTEAOID, INT8ARRAYOID}, NULL
 	};
-	Datum		values[2] = {voucher_hash_datum(use->row.hash), Int64GetDatum(use->case_.member_id)};
+	Datum		values[2];
 	bool		isnull;
 
 	if (!use->case_.has_member || use->row.terms.per_member == 0)
 		return 0;
+	values[0] = voucher_hash_datum(use->row.hash);
+	values[1] = voucher_person(use->config, use->program, use->case_.member_id);
 	(void) voucher_run(&use->work, &statement, values, NULL, false);
 	return DatumGetInt32(voucher_result(0, 1, &isnull));
 }

@@ -41,3 +41,9 @@ SELECT * FROM loyalty.adjust('7', 25);
 SELECT reward, available FROM loyalty.catalogue(7) WHERE reward = 'tour';
 SELECT * FROM loyalty.catalogue('stranger', program => 'catalogue_closed');
 SELECT * FROM loyalty.catalogue(NULL::text);
+-- of a household: what all of them have, for who may spend it
+SELECT loyalty.create_household('catalogue home', 'hal') IS NOT NULL AS home FROM loyalty.adjust('hal', 15) a, loyalty.adjust('ida', 10) b, loyalty.adjust('jon', 5) c;
+SELECT loyalty.join_household('ida', 'catalogue home'), loyalty.join_household('jon', 'catalogue home', may_spend => false);
+SELECT reward, available, missing, why FROM loyalty.catalogue('ida') WHERE reward IN ('tour', 'dinner', 'five off');
+SELECT reward, available, missing, why FROM loyalty.catalogue('jon') WHERE reward IN ('tour', 'dinner', 'five off');
+SELECT points, balance FROM loyalty.redeem('ida', 'tour');

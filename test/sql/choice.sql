@@ -113,6 +113,19 @@ SELECT redemption.status, voucher_issued FROM loyalty.redemption JOIN loyalty.me
 SELECT length(voucher), repeated, status FROM loyalty.confirm_redemption('eve', 2, program => 'choice_shop');
 SELECT voucher, repeated, status, why FROM loyalty.confirm_redemption('eve', 2, program => 'choice_shop');
 
+-- with what his household has, whoever of it earns; but not for who may not spend it
+SELECT loyalty.create_household('choice home', 'fay') IS NOT NULL AS home FROM loyalty.adjust('fay', 20) a, loyalty.adjust('gus', 20) b, loyalty.adjust('hal', 5) c;
+SELECT loyalty.join_household('gus', 'choice home'), loyalty.join_household('hal', 'choice home', may_spend => false);
+SELECT loyalty.choose_reward('fay', 'bun'), pg_temp.try($$SELECT loyalty.choose_reward('hal', 'bun')$$);
+INSERT INTO choice_orders VALUES (30, 'hal', 10);
+SELECT * FROM stands WHERE ref = 'fay';
+SELECT loyalty.adjust('hal', 50);
+SELECT * FROM stands WHERE ref = 'fay';
+SELECT loyalty.join_household('fay', 'choice home', may_spend => false);
+INSERT INTO choice_orders VALUES (31, 'fay', 60);
+SELECT * FROM stands WHERE ref = 'fay';
+SELECT member, available FROM loyalty.household('fay');
+
 SELECT count(*) FROM loyalty.deferred d JOIN loyalty.source s USING (source_id) WHERE s.name ~ 'choice_';
 SELECT * FROM loyalty.verify('choice_shop');
 SELECT * FROM loyalty.verify('choice_slow');

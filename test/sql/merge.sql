@@ -224,6 +224,38 @@ SELECT loyalty.merge_members(7, 8), loyalty.unmerge_members(7), loyalty.merge_me
 SELECT balance FROM loyalty.transfer(8, 9, 50);
 SELECT * FROM loyalty.verify();
 
+-- Rewards: what is not done with must be first, limits are of the person, and so is what is chosen
+INSERT INTO loyalty.reward (program, name, cost, member_cap, needs_confirmation) VALUES ('merge_caps', 'tour', 10, 2, true), ('merge_caps', 'bun', 500, NULL, false), ('merge_caps', 'cake', 600, NULL, false);
+SELECT a1.balance, a2.balance, a3.balance FROM loyalty.adjust('rob', 100) a1, loyalty.adjust('bob', 100) a2, loyalty.adjust('sue', 100) a3;
+SELECT loyalty.redeem('rob', 'tour', 2), loyalty.redeem('bob', 'tour');
+SELECT loyalty.choose_reward('rob', 'bun'), loyalty.choose_reward('sue', 'cake');
+SELECT pg_temp.try($$SELECT loyalty.merge_members('rob', 'bob')$$);
+SELECT status FROM loyalty.confirm_redemption('rob', 2);
+SELECT loyalty.merge_members('rob', 'bob');
+SELECT member, reward FROM loyalty.choices WHERE program = 'merge_caps' ORDER BY member;
+SELECT pg_temp.try($$SELECT loyalty.redeem('bob', 'tour')$$);
+SELECT available, why FROM loyalty.catalogue('bob') WHERE reward = 'tour';
+SELECT status FROM loyalty.confirm_redemption('bob', 2);
+SELECT loyalty.merge_members('bob', 'sue');
+SELECT member, reward FROM loyalty.choices WHERE program = 'merge_caps' ORDER BY member;
+SELECT split_part(pg_temp.try($$SELECT loyalty.redeem('sue', 'tour')$$), E'\n', 2);
+SELECT loyalty.unmerge_members('bob', partial => true), loyalty.unmerge_members('rob', partial => true);
+SELECT points FROM loyalty.redeem('sue', 'tour');
+SELECT split_part(pg_temp.try($$SELECT loyalty.redeem('rob', 'tour')$$), E'\n', 2), loyalty.adjust('bob', 10), (loyalty.redeem('bob', 'tour')).points AS his;
+SELECT * FROM loyalty.verify('merge_caps');
+
+-- Vouchers: each person can use one so often; points that one gave go back from whoever stands for him
+SELECT code FROM loyalty.issue_voucher(kind => 'points', points => 10, uses => 3, per_member => 1) \gset
+SELECT loyalty.adjust('tim', 5), taken FROM loyalty.use_voucher(:'code', member => 'tom');
+SELECT loyalty.merge_members('tom', 'tim');
+SELECT split_part(pg_temp.try(format('SELECT loyalty.use_voucher(%L, member => ''tim'')', :'code')), E'\n', 2);
+SELECT given_back FROM loyalty.return_voucher(:'code', 4);
+SELECT given_back FROM loyalty.return_voucher(:'code');
+SELECT available FROM loyalty.balance('tim');
+SELECT taken, use_no FROM loyalty.use_voucher(:'code', member => 'tim');
+SELECT loyalty.unmerge_members('tom');
+SELECT * FROM loyalty.verify('merge_caps');
+
 -- Whoever tampers is found out
 SET session_replication_role = replica;
 BEGIN; UPDATE loyalty.member SET status = 'active' WHERE ref = '7'; SELECT problem, expected, actual FROM loyalty.verify(); ROLLBACK;
@@ -235,3 +267,22 @@ RESET session_replication_role;
 
 RESET loyalty.program;
 DROP TABLE merge_order;
+
+-- Keys stay those of the person, before the merge, while it stands and after it
+INSERT INTO loyalty.program (name) VALUES ('merge_keys');
+INSERT INTO loyalty.rule (program, name, event, award) VALUES ('merge_keys', 'review', 'review', '50');
+INSERT INTO loyalty.reward (program, name, cost) VALUES ('merge_keys', 'mug', 10);
+SET loyalty.program = 'merge_keys';
+SELECT points FROM loyalty.adjust('abe', 100, key => 'k');
+SELECT points FROM loyalty.adjust('bob', 100);
+SELECT loyalty.spend('abe', 5, key => 'k'), loyalty.transfer('abe', 'cid', 5, key => 'k'), loyalty.record('abe', 'review', key => 'k'),
+	loyalty.redeem('abe', 'mug', key => 'k'), loyalty.cancel('abe', 2, 1, key => 'k');
+SELECT loyalty.merge_members('abe', 'bob', key => 'm');
+SELECT loyalty.adjust('abe', 100, key => 'k'), loyalty.spend('abe', 5, key => 'k'), loyalty.transfer('abe', 'cid', 5, key => 'k'), loyalty.record('abe', 'review', key => 'k'),
+	loyalty.redeem('abe', 'mug', key => 'k'), loyalty.cancel('abe', 2, 1, key => 'k');
+SELECT * FROM loyalty.spend('abe', 6, key => 'k');
+SELECT points FROM loyalty.spend('abe', 7, key => 'meanwhile');
+SELECT loyalty.unmerge_members('abe', key => 'u', partial => true);
+SELECT loyalty.spend('abe', 7, key => 'meanwhile'), loyalty.spend('abe', 5, key => 'k'), loyalty.redeem('abe', 'mug', key => 'k');
+SELECT * FROM loyalty.verify('merge_keys');
+RESET loyalty.program;

@@ -52,12 +52,13 @@ CREATE FUNCTION pg_temp.hmac(key bytea, message text) RETURNS bytea LANGUAGE sql
 	SELECT sha256(pg_temp.pad(key, 92) || sha256(pg_temp.pad(key, 54) || convert_to(message, 'UTF8')))
 $$;
 SELECT pg_temp.hmac('Jefe', 'what do ya want for nothing?') = '\x5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843' AS hand_of_rfc_4231;
-SELECT :'code' = loyalty.derive_voucher_code(pg_temp.hmac('sixteen bytes...', format('issue %s 0 k1', program_id)))::text AS by_hand
-	FROM loyalty.program WHERE name = 'voucher_a';
+SELECT :'code' = loyalty.derive_voucher_code(pg_temp.hmac('sixteen bytes...', format('issue %s %s k1', program_id, encode(nonce, 'hex'))))::text AS by_hand
+	FROM loyalty.program JOIN loyalty.voucher USING (program_id) WHERE key = 'k1' AND name = 'voucher_a';
 -- also with a secret that is longer than a block of SHA-256
 SET loyalty.voucher_secret = '0123456789012345678901234567890123456789012345678901234567890123456789';
-SELECT code = loyalty.derive_voucher_code(pg_temp.hmac(sha256('0123456789012345678901234567890123456789012345678901234567890123456789'), format('issue %s 0 long', program_id)))::text AS by_hand
-	FROM loyalty.program, loyalty.issue_voucher(kind => 'value', value => 25, key => 'long') WHERE name = 'voucher_a';
+SELECT code AS long FROM loyalty.issue_voucher(kind => 'value', value => 25, key => 'long') \gset
+SELECT :'long' = loyalty.derive_voucher_code(pg_temp.hmac(sha256('0123456789012345678901234567890123456789012345678901234567890123456789'), format('issue %s %s long', program_id, encode(nonce, 'hex'))))::text AS by_hand
+	FROM loyalty.program JOIN loyalty.voucher USING (program_id) WHERE key = 'long' AND name = 'voucher_a';
 SET loyalty.voucher_secret = 'sixteen bytes...';
 -- the table has its hash, and a hint that is of the hash
 SELECT count(*), bool_and(hint = left(loyalty.derive_voucher_code(hash)::text, 4)) AS hint FROM loyalty.voucher WHERE hash = loyalty.voucher_hash(:'code');
