@@ -6,9 +6,9 @@
  * ledger by transfers, in the same act, and keeps its life.  So each ledger says
  * whose points were spent, and cancelling a spend needs to know of one member only.
  *
- * All members of the household are locked, in the order of member_id.  Who joins
- * or leaves locks them too; so whoever holds them all, and has looked again who
- * they are, has them until he commits.
+ * For that all members of the household are locked, in the order of member_id.
+ * Who joins or leaves locks them too; so whoever holds them all, and has looked
+ * again who they are, has them until he commits.
  */
 #include "postgres.h"
 

@@ -2,8 +2,8 @@
  * spend.c
  *		Points as money at the till.
  *
- * The member is locked, and with him who shares his balance; the key is looked
- * up, what fell due is written down, then the points are taken, soonest to
+ * The member is locked, and who shares his balance where they are needed; the
+ * key is looked up, what fell due is written down, then the points are taken, soonest to
  * expire first.  What has been spent on the same purchase before counts
  * together; it is read from the member's entries, so nothing else has to be kept
  * in step.
