@@ -3,10 +3,10 @@
  *		Points as money at the till.
  *
  * The member is locked, and who shares his balance where they are needed; the
- * key is looked up, what fell due is written down, then the points are taken, soonest to
- * expire first.  What has been spent on the same purchase before counts
- * together; it is read from the member's entries, so nothing else has to be kept
- * in step.
+ * key is looked up, what fell due is written down, then the points are taken,
+ * soonest to expire first.  What has been spent on the same purchase before
+ * counts together; it is read from the member's entries, so nothing else has to
+ * be kept in step.
  */
 #include "postgres.h"
 
