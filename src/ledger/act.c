@@ -24,6 +24,7 @@
 #include "ledger/balance.h"
 #include "ledger/holdings.h"
 #include "ledger/member.h"
+#include "ledger/merges.h"
 #include "ledger/posting.h"
 #include "loyalty.h"
 #include "types/calendar.h"
@@ -80,6 +81,22 @@ act_find(Store *store, int64 member_id, const text *source_key, EarlierAct *earl
 	store_end_read(store);
 	UnregisterSnapshot(snapshot);
 	return finding.found;
+}
+
+bool
+act_find_for(Config *config, Store *store, const Program *program, const text *ref,
+			 const MemberRow *member, const text *source_key, EarlierAct *earlier)
+{
+	MemberIds	ledgers;
+	int			i;
+
+	if (source_key == NULL || act_find(store, member->member_id, source_key, earlier))
+		return source_key != NULL;
+	merge_earlier_ledgers(config, program, ref, member, &ledgers);
+	for (i = 0; i < ledgers.count; i++)
+		if (act_find(store, ledgers.ids[i], source_key, earlier))
+			return true;
+	return false;
 }
 
 void
@@ -408,7 +425,7 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 	if (request.row == NULL)
 		member_unknown(program, ref);
 
-	if (act_find(store, request.member_id, key, &earlier))
+	if (act_find_for(config, store, program, ref, request.row, key, &earlier))
 	{
 		const EntryRow *old = &earlier.entry;
 

@@ -28,6 +28,13 @@ extern text *act_key(const char *kind, const text *key);
 /* Whether the key has been used; false without one. */
 extern bool act_find(Store *store, int64 member_id, const text *source_key, EarlierAct *earlier);
 
+/*
+ * The same for an act on the locked member to whom a ref leads: a key that was
+ * used before he was merged is found as well.
+ */
+extern bool act_find_for(Config *config, Store *store, const Program *program, const text *ref,
+						 const MemberRow *member, const text *source_key, EarlierAct *earlier);
+
 /* LY006 for the key of such a call that had other arguments; "detail" says what it did. */
 extern void act_key_reused(const text *key, const char *detail);
 

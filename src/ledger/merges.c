@@ -203,6 +203,22 @@ merge_way(Config *config, int64 member_id, MemberIds *way)
 	}
 }
 
+void
+merge_earlier_ledgers(Config *config, const Program *program, const text *ref, const MemberRow *row, MemberIds *ledgers)
+{
+	Merge		merge;
+	MemberIds	way;
+	int			i;
+
+	memset(ledgers, 0, sizeof(*ledgers));
+	if (same_text(ref, row->ref) || !merge_of_ref(config, program, ref, &merge))
+		return;
+	merge_way(config, merge.member_id, &way);
+	for (i = 0; i < way.count; i++)
+		if (way.ids[i] != row->member_id)
+			member_ids_add(ledgers, way.ids[i]);
+}
+
 static void
 add_relative(HeapTuple row, TupleDesc desc, int column, MemberIds *family)
 {

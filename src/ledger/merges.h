@@ -65,6 +65,14 @@ extern void merge_family(Config *config, int64 member_id, MemberIds *family);
 extern void member_ids_add(MemberIds *members, int64 member_id);
 extern bool member_ids_have(const MemberIds *members, int64 member_id);
 
+/*
+ * Ledgers in which acts under that ref may be, beside that of the locked member
+ * to whom it leads: those of who stood for it before he was merged.  A repeated
+ * key is to be found there, too.
+ */
+extern void merge_earlier_ledgers(Config *config, const Program *program, const text *ref,
+								  const MemberRow *row, MemberIds *ledgers);
+
 /* Write the row of a merge, or that it was undone by an entry of the member's. */
 extern void merge_write(Config *config, const Merge *merge, int64 into_seq, TimestampTz at);
 extern void merge_undo(Config *config, const Merge *merge, int64 seq, TimestampTz at);

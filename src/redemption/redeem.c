@@ -286,9 +286,12 @@ answer_again(FunctionCallInfo fcinfo, Config *config, const Program *program, co
 {
 	Snapshot	snapshot = store_snapshot();
 	RedemptionRow row;
+	MemberRow	redeemer = *member;
 	RedeemAnswer answer = {.entry = earlier->entry.seq, .points = earlier->entry.points, .repeated = true, .row = &row};
-	bool		found = redemption_find(config, snapshot, member->member_id, earlier->entry.seq, &row);
+	bool		found = redemption_find(config, snapshot, earlier->entry.member_id, earlier->entry.seq, &row);
 
+	/* Since then he may have been merged. */
+	redeemer.member_id = earlier->entry.member_id;
 	UnregisterSnapshot(snapshot);
 	if (!found || !same_request(&earlier->entry, &row, request))
 		act_key_reused(PG_GETARG_TEXT_PP(ARG_KEY),
@@ -297,7 +300,7 @@ answer_again(FunctionCallInfo fcinfo, Config *config, const Program *program, co
 								earlier->entry.seq));
 	answer.balance = act_available(program, &earlier->state, member->enrolled_at, earlier->entry.occurred_at);
 	if (row.voucher == VOUCHER_ISSUED)
-		answer.voucher = voucher_again(config, program, member, row.seq, &answer.why);
+		answer.voucher = voucher_again(config, program, &redeemer, row.seq, &answer.why);
 	return redeem_answer(fcinfo, &answer);
 }
 
@@ -326,7 +329,7 @@ loyalty_redeem(PG_FUNCTION_ARGS)
 	request.sharing = &sharing;
 	if (member.row == NULL)
 		member_unknown(program, ref);
-	if (act_find(store, member.member_id, request.source_key, &earlier))
+	if (act_find_for(config, store, program, ref, member.row, request.source_key, &earlier))
 	{
 		repeated = answer_again(fcinfo, config, program, member.row, &earlier, &request);
 		store_close(store);

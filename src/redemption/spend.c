@@ -193,7 +193,7 @@ loyalty_spend(PG_FUNCTION_ARGS)
 	if (member.row == NULL)
 		member_unknown(program, ref);
 
-	if (act_find(store, member.member_id, source_key, &earlier))
+	if (act_find_for(config, store, program, ref, member.row, source_key, &earlier))
 	{
 		if (!same_request(&earlier.entry, &request))
 			act_key_reused(request.key,

@@ -404,7 +404,7 @@ loyalty_transfer(PG_FUNCTION_ARGS)
 
 	store = store_open(config, true);
 	lock_both(config, store, program, &request, &giver, &receiver);
-	if (act_find(store, giver->member_id, source_key, &earlier))
+	if (act_find_for(config, store, program, request.from, giver, source_key, &earlier))
 	{
 		if (earlier.entry.points != -request.points ||
 			(request.at_given && earlier.entry.occurred_at != request.at) ||
