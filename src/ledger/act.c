@@ -22,6 +22,7 @@
 
 #include "ledger/act.h"
 #include "ledger/balance.h"
+#include "ledger/context_field.h"
 #include "ledger/holdings.h"
 #include "ledger/member.h"
 #include "ledger/merges.h"
@@ -283,11 +284,21 @@ posting_result(FunctionCallInfo fcinfo, int64 entry, Points points, Points balan
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 }
 
+Points
+act_shared(const EntryRow *entry)
+{
+	JsonbValue	shared;
+
+	return context_field_of(entry->context, FIELD_SHARED, jbvNumeric, &shared)
+		? points_from_numeric(shared.val.numeric) : 0;
+}
+
 Datum
 act_repeated(FunctionCallInfo fcinfo, const Program *program, const MemberRow *member, const EarlierAct *earlier)
 {
 	return posting_result(fcinfo, earlier->entry.seq, earlier->entry.points,
-						  act_available(program, &earlier->state, member->enrolled_at, earlier->entry.occurred_at),
+						  points_add(act_available(program, &earlier->state, member->enrolled_at, earlier->entry.occurred_at),
+									 act_shared(&earlier->entry)),
 						  true);
 }
 
@@ -297,7 +308,8 @@ act_posted(FunctionCallInfo fcinfo, const Program *program, const MemberRow *mem
 	MemberState state = {member->purse, member->lifetime, member->held, member->last_activity};
 
 	return posting_result(fcinfo, entry->seq, entry->points,
-						  act_available(program, &state, member->enrolled_at, entry->occurred_at), false);
+						  points_add(act_available(program, &state, member->enrolled_at, entry->occurred_at),
+									 act_shared(entry)), false);
 }
 
 /* What there is of some lots. */

@@ -83,6 +83,14 @@ extern void act_take(Store *store, const Program *program, const MemberRow *memb
  */
 extern DateADT act_last_day(const Program *program, const MemberRow *member, DateADT day, const DateADT *asked);
 
+/*
+ * Field of an entry's context, where a member spends from the balance of his
+ * household: what was available to the others once that was done.  It belongs to
+ * the balance that the act answers.
+ */
+#define FIELD_SHARED "shared"
+extern Points act_shared(const EntryRow *entry);
+
 /* The answer of an act: of an earlier call, and of this one. */
 extern Datum act_repeated(FunctionCallInfo fcinfo, const Program *program, const MemberRow *member,
 						  const EarlierAct *earlier);

@@ -306,6 +306,26 @@ household_take(Config *config, Store *store, const Program *program, MemberRow *
 	act_take(store, program, member, points, at, at_given, NULL, lots);
 }
 
+void
+household_push_shared(JsonbParseState **state, const Program *program, const MemberRow *member,
+					  const Sharing *sharing, TimestampTz at, bool at_given)
+{
+	Points		shared = 0;
+	int			i;
+
+	if (!sharing->any)
+		return;
+	for (i = 0; i < sharing->nothers; i++)
+	{
+		const MemberRow *row = sharing->others[i];
+		MemberState his = {row->purse, row->lifetime, row->held, row->last_activity};
+
+		if (gives(&sharing->household, row, member->member_id, at, at_given))
+			shared = points_add(shared, act_available(program, &his, row->enrolled_at, at));
+	}
+	act_push_points(state, FIELD_SHARED, shared);
+}
+
 /*
  * Looking
  */

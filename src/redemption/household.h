@@ -8,6 +8,8 @@
 #ifndef LOYALTY_HOUSEHOLD_H
 #define LOYALTY_HOUSEHOLD_H
 
+#include "utils/jsonb.h"
+
 #include "ledger/balance.h"
 #include "ledger/households.h"
 #include "ledger/member.h"
@@ -35,6 +37,10 @@ extern void household_lock(Config *config, Store *store, const Program *program,
  */
 extern void household_take(Config *config, Store *store, const Program *program, MemberRow *member,
 						   const Sharing *sharing, Points points, TimestampTz at, bool at_given, Purse *lots);
+
+/* Then, into the context of what he spends them on: what the others have left.  Nothing for who is in no household. */
+extern void household_push_shared(JsonbParseState **state, const Program *program, const MemberRow *member,
+								  const Sharing *sharing, TimestampTz at, bool at_given);
 
 /* Requests in the order in which members are locked, for qsort. */
 extern int	household_compare_requests(const void *a, const void *b);
