@@ -69,18 +69,24 @@ find_in_ledger(Store *store, int64 member_id, const text *key, Earlier *earlier)
 
 /* Whether the key has been used; false without one. */
 static bool
-find_earlier(Config *config, const Program *program, Store *store, const MemberRow *member, const text *key,
-			 Earlier *earlier)
+find_earlier(Config *config, const Program *program, Store *store, const text *ref, const MemberRow *member,
+			 const text *key, Earlier *earlier)
 {
-	int64		holder;
+	MemberIds	ledgers;
+	int			i;
 
 	memset(earlier, 0, sizeof(*earlier));
 	if (key == NULL)
 		return false;
 	if (find_in_ledger(store, member->member_id, key, earlier))
 		return true;
-	holder = program->has_merges ? merge_key_holder(config, member->member_id, key) : 0;
-	return holder != 0 && find_in_ledger(store, holder, key, earlier);
+	if (!program->has_merges)
+		return false;
+	merge_other_ledgers(config, program, ref, member, key, &ledgers);
+	for (i = 0; i < ledgers.count; i++)
+		if (find_in_ledger(store, ledgers.ids[i], key, earlier))
+			return true;
+	return false;
 }
 
 /* What was posted for it, taken together as one entry. */
@@ -137,7 +143,7 @@ loyalty_record(PG_FUNCTION_ARGS)
 	if (member.row == NULL)
 		member_unknown(program, ref);
 
-	if (find_earlier(config, program, store, member.row, purchase.key, &earlier))
+	if (find_earlier(config, program, store, ref, member.row, purchase.key, &earlier))
 	{
 		if (!act_same_context(earlier.context.request, asked) || !same_text(earlier.act.entry.note, note))
 			act_key_reused(PG_GETARG_TEXT_PP(ARG_KEY),

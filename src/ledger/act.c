@@ -22,6 +22,7 @@
 
 #include "ledger/act.h"
 #include "ledger/balance.h"
+#include "ledger/context_field.h"
 #include "ledger/holdings.h"
 #include "ledger/member.h"
 #include "ledger/merges.h"
@@ -84,17 +85,21 @@ act_find_in(Store *store, int64 member_id, const text *source_key, EarlierAct *e
 }
 
 bool
-act_find(Config *config, const Program *program, Store *store, int64 member_id,
-		 const text *source_key, EarlierAct *earlier)
+act_find(Config *config, const Program *program, Store *store, const text *ref,
+		 const MemberRow *member, const text *source_key, EarlierAct *earlier)
 {
-	int64		holder;
+	MemberIds	ledgers;
+	int			i;
 
-	if (act_find_in(store, member_id, source_key, earlier))
+	if (act_find_in(store, member->member_id, source_key, earlier))
 		return true;
 	if (source_key == NULL || !program->has_merges)
 		return false;
-	holder = merge_key_holder(config, member_id, source_key);
-	return holder != 0 && act_find_in(store, holder, source_key, earlier);
+	merge_other_ledgers(config, program, ref, member, source_key, &ledgers);
+	for (i = 0; i < ledgers.count; i++)
+		if (act_find_in(store, ledgers.ids[i], source_key, earlier))
+			return true;
+	return false;
 }
 
 void
@@ -281,11 +286,21 @@ posting_result(FunctionCallInfo fcinfo, int64 entry, Points points, Points balan
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 }
 
+Points
+act_shared(const EntryRow *entry)
+{
+	JsonbValue	shared;
+
+	return context_field_of(entry->context, FIELD_SHARED, jbvNumeric, &shared)
+		? points_from_numeric(shared.val.numeric) : 0;
+}
+
 Datum
 act_repeated(FunctionCallInfo fcinfo, const Program *program, const MemberRow *member, const EarlierAct *earlier)
 {
 	return posting_result(fcinfo, earlier->entry.seq, earlier->entry.points,
-						  act_available(program, &earlier->state, member->enrolled_at, earlier->entry.occurred_at),
+						  points_add(act_available(program, &earlier->state, member->enrolled_at, earlier->entry.occurred_at),
+									 act_shared(&earlier->entry)),
 						  true);
 }
 
@@ -295,7 +310,8 @@ act_posted(FunctionCallInfo fcinfo, const Program *program, const MemberRow *mem
 	MemberState state = {member->purse, member->lifetime, member->held, member->last_activity};
 
 	return posting_result(fcinfo, entry->seq, entry->points,
-						  act_available(program, &state, member->enrolled_at, entry->occurred_at), false);
+						  points_add(act_available(program, &state, member->enrolled_at, entry->occurred_at),
+									 act_shared(entry)), false);
 }
 
 /* What there is of some lots. */
@@ -423,7 +439,7 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 	if (request.row == NULL)
 		member_unknown(program, ref);
 
-	if (act_find(config, program, store, request.member_id, key, &earlier))
+	if (act_find(config, program, store, ref, request.row, key, &earlier))
 	{
 		const EntryRow *old = &earlier.entry;
 

@@ -26,13 +26,14 @@ typedef struct EarlierAct
 extern text *act_key(const char *kind, const text *key);
 
 /*
- * Whether the member has used the key, be it in another ledger before a merge;
- * earlier->entry.member_id says in which.  False without a key.
+ * Whether the key has been used for the member whom the ref means, who is locked;
+ * merges may have led it to other ledgers since: earlier->entry.member_id says in
+ * which it is.  False without a key.
  */
-extern bool act_find(Config *config, const Program *program, Store *store, int64 member_id,
-					 const text *source_key, EarlierAct *earlier);
+extern bool act_find(Config *config, const Program *program, Store *store, const text *ref,
+					 const MemberRow *member, const text *source_key, EarlierAct *earlier);
 
-/* The same in this ledger alone. */
+/* The same in one ledger. */
 extern bool act_find_in(Store *store, int64 member_id, const text *source_key, EarlierAct *earlier);
 
 /* LY006 for the key of such a call that had other arguments; "detail" says what it did. */
@@ -82,6 +83,14 @@ extern void act_take(Store *store, const Program *program, const MemberRow *memb
  * as the program's.  22023 when they would lapse before they are given.
  */
 extern DateADT act_last_day(const Program *program, const MemberRow *member, DateADT day, const DateADT *asked);
+
+/*
+ * Field of an entry's context, where a member spends from the balance of his
+ * household: what was available to the others once that was done.  It belongs to
+ * the balance that the act answers.
+ */
+#define FIELD_SHARED "shared"
+extern Points act_shared(const EntryRow *entry);
 
 /* The answer of an act: of an earlier call, and of this one. */
 extern Datum act_repeated(FunctionCallInfo fcinfo, const Program *program, const MemberRow *member,

@@ -143,20 +143,26 @@ moved_count(const EntryRow *entry, Points *lifetime, TimestampTz *last_activity)
 		*last_activity = time_of(&value);
 }
 
+/* Whether it is a key of such an act: its kind, and what was given or a number. */
+static bool
+is_key_of(const text *source_key, const char *kind)
+{
+	int			length = strlen(kind);
+	const char *key = VARDATA_ANY(source_key);
+
+	return VARSIZE_ANY_EXHDR(source_key) > length && memcmp(key, kind, length) == 0 &&
+		(key[length] == ':' || key[length] == '#');
+}
+
+bool
+drawn_by_household(const text *source_key)
+{
+	return is_key_of(source_key, HOUSEHOLD_KEYS);
+}
+
 bool
 moved_by_merge(const text *source_key)
 {
-	static const char *const kinds[] = {MERGE_KEYS, UNMERGE_KEYS, PASS_KEYS, HOUSEHOLD_KEYS};
-	int			i;
-
-	for (i = 0; i < lengthof(kinds); i++)
-	{
-		int			length = strlen(kinds[i]);
-		const char *key = VARDATA_ANY(source_key);
-
-		if (VARSIZE_ANY_EXHDR(source_key) > length && memcmp(key, kinds[i], length) == 0 &&
-			(key[length] == ':' || key[length] == '#'))
-			return true;
-	}
-	return false;
+	return is_key_of(source_key, MERGE_KEYS) || is_key_of(source_key, UNMERGE_KEYS) ||
+		is_key_of(source_key, PASS_KEYS) || drawn_by_household(source_key);
 }

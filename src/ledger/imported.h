@@ -72,5 +72,6 @@ extern void moved_count(const EntryRow *entry, Points *lifetime, TimestampTz *la
 #define HOUSEHOLD_KEYS "household"	/* what members of a household have for each other */
 
 extern bool moved_by_merge(const text *source_key);	/* or within a household */
+extern bool drawn_by_household(const text *source_key);
 
 #endif							/* LOYALTY_IMPORTED_H */

@@ -62,18 +62,20 @@ extern void merge_way(Config *config, int64 member_id, MemberIds *way);
  */
 extern void merge_family(Config *config, int64 member_id, MemberIds *family);
 
-/*
- * The member in whose ledger an act with that source_key lies that was this
- * member's: one who stands merged into him, or, after they were parted, whom he
- * stood merged into when it was done.  0: there is none.
- */
-extern int64 merge_key_holder(Config *config, int64 member_id, const text *source_key);
-
 /* The member, he first, and all who stand merged into him. */
 extern void merge_person(Config *config, const Program *program, int64 member_id, MemberIds *person);
 
 extern void member_ids_add(MemberIds *members, int64 member_id);
 extern bool member_ids_have(const MemberIds *members, int64 member_id);
+
+/*
+ * Ledgers in which acts under a ref may be, beside that of the locked member to
+ * whom it leads: those of who stood for it before he was merged, and, where he
+ * was parted again, of who stood for it meanwhile, if an act with that source_key
+ * was done then.  A repeated key is to be found there, too.
+ */
+extern void merge_other_ledgers(Config *config, const Program *program, const text *ref,
+								const MemberRow *row, const text *source_key, MemberIds *ledgers);
 
 /* Write the row of a merge, or that it was undone by an entry of the member's. */
 extern void merge_write(Config *config, const Merge *merge, int64 into_seq, TimestampTz at);

@@ -185,7 +185,7 @@ typedef struct Walk
 	int64		seq;			/* of the last entry */
 	int			purchases;		/* that begin with one of them */
 	int			maybe_purchases;	/* events of which nobody can tell any more */
-	Points		debt_before;	/* the last entry, if that released held points; else 0 */
+	Points		debt_before;	/* the last entry, if that released held points or gave back what was spent; else 0 */
 	uint8		hash[HASH_LENGTH];	/* its hash, as stored */
 	MemberState state;			/* what the entries add up to */
 	bool		broken;			/* they cannot be added up */
@@ -409,14 +409,15 @@ check_entry(Walk *walk)
 		if (entry->points != walk->total)
 			report(walk, "I1", psprintf("points of %s are not the total of its lots", name),
 				   points_to_cstring(walk->total), points_to_cstring(entry->points));
-		/* What is captured was released just before. */
+		/* What is captured was released just before; what pays under another key was given back. */
 		allowed = strcmp(entry->kind, KIND_REDEEM) == 0 ? Min(debt, walk->debt_before) : debt;
 		if (debt_so_far(walk) < allowed && strcmp(entry->kind, KIND_CLAWBACK) != 0 &&
 			strcmp(entry->kind, KIND_IMPORT) != 0 && !came_with_debt(entry))
 			report(walk, "I5", psprintf("%s makes a debt though it is no clawback", name),
 				   points_to_cstring(allowed), points_to_cstring(debt_so_far(walk)));
 	}
-	walk->debt_before = strcmp(entry->kind, KIND_RELEASE) == 0 && entry->points > 0 ? debt : 0;
+	walk->debt_before = entry->points > 0 &&
+		(strcmp(entry->kind, KIND_RELEASE) == 0 || strcmp(entry->kind, KIND_REFUND) == 0) ? debt : 0;
 	count_purchase(walk);
 	walk->nentries++;
 	walk->seq = entry->seq;

@@ -18,6 +18,7 @@
 #include "ledger/context_field.h"
 #include "ledger/imported.h"
 #include "ledger/member.h"
+#include "ledger/merges.h"
 #include "loyalty.h"
 #include "redemption/held.h"
 #include "redemption/redemption.h"
@@ -52,6 +53,7 @@ typedef struct Cancel
 	Store	   *store;
 	MemberRow  *member;
 	MemberRow  *other;			/* of a transfer; NULL: of none */
+	bool		found;			/* the entry */
 	Undone		undone;
 	Points		points;			/* to be undone now */
 } Cancel;
@@ -151,9 +153,9 @@ lock_members(Cancel *cancel)
 	/* A merge was faster, and the number is that of another ledger. */
 	if (own->row->member_id != member_id)
 		report_conflict();
-	if (!find_entry(cancel, member_id))
-		NOT_CANCELLABLE(cancel, "loyalty.statement lists the entries of a member.",
-						"The member has %lld entries.", (long long) cancel->member->seq);
+	cancel->found = find_entry(cancel, member_id);
+	if (!cancel->found)
+		return;
 	/* It was not there before the locks were: so only one of the two is held. */
 	if (!both && other_member(&cancel->undone.entry, &other_id))
 		report_conflict();
@@ -167,8 +169,11 @@ lock_members(Cancel *cancel)
  */
 
 static void
-refuse_merge(const Cancel *cancel)
+refuse_merge(const Cancel *cancel, const text *source_key)
 {
+	if (drawn_by_household(source_key))
+		NOT_CANCELLABLE(cancel, "Cancel what the points were spent on; loyalty.transfer can give them back.",
+						"Points went from one member of a household to another.");
 	NOT_CANCELLABLE(cancel, "loyalty.unmerge_members parts them.", "It says that members were merged or parted.");
 }
 
@@ -185,7 +190,7 @@ check_kind(const Cancel *cancel)
 	if (context_field_of(entry->context, "voucher", jbvString, &number))
 		NOT_CANCELLABLE(cancel, "loyalty.return_voucher gives it back.", "It is what a voucher gave.");
 	if (moved_by_merge(entry->source_key))
-		refuse_merge(cancel);
+		refuse_merge(cancel, entry->source_key);
 	if (entry->source_id != SOURCE_API)
 		NOT_CANCELLABLE(cancel, "Change or delete the row: its points follow.",
 						"It is of a purchase, whose row is in an attached table.");
@@ -374,7 +379,7 @@ transfer_back(const Cancel *cancel)
 						text_to_cstring(cancel->other->ref)),
 				 errhint("loyalty.verify says what is wrong.")));
 	if (moved_by_merge(other.entry.source_key))
-		refuse_merge(cancel);
+		refuse_merge(cancel, other.entry.source_key);
 	act_check_status(cancel->program, cancel->other);
 
 	/* Of a person who was forgotten it is not known. */
@@ -436,10 +441,19 @@ static void
 check_event_key(const Cancel *cancel)
 {
 	const EntryRow *entry = &cancel->undone.entry;
+	MemberIds	ledgers;
+	bool		found;
+	int			i;
 
-	if (cancel->key != NULL &&
-		recorded_cancelled_by(cancel->store, cancel->member->member_id, cancel->key,
-							  is_event(entry) ? entry->source_key : NULL))
+	if (cancel->key == NULL)
+		return;
+	found = recorded_cancelled_by(cancel->store, cancel->member->member_id, cancel->key,
+								  cancel->found && is_event(entry) ? entry->source_key : NULL);
+	/* Of who has been merged since, the number names another entry by now. */
+	merge_other_ledgers(cancel->config, cancel->program, cancel->ref, cancel->member, cancel->source_key, &ledgers);
+	for (i = 0; i < ledgers.count && !found; i++)
+		found = recorded_cancelled_by(cancel->store, ledgers.ids[i], cancel->key, NULL);
+	if (found)
 		act_key_reused(cancel->key, psprintf("It cancelled an event of member \"%s\".",
 											 text_to_cstring(cancel->ref)));
 }
@@ -551,13 +565,16 @@ loyalty_cancel(PG_FUNCTION_ARGS)
 	read_arguments(fcinfo, &cancel);
 	cancel.store = store_open(cancel.config, true);
 	lock_members(&cancel);
-	if (act_find(cancel.config, cancel.program, cancel.store, cancel.member->member_id, cancel.source_key, &earlier))
+	if (act_find(cancel.config, cancel.program, cancel.store, cancel.ref, cancel.member, cancel.source_key, &earlier))
 	{
 		answer = answer_again(fcinfo, &cancel, &earlier);
 		store_close(cancel.store);
 		return answer;
 	}
 	check_event_key(&cancel);
+	if (!cancel.found)
+		NOT_CANCELLABLE(&cancel, "loyalty.statement lists the entries of a member.",
+						"The member has %lld entries.", (long long) cancel.member->seq);
 	if (is_event(&cancel.undone.entry))
 	{
 		answer = cancel_event(fcinfo, &cancel);

@@ -109,15 +109,16 @@ same_request(Store *store, const Program *program, const EntryRow *earlier, cons
 }
 
 static Jsonb *
-hold_context(const Program *program, const HoldRequest *request)
+hold_context(const Program *program, const MemberRow *member, const Sharing *sharing, const HoldRequest *request)
 {
 	JsonbParseState *state = NULL;
 	Numeric		value = payment_value(program, request->points);
 
-	if (request->purchase == NULL && request->amount == NULL && value == NULL)
+	if (request->purchase == NULL && request->amount == NULL && value == NULL && !sharing->any)
 		return NULL;
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	spend_push(&state, request->purchase, request->amount, value);
+	household_push_shared(&state, program, member, sharing, request->at, request->at_given);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
@@ -141,7 +142,7 @@ post(Config *config, Store *store, const Program *program, MemberRow *member, Sh
 	entry.source_id = SOURCE_API;
 	entry.source_key = source_key;
 	entry.occurred_at = request->at;
-	entry.context = hold_context(program, request);
+	entry.context = hold_context(program, member, sharing, request);
 	entry.note = request->note;
 	entry = *posting_add_exact(&posting, &entry, &lots);
 	posting_even_out(&posting, request->at);
@@ -193,7 +194,7 @@ loyalty_hold(PG_FUNCTION_ARGS)
 	if (member.row == NULL)
 		member_unknown(program, ref);
 
-	if (act_find(config, program, store, member.member_id, source_key, &earlier))
+	if (act_find(config, program, store, ref, member.row, source_key, &earlier))
 	{
 		if (!same_request(store, program, &earlier.entry, &request))
 			act_key_reused(request.key,

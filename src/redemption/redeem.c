@@ -80,7 +80,7 @@ read_request(FunctionCallInfo fcinfo, RedeemRequest *request)
 
 /* {"reward": "mug", "option": "base", "quantity": 1, "purchase": "7", "price": 5.00} */
 static Jsonb *
-redeem_context(const RedeemRequest *request, const RedemptionRow *row)
+redeem_context(const Program *program, const MemberRow *member, const RedeemRequest *request, const RedemptionRow *row)
 {
 	JsonbParseState *state = NULL;
 
@@ -95,6 +95,8 @@ redeem_context(const RedeemRequest *request, const RedemptionRow *row)
 		act_push_text(&state, FIELD_PAYS, FIELD_PURCHASE);
 	if (row->price != NULL)
 		act_push_numeric(&state, "price", row->price);
+	if (request->sharing != NULL)
+		household_push_shared(&state, program, member, request->sharing, request->at, request->at_given);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
@@ -228,7 +230,7 @@ redeem_reward(Config *config, Program *program, Store *store, MemberRow *member,
 	entry.source_id = SOURCE_API;
 	entry.source_key = request->source_key;
 	entry.occurred_at = request->at;
-	entry.context = redeem_context(request, row);
+	entry.context = redeem_context(program, member, request, row);
 	entry.note = request->note;
 	result->entry = posting_add(&posting, &entry, &lots);
 	posting_write(&posting, store);
@@ -295,7 +297,8 @@ answer_again(FunctionCallInfo fcinfo, Config *config, const Program *program, co
 					   psprintf("It took %s points of member \"%s\" in entry " INT64_FORMAT ".",
 								points_to_cstring(-earlier->entry.points), text_to_cstring(member->ref),
 								earlier->entry.seq));
-	answer.balance = act_available(program, &earlier->state, member->enrolled_at, earlier->entry.occurred_at);
+	answer.balance = points_add(act_available(program, &earlier->state, member->enrolled_at, earlier->entry.occurred_at),
+								act_shared(&earlier->entry));
 	if (row.voucher == VOUCHER_ISSUED)
 		answer.voucher = voucher_again(config, program, earlier->entry.member_id, row.seq, &answer.why);
 	return redeem_answer(fcinfo, &answer);
@@ -326,7 +329,7 @@ loyalty_redeem(PG_FUNCTION_ARGS)
 	request.sharing = &sharing;
 	if (member.row == NULL)
 		member_unknown(program, ref);
-	if (act_find(config, program, store, member.member_id, request.source_key, &earlier))
+	if (act_find(config, program, store, ref, member.row, request.source_key, &earlier))
 	{
 		repeated = answer_again(fcinfo, config, program, member.row, &earlier, &request);
 		store_close(store);
@@ -336,7 +339,8 @@ loyalty_redeem(PG_FUNCTION_ARGS)
 	state = (MemberState) {member.row->purse, member.row->lifetime, member.row->held, member.row->last_activity};
 	answer.entry = result.entry->seq;
 	answer.points = result.entry->points;
-	answer.balance = act_available(program, &state, member.row->enrolled_at, request.at);
+	answer.balance = points_add(act_available(program, &state, member.row->enrolled_at, request.at),
+								act_shared(result.entry));
 	answer.voucher = result.voucher;
 	answer.row = &result.row;
 	store_close(store);

@@ -93,14 +93,16 @@ spend_push(JsonbParseState **state, const text *purchase, Numeric amount, Numeri
 
 /* {"purchase": "7", "amount": 20.00, "value": 1.50}, as far as known; NULL when nothing is. */
 static Jsonb *
-spend_context(const SpendRequest *request, Numeric value)
+spend_context(const Program *program, const MemberRow *member, const Sharing *sharing, const SpendRequest *request)
 {
 	JsonbParseState *state = NULL;
+	Numeric		value = payment_value(program, request->points);
 
-	if (request->purchase == NULL && request->amount == NULL && value == NULL)
+	if (request->purchase == NULL && request->amount == NULL && value == NULL && !sharing->any)
 		return NULL;
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	spend_push(&state, request->purchase, request->amount, value);
+	household_push_shared(&state, program, member, sharing, request->at, request->at_given);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
@@ -194,7 +196,7 @@ loyalty_spend(PG_FUNCTION_ARGS)
 	if (member.row == NULL)
 		member_unknown(program, ref);
 
-	if (act_find(config, program, store, member.member_id, source_key, &earlier))
+	if (act_find(config, program, store, ref, member.row, source_key, &earlier))
 	{
 		if (!same_request(&earlier.entry, &request))
 			act_key_reused(request.key,
@@ -217,7 +219,7 @@ loyalty_spend(PG_FUNCTION_ARGS)
 	entry.source_id = SOURCE_API;
 	entry.source_key = source_key;
 	entry.occurred_at = request.at;
-	entry.context = spend_context(&request, payment_value(program, request.points));
+	entry.context = spend_context(program, member.row, &sharing, &request);
 	entry.note = request.note;
 	added = posting_add(&posting, &entry, &lots);
 	posting_write(&posting, store);

@@ -413,7 +413,7 @@ loyalty_transfer(PG_FUNCTION_ARGS)
 
 	store = store_open(config, true);
 	lock_both(config, store, program, &request, &giver, &receiver);
-	if (act_find(config, program, store, giver->member_id, source_key, &earlier))
+	if (act_find(config, program, store, request.from, giver, source_key, &earlier))
 	{
 		if (earlier.entry.points != -request.points ||
 			(request.at_given && earlier.entry.occurred_at != request.at) ||

@@ -272,5 +272,17 @@ SELECT is((SELECT string_agg(format('%s %s', reward, taken), ', ' ORDER BY rewar
 	'FIVE 0, MUG 1', 'and is in stock again');
 
 SELECT sound('verify finds nothing in the end');
+
+-- In debt, an order that was paid with points gets another key: they still pay, and nobody owes more.
+INSERT INTO loyalty.program (name) VALUES ('in debt');
+INSERT INTO loyalty.rule (program, name, award) VALUES ('in debt', 'base', '1 per 1');
+CREATE TABLE debt_order (id int PRIMARY KEY, customer text, total numeric);
+SELECT loyalty.attach('debt_order', member => 'customer', amount => 'total', program => 'in debt') \g /dev/null
+INSERT INTO debt_order VALUES (1, 'deb', 100), (2, 'deb', 20);
+SELECT loyalty.spend('deb', 90, purchase => '2', program => 'in debt') \g /dev/null
+DELETE FROM debt_order WHERE id = 1;
+UPDATE debt_order SET id = 3 WHERE id = 2;
+SELECT is((SELECT debt FROM loyalty.balance('deb', program => 'in debt'))::numeric, 70::numeric, 'a new key leaves the debt as it is');
+SELECT is_empty($$SELECT * FROM loyalty.verify('in debt')$$, 'and is sound');
 SELECT * FROM finish();
 ROLLBACK;

@@ -68,6 +68,16 @@ SELECT points, balance FROM loyalty.spend('kid', 15);
 SELECT * FROM pg_temp.members('mum', 'dad', 'kid');
 SELECT pg_temp.try($$SELECT loyalty.spend('kid', 1)$$);
 
+-- what each act answers is what all have; what was drawn is no act of its own
+SELECT balance FROM loyalty.adjust('mum', 10);
+SELECT points, balance, repeated FROM loyalty.hold('kid', 4, key => 'h1');
+SELECT points, balance, repeated FROM loyalty.hold('kid', 4, key => 'h1');
+SELECT available, held FROM loyalty.balance('dad');
+SELECT pg_temp.try(format('SELECT loyalty.cancel(%L, %s)', 'mum', (SELECT min(entry) FROM loyalty.statement('mum') WHERE kind = 'transfer')));
+SELECT loyalty.cancel('kid', (SELECT max(entry) FROM loyalty.statement('kid') WHERE kind = 'hold'));
+SELECT loyalty.adjust('kid', -4), loyalty.adjust('mum', -6);
+SELECT * FROM loyalty.verify();
+
 -- Whoever is suspended neither spends nor gives; a debt is the household's
 SELECT m, (SELECT balance FROM loyalty.adjust(m, 30)) FROM unnest('{mum,dad}'::text[]) m;
 SELECT loyalty.set_member('dad', status => 'suspended');
