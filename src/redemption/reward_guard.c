@@ -98,7 +98,8 @@ check_cost(HeapTuple tuple, TupleDesc desc)
 	if (!isnull && DatumGetPoints(cost) <= 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("cost must be greater than zero")));
+				 errmsg("cost must be greater than zero"),
+				 errhint("What is given for nothing is a gift: see loyalty.issue_voucher.")));
 }
 
 static void
