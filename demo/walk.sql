@@ -81,6 +81,34 @@ SELECT * FROM loyalty.adjust('42', 100, reason => 'sorry for the wait', key => '
 SELECT * FROM loyalty.adjust('42', 100, reason => 'sorry for the wait', key => 'ticket-7');
 
 -- ---------------------------------------------------------------------------
+-- Points are spent where they are earned. As money: a point pays a cent of the
+-- order that names it ...
+-- ---------------------------------------------------------------------------
+
+UPDATE loyalty.program SET point_value = 0.01;
+INSERT INTO orders (order_id, customer_id, total) VALUES (900003, 42, 24.90);
+SELECT * FROM loyalty.spend('42', 60, purchase => '900003', amount => 24.90);
+
+-- ... and half of it goes back with half of the order.
+
+UPDATE orders SET total = 12.45 WHERE order_id = 900003;
+SELECT kind, points, balance FROM loyalty.statement('42') ORDER BY entry DESC LIMIT 2;
+
+-- Or for a reward. This one gives a voucher, of whose code only a hash is kept.
+
+INSERT INTO loyalty.reward (program, name, title, kind, cost, value, valid_for)
+VALUES ('beans', 'FIVE-OFF', 'Five dollars off', 'discount', 50, 5, '30 days');
+SELECT reward, title, cost, available, missing FROM loyalty.catalogue('42');
+SELECT entry, points, balance, voucher, status FROM loyalty.redeem('42', 'FIVE-OFF', key => 'app-1');
+
+-- He changes his mind: the points go back into the lots they came from, and the
+-- voucher is void.
+
+SELECT * FROM loyalty.cancel('42', (SELECT max(entry) FROM loyalty.redemptions WHERE member = '42'));
+SELECT reward, points, status FROM loyalty.redemptions;
+SELECT kind, value, void_reason FROM loyalty.voucher;
+
+-- ---------------------------------------------------------------------------
 -- Every point can be explained.
 -- ---------------------------------------------------------------------------
 
@@ -98,8 +126,8 @@ SELECT * FROM loyalty.lots('42');
 
 SELECT * FROM loyalty.liability;
 
--- Points open and expire on their day without any job. Maintenance tries orders
--- again that an error kept from earning; here are none, so it says nothing.
+-- Points open and expire on their day without any job. Maintenance writes down
+-- what did, and tries orders again that an error kept from earning.
 
 CALL loyalty.maintain();
 

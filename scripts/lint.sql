@@ -27,7 +27,7 @@ WHERE obj_description(m.objid, m.classid::regclass::name) IS NULL
                   WHERE d.classid = m.classid AND d.objid = m.objid AND d.deptype = 'i')
 UNION ALL
 SELECT format('column %s.%s has no comment: add COMMENT ON', o.identity, a.attname)
-FROM (SELECT oid, identity FROM relation WHERE relkind IN ('r', 'p')
+FROM (SELECT oid, identity FROM relation WHERE relkind IN ('r', 'p', 'v')
       UNION ALL
       SELECT t.typrelid, m.identity
       FROM member m

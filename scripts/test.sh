@@ -8,7 +8,8 @@
 # pgtap      test/pgtap/X.sql, each in a database of its own that has pgtap and
 #            loyalty installed
 # programs   test/t/X.pl (PostgreSQL::Test, servers of their own) and X.sh
-#            (beside the throw-away server; TAP, or one test by exit status)
+#            (beside the throw-away server; TAP, or one test by exit status);
+#            PROGRAMS=X runs and shows these alone
 # lint       the rules of the house
 
 # shellcheck source=scripts/lib.sh
@@ -99,7 +100,7 @@ suite_programs() {
 	local file log=$work/programs.log one=$work/program.log status=0 one_status
 
 	: >"$log"
-	for file in "$build"/test/t/*.sh; do
+	for file in "$build"/test/t/${PROGRAMS:-*}.sh; do
 		[[ -e $file ]] || continue
 		one_status=0
 		(cd "$build" && bash "test/t/$(basename "$file")") >"$one" 2>&1 || one_status=$?
@@ -110,10 +111,11 @@ suite_programs() {
 		cat "$one" >>"$log"
 		((one_status == 0)) || status=1
 	done
-	if any "$build/test/t/*.pl"; then
+	if any "$build/test/t/${PROGRAMS:-*}.pl"; then
 		run_perl >>"$log" 2>&1 || status=1
 	fi
 	[[ -s $log ]] || return 0
+	[[ -z ${PROGRAMS:-} ]] || cat "$log"
 	tally_tap programs "$log" "$status"
 }
 
@@ -132,7 +134,7 @@ run_perl() {
 		unset PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE PGSYSCONFDIR
 		"${as[@]}" env PATH="$pg_bin:$PATH" PERL5LIB="$pgxs_test/perl" TESTDIR="$work/perl" \
 			PG_REGRESS="$pgxs_test/regress/pg_regress" TEMP_CONFIG="$work/perl.conf" \
-			prove --verbose test/t/*.pl
+			prove --verbose test/t/${PROGRAMS:-*}.pl
 	)
 }
 

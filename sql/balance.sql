@@ -12,7 +12,7 @@ CREATE FUNCTION loyalty.balance(member text, at timestamptz DEFAULT NULL, progra
 								OUT debt loyalty.points, OUT lifetime loyalty.points, OUT tier text,
 								OUT next_expiry date, OUT next_expiry_points loyalty.points)
 	AS 'MODULE_PATHNAME', 'loyalty_balance' LANGUAGE C STABLE PARALLEL RESTRICTED;
-COMMENT ON FUNCTION loyalty.balance(text, timestamptz, text) IS 'what a member has at a time: now, in the past from history, in the future as things stand; pending: with what awaits confirmation';
+COMMENT ON FUNCTION loyalty.balance(text, timestamptz, text) IS 'what a member has at a time: now, in the past from history, in the future as things stand; pending: with what awaits confirmation; in a household what all have, but for lifetime and tier';
 CREATE FUNCTION loyalty.balance(member bigint, at timestamptz DEFAULT NULL, program text DEFAULT NULL,
 								OUT available loyalty.points, OUT pending loyalty.points, OUT held loyalty.points,
 								OUT debt loyalty.points, OUT lifetime loyalty.points, OUT tier text,

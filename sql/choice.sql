@@ -48,3 +48,10 @@ COMMENT ON VIEW loyalty.choices IS 'who has chosen what to be redeemed by itself
 COMMENT ON COLUMN loyalty.choices.program IS 'name of the program';
 COMMENT ON COLUMN loyalty.choices.member IS 'the shop''s own customer id';
 COMMENT ON COLUMN loyalty.choices.reward IS 'name of the reward';
+COMMENT ON COLUMN loyalty.choices.option IS 'the option that was named; NULL: the cheapest';
+COMMENT ON COLUMN loyalty.choices.chosen_at IS 'when it was chosen';
+COMMENT ON COLUMN loyalty.choices.reached_at IS 'since when the points suffice, while the redemption waits; NULL: it does not';
+COMMENT ON COLUMN loyalty.choices.due IS 'when maintain looks at it: the wait is over, points open, or a failure is tried again; NULL: never';
+COMMENT ON COLUMN loyalty.choices.redeemed IS 'redemptions that it has made';
+COMMENT ON COLUMN loyalty.choices.last_error IS 'why it could not be redeemed; NULL: the last time it could';
+COMMENT ON COLUMN loyalty.choices.last_error_at IS 'when that was';

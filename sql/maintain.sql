@@ -54,4 +54,4 @@ COMMENT ON COLUMN loyalty.maintenance_failure.tried_at IS 'when it failed last';
 
 CREATE PROCEDURE loyalty.maintain(at timestamptz DEFAULT NULL, program text DEFAULT NULL, batch_size integer DEFAULT 1000)
 	AS 'MODULE_PATHNAME', 'loyalty_maintain' LANGUAGE C;
-COMMENT ON PROCEDURE loyalty.maintain(timestamptz, text, integer) IS 'tries deferred purchases again, and writes down what fell due up to a time (now by default): which holds have lapsed, what silence decided of points that awaited confirmation, debt that lots have repaid, lots that lapsed; then reviews tiers; of one program or of all, in committed batches';
+COMMENT ON PROCEDURE loyalty.maintain(timestamptz, text, integer) IS 'tries deferred purchases again, and writes down what fell due up to a time (now by default): which holds have lapsed, what silence decided of points that awaited confirmation, debt that lots have repaid, lots that lapsed; then reviews tiers, serves redemptions that wait for stock, and redeems what members have chosen; of one program or of all, in committed batches';

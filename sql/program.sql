@@ -99,7 +99,7 @@ COMMENT ON FUNCTION loyalty.program_guard() IS 'refuses programs that make no se
 
 CREATE FUNCTION loyalty.config_changed() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'loyalty_config_changed' LANGUAGE C;
-COMMENT ON FUNCTION loyalty.config_changed() IS 'makes every session read programs, rates, rules, tiers and sources again';
+COMMENT ON FUNCTION loyalty.config_changed() IS 'makes every session read programs, rates, rules, tiers, rewards and sources again';
 
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON loyalty.program
 	FOR EACH ROW EXECUTE FUNCTION loyalty.program_guard();

@@ -78,6 +78,25 @@ COMMENT ON COLUMN loyalty.redemptions.program IS 'name of the program';
 COMMENT ON COLUMN loyalty.redemptions.member IS 'the shop''s own customer id';
 COMMENT ON COLUMN loyalty.redemptions.entry IS 'number of the redemption for its member';
 COMMENT ON COLUMN loyalty.redemptions.reward IS 'name of the reward';
+COMMENT ON COLUMN loyalty.redemptions.option IS 'how it was paid: name of the reward''s option, or base';
+COMMENT ON COLUMN loyalty.redemptions.quantity IS 'units redeemed';
+COMMENT ON COLUMN loyalty.redemptions.returned IS 'units that went back since';
+COMMENT ON COLUMN loyalty.redemptions.points IS 'points that it took';
+COMMENT ON COLUMN loyalty.redemptions.price IS 'money asked beside the points, for all units; NULL: none';
+COMMENT ON COLUMN loyalty.redemptions.status IS 'requested, confirmed, fulfilled or cancelled';
+COMMENT ON COLUMN loyalty.redemptions.backordered IS 'units that wait for stock';
+COMMENT ON COLUMN loyalty.redemptions.automatic IS 'whether the engine redeemed what the member had chosen';
+COMMENT ON COLUMN loyalty.redemptions.purchase IS 'key of the purchase that it is for';
+COMMENT ON COLUMN loyalty.redemptions.requested_at IS 'when it was redeemed';
+COMMENT ON COLUMN loyalty.redemptions.requested_by IS 'the role that called for it; of an automatic one the role whose posting reached the cost';
+COMMENT ON COLUMN loyalty.redemptions.confirmed_at IS 'when it was confirmed, by somebody or by itself';
+COMMENT ON COLUMN loyalty.redemptions.confirmed_by IS 'who confirmed it';
+COMMENT ON COLUMN loyalty.redemptions.fulfilled_at IS 'when the member had it';
+COMMENT ON COLUMN loyalty.redemptions.fulfilled_by IS 'who handed it over';
+COMMENT ON COLUMN loyalty.redemptions.cancelled_at IS 'when all of it had gone back';
+COMMENT ON COLUMN loyalty.redemptions.cancelled_by IS 'who had it go back';
+COMMENT ON COLUMN loyalty.redemptions.reference IS 'what fulfilling it is known by elsewhere';
+COMMENT ON COLUMN loyalty.redemptions.note IS 'reason given';
 
 CREATE VIEW loyalty.backorders AS
 	SELECT p.name AS program, r.name AS reward,

@@ -29,9 +29,11 @@ I1: points of each entry are the total of its lots; purse, lifetime, held points
 I2: entries of a member count 1..n without gaps, his row says n and has their program; no entry is without a member; his row counts his purchases.
 I3: the hash of each entry covers it and the hash before it; the member''s row has the last.
 I4: rule by rule what stands for a purchase of an attached source is what its row earns now under what was kept at its first posting, and the shortfall on record; amounts agree; every row that counts was judged, once the source is backfilled. Excepted are deferred purchases, rows deleted from a source that keeps points, and purchases made before a customer joined a program that does not enroll by itself. I4 vanished: the row is gone and its points stand. I4 limits: points, purchases and last awards counted of limited rules, by member and period, are what stands of purchases. I4 budgets: what is spent of a budget is what stands of all members'' purchases, and its slots allot it. I4 confirmation: what awaits confirmation, and what was decided of it, is what the entries say.
-I5: no lot is below zero but a debt, and only clawbacks make debts, or imports bring them along.
+I5: no lot is below zero but a debt, and only clawbacks make debts, or imports and merges bring them along.
 I6 holds: each hold is what its entries left of it, and over or active accordingly; the member''s row says what all his active holds hold and when the first of them ends.
 I6 transfers: what a member gave another has arrived there, once, and what arrived was given; both entries name each other.
+I6 redemptions: each entry that redeemed a reward has its row, with its points, units and times. I6 stock: what is taken of a stock are the units of redemptions that stand, and its slots allot it.
+I6 vouchers: what is left of a voucher, and how often it was used, is what its uses and returns say; those of points have their entries.
 I6 merges: who was merged stands merged once, has nothing, and his ref leads to who stands for him. I6 households: whoever is in one is there, and its head is one of its members, of whom there are no more than it may have.
 I6 cancel: what undoes an entry names an earlier act of the member that fits; no more is undone than was moved, and it goes back where it came from, but for life spans that were over.
 I7: the tally of each member is what his entries count for; his changes of tier count 1..n without gaps and lead to the tier that he has; none is without a member.

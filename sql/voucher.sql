@@ -61,7 +61,7 @@ CREATE TABLE loyalty.voucher (
 	CONSTRAINT voucher_stock_check CHECK (pool IS NOT NULL OR (issued_at IS NOT NULL AND code IS NULL))
 ) WITH (fillfactor = 80);
 SELECT pg_catalog.pg_extension_config_dump('loyalty.voucher', '');
-COMMENT ON TABLE loyalty.voucher IS 'vouchers by the hash of their code; written only by the engine';
+COMMENT ON TABLE loyalty.voucher IS 'vouchers, and codes that are in a pool still, by the hash of their code; written only by the engine';
 COMMENT ON COLUMN loyalty.voucher.hash IS 'sha256 of the code: loyalty.voucher_hash() of one of our own; of any other, of its text without blanks around it, in UTF-8';
 COMMENT ON COLUMN loyalty.voucher.member_id IS 'whose it is; of a bearer voucher to whom it was given; NULL: to nobody that we know';
 COMMENT ON COLUMN loyalty.voucher.redeemer_id IS 'member whose redemption it comes from; NULL: from none';

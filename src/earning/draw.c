@@ -12,6 +12,7 @@ typedef struct Drawing
 {
 	const Rule *rule;
 	DateADT		period;
+	Points		freed;			/* by purchases that come to less */
 	Points		wanted;
 	Points		granted;
 } Drawing;
@@ -120,11 +121,59 @@ grant_cases(const Settlement *settlement, Drawings *drawings, Case *cases, int n
 	pfree(order);
 }
 
+/*
+ * Draw on one budget what is wanted of it, by however many versions of its rule.
+ * What the same purchases free serves them first, and only the difference is
+ * drawn or given back: who does both holds a slot while he waits for another.
+ */
+static bool
+draw_on_budget(const Settlement *settlement, Drawing *list, int count, bool look)
+{
+	Points		freed = 0;
+	bool		enough = true;
+	int			i;
+
+	for (i = 0; i < count; i++)
+		freed = points_add(freed, list[i].freed);
+	for (i = 0; i < count; i++)
+	{
+		Drawing    *drawing = &list[i];
+		int32		rule_id = drawing->rule->lineage;
+		Points		budget = drawing->rule->limits.budget;
+		Points		rest;
+
+		drawing->granted = Min(drawing->wanted, freed);
+		freed -= drawing->granted;
+		rest = drawing->wanted - drawing->granted;
+		if (rest > 0 && look)
+			drawing->granted += Min(rest, budget_left(settlement->config, rule_id, drawing->period, budget));
+		else if (rest > 0)
+			drawing->granted += budget_draw(settlement->config, rule_id, drawing->period, budget, rest);
+		enough &= drawing->granted == drawing->wanted;
+	}
+	if (freed > 0)
+		budget_give_back(settlement->config, list[count - 1].rule->lineage, list[count - 1].period,
+						 list[count - 1].rule->limits.budget, freed);
+	return enough;
+}
+
+/* How many drawings from the first on are on the same budget. */
+static int
+same_budget(const Drawing *list, int count)
+{
+	int			n = 1;
+
+	while (n < count && list[n].rule->lineage == list[0].rule->lineage && list[n].period == list[0].period)
+		n++;
+	return n;
+}
+
 static bool
 draw(const Settlement *settlement, Case *cases, int ncases, bool look)
 {
 	Drawings	drawings = {0};
 	bool		enough = true;
+	int			n;
 	int			i;
 	int			j;
 
@@ -134,26 +183,20 @@ draw(const Settlement *settlement, Case *cases, int ncases, bool look)
 			const Step *step = &cases[i].steps[j];
 			Drawing    *drawing;
 
-			if (step->drawn <= 0)
+			if (step->drawn == 0 || (look && step->drawn < 0))
 				continue;
 			drawing = find_drawing(&drawings, settlement, &cases[i], step->rule);
-			drawing->wanted = points_add(drawing->wanted, step->drawn);
+			if (step->drawn > 0)
+				drawing->wanted = points_add(drawing->wanted, step->drawn);
+			else
+				drawing->freed = points_sub(drawing->freed, step->drawn);
 		}
 	if (drawings.count > 1)
 		qsort(drawings.list, drawings.count, sizeof(Drawing), compare_drawings);
-	for (i = 0; i < drawings.count; i++)
+	for (i = 0; i < drawings.count; i += n)
 	{
-		Drawing    *drawing = &drawings.list[i];
-		const Rule *rule = drawing->rule;
-
-		if (look)
-			drawing->granted = Min(drawing->wanted,
-								   budget_left(settlement->config, rule->lineage, drawing->period,
-											   rule->limits.budget));
-		else
-			drawing->granted = budget_draw(settlement->config, rule->lineage, drawing->period,
-										   rule->limits.budget, drawing->wanted);
-		enough &= drawing->granted == drawing->wanted;
+		n = same_budget(&drawings.list[i], drawings.count - i);
+		enough &= draw_on_budget(settlement, &drawings.list[i], n, look);
 	}
 	if (enough)
 		return true;
@@ -185,32 +228,9 @@ give_back(const Settlement *settlement, Drawings *drawings)
 						 drawings->list[i].rule->limits.budget, drawings->list[i].granted);
 }
 
-/* Give back what the cases give back: they do so whatever others are granted. */
-static void
-give_back_falls(const Settlement *settlement, Case *cases, int ncases)
-{
-	Drawings	drawings = {0};
-	int			i;
-	int			j;
-
-	for (i = 0; i < ncases; i++)
-		for (j = 0; !cases[i].dropped && j < cases[i].nsteps; j++)
-		{
-			const Step *step = &cases[i].steps[j];
-			Drawing    *drawing;
-
-			if (step->drawn >= 0)
-				continue;
-			drawing = find_drawing(&drawings, settlement, &cases[i], step->rule);
-			drawing->granted = points_sub(drawing->granted, step->drawn);
-		}
-	give_back(settlement, &drawings);
-}
-
 bool
 draw_budgets(const Settlement *settlement, Case *cases, int ncases)
 {
-	give_back_falls(settlement, cases, ncases);
 	return draw(settlement, cases, ncases, false);
 }
 

@@ -12,9 +12,9 @@
 #include "earning/settle.h"
 
 /*
- * Give back what the judged cases give back, then draw what they want; so a
- * purchase that goes to another member can take its part along.  False: some
- * may draw less, as their grants say.
+ * Draw what the judged cases want beyond what they give back, or give back the
+ * difference; so a purchase that goes to another member can take its part
+ * along.  False: some may draw less, as their grants say.
  */
 extern bool draw_budgets(const Settlement *settlement, Case *cases, int ncases);
 

@@ -24,6 +24,8 @@
 #include "earning/reconcile_private.h"
 #include "earning/single.h"
 #include "loyalty.h"
+#include "redemption/returned.h"
+#include "types/rational.h"
 
 int64
 kept_holder(WorkGroup *group, Case *case_, int64 member_id, bool always)
@@ -35,6 +37,22 @@ kept_holder(WorkGroup *group, Case *case_, int64 member_id, bool always)
 					   group->source->id.source_id, purchase->key,
 					   group->source->query == NULL && purchase->counts && purchase->old_member_id != 0 &&
 					   purchase->old_member_id != purchase->member_id, &case_->alone);
+}
+
+/* The relatives of who has the case's entries who paid for it with points.  Inside store_begin_read. */
+static void
+find_payers(const WorkGroup *group, const Case *case_, MemberIds *payers)
+{
+	MemberIds	family;
+	int			i;
+
+	memset(payers, 0, sizeof(*payers));
+	if (case_->dropped || case_->holder == 0 || case_->alone)
+		return;
+	merge_family(group->config, case_->holder, &family);
+	for (i = 1; i < family.count; i++)
+		if (returned_is_paid_by(group->store, family.ids[i], case_->purchase.key))
+			member_ids_add(payers, family.ids[i]);
 }
 
 /*
@@ -93,9 +111,23 @@ sort_requests(WorkGroup *group)
 	pfree(now);
 }
 
+/* Add who stands for a member, and those between, as far as they are not to be locked yet. */
+static void
+add_way(const WorkGroup *group, int64 member_id, MemberIds *added)
+{
+	MemberIds	way;
+	int			i;
+
+	merge_way(group->config, member_id, &way);
+	for (i = 0; i < way.count; i++)
+		if (!is_requested(group, way.ids[i]) && !member_ids_have(added, way.ids[i]))
+			member_ids_add(added, way.ids[i]);
+}
+
 void
 kept_add_members(WorkGroup *group)
 {
+	Snapshot	snapshot = NULL;
 	MemberIds	added = {0};
 	int			i;
 	int			j;
@@ -105,14 +137,25 @@ kept_add_members(WorkGroup *group)
 	for (i = 0; i < group->ncases; i++)
 	{
 		const Case *case_ = &group->cases[i];
-		MemberIds	way;
+		MemberIds	payers;
 
 		if (case_->dropped || case_->holder == 0)
 			continue;
-		merge_way(group->config, case_->holder, &way);
-		for (j = 0; j < way.count; j++)
-			if (!is_requested(group, way.ids[j]) && !member_ids_have(&added, way.ids[j]))
-				member_ids_add(&added, way.ids[j]);
+		CHECK_FOR_INTERRUPTS();
+		add_way(group, case_->holder, &added);
+		if (snapshot == NULL)
+		{
+			snapshot = RegisterSnapshot(GetLatestSnapshot());
+			store_begin_read(group->store, snapshot);
+		}
+		find_payers(group, case_, &payers);
+		for (j = 0; j < payers.count; j++)
+			add_way(group, payers.ids[j], &added);
+	}
+	if (snapshot != NULL)
+	{
+		store_end_read(group->store);
+		UnregisterSnapshot(snapshot);
 	}
 	if (added.count == 0)
 		return;
@@ -241,12 +284,28 @@ drop_doubles(WorkGroup *group)
 	}
 }
 
+/* A member and whom he was merged into, all of them locked. */
+static KeptWay
+lock_way(WorkGroup *group, int64 member_id)
+{
+	MemberIds	way;
+	KeptWay		locked;
+	int			i;
+
+	merge_way(group->config, member_id, &way);
+	locked.nrows = way.count;
+	locked.rows = palloc(sizeof(MemberRow *) * way.count);
+	for (i = 0; i < way.count; i++)
+		locked.rows[i] = lock_row(group, way.ids[i]);
+	return locked;
+}
+
 /* Take the case out of the group. */
 static void
-keep(WorkGroup *group, Case *case_)
+keep(WorkGroup *group, Case *case_, const MemberIds *payers)
 {
 	KeptCase   *kept;
-	MemberIds	way;
+	KeptWay		way;
 	int			i;
 
 	case_->dropped = true;
@@ -255,11 +314,13 @@ keep(WorkGroup *group, Case *case_)
 	kept = &group->kept[group->nkept++];
 	kept->case_ = *case_;
 	kept->case_.dropped = false;
-	merge_way(group->config, case_->holder, &way);
-	kept->nrows = way.count;
-	kept->way = palloc(sizeof(MemberRow *) * way.count);
-	for (i = 0; i < way.count; i++)
-		kept->way[i] = lock_row(group, way.ids[i]);
+	way = lock_way(group, case_->holder);
+	kept->nrows = way.nrows;
+	kept->way = way.rows;
+	kept->npayers = payers->count;
+	kept->payers = payers->count == 0 ? NULL : palloc(sizeof(KeptWay) * payers->count);
+	for (i = 0; i < payers->count; i++)
+		kept->payers[i] = lock_way(group, payers->ids[i]);
 }
 
 /* By member, as locked, then as before. */
@@ -323,6 +384,7 @@ void
 kept_part(WorkGroup *group)
 {
 	bool		mixed = is_mixed(group);
+	MemberIds  *payers;
 	Snapshot	snapshot;
 	int			i;
 
@@ -335,6 +397,7 @@ kept_part(WorkGroup *group)
 	 * who had no family then and is whom we asked for, since what somebody else
 	 * kept of his would have made that one ask too.
 	 */
+	payers = palloc0(sizeof(MemberIds) * group->ncases);
 	snapshot = store_snapshot();
 	store_begin_read(group->store, snapshot);
 	for (i = 0; i < group->ncases; i++)
@@ -347,7 +410,8 @@ kept_part(WorkGroup *group)
 			continue;
 		case_->holder = kept_holder(group, case_, row->member_id, mixed);
 		case_->dropped = case_->holder == 0 && row->status == MEMBER_MERGED;
-		mixed |= case_->holder != 0 && case_->holder != row->member_id;
+		find_payers(group, case_, &payers[i]);
+		mixed |= payers[i].count > 0 || (case_->holder != 0 && case_->holder != row->member_id);
 	}
 	store_end_read(group->store);
 	UnregisterSnapshot(snapshot);
@@ -361,8 +425,8 @@ kept_part(WorkGroup *group)
 		MemberRow  *row = case_->dropped ? NULL : group->members[case_->request].row;
 
 		if (row != NULL && case_->holder != 0 &&
-			(case_->holder != row->member_id || row->status == MEMBER_MERGED))
-			keep(group, case_);
+			(case_->holder != row->member_id || row->status == MEMBER_MERGED || payers[i].count > 0))
+			keep(group, case_, &payers[i]);
 	}
 	regroup(group);
 }
@@ -411,6 +475,7 @@ judge(Single *single, WorkGroup *group, const KeptCase *kept, MemberRow *row, bo
 
 	single_begin(single, group->config, config_program_by_id(group->config, row->program_id), group->store,
 				 group->source->id.source_id, EVENT_PURCHASE, &kept->case_.purchase, row);
+	single->case_.goes_on = kept->case_.goes_on;
 	single_judge(single, snapshot, draw);
 	UnregisterSnapshot(snapshot);
 }
@@ -441,27 +506,88 @@ taken_lots(const Trial *trial, Purse *lots)
 	}
 }
 
+/* See what the case comes to; false when it was put aside, or nothing is left to do. */
+static bool
+pass_trial(WorkGroup *group, KeptCase *kept, Trial *trial)
+{
+	ErrorData  *error = NULL;
+
+	begin_trial(group, kept, trial);
+	if (group->source->fail)
+		try_case(trial);
+	else
+		error = attempt(try_case, trial);
+	if (error == NULL)
+		return !trial->single.case_.settled;
+	store_abandon_read(group->store);
+	reconcile_defer(group, &kept->case_, error);
+	return false;
+}
+
+/* What a relative paid for a purchase that comes to less goes back to him, and on to who stands for him. */
+static bool
+give_back_paid(WorkGroup *group, const KeptCase *kept, const KeptWay *payer, const Case *judged)
+{
+	Program    *program = config_program_by_id(group->config, group->settlement.program->program_id);
+	const Case *becomes = kept->case_.goes_on == NULL ? judged : kept->case_.goes_on;
+	Snapshot	snapshot = store_snapshot();
+	Posting		posting;
+
+	posting_begin(&posting, program, payer->rows[0]);
+	store_begin_read(group->store, snapshot);
+	returned_give_back_to(group->store, &posting, kept->case_.holder, group->settlement.source_id, judged->purchase.key,
+						  settle_amount(becomes), kept->case_.goes_on == NULL ? NULL : becomes->purchase.key,
+						  group->settlement.now);
+	store_end_read(group->store);
+	UnregisterSnapshot(snapshot);
+	if (posting.nentries == 0 && !posting.settled)
+		return false;
+	posting_write(&posting, group->store);
+	returned_write(group->config, group->store, &posting);
+	store_flush(group->store);
+	CommandCounterIncrement();
+	pass_on(group->config, program, group->store, payer->rows, payer->nrows);
+	return true;
+}
+
+/* The case as which it goes on under another key; NULL: none. */
+static const Case *
+goes_on_as(const WorkGroup *group, const Case *case_)
+{
+	int			i;
+
+	for (i = 0; i < group->ncases; i++)
+	{
+		const Case *other = &group->cases[i];
+
+		if (!other->dropped && other->purchase.counts && other->purchase.old_key != NULL &&
+			same_text(other->purchase.old_key, case_->purchase.key) &&
+			!same_text(other->purchase.key, case_->purchase.key))
+			return other;
+	}
+	return NULL;
+}
+
 static void
 settle_kept(WorkGroup *group, KeptCase *kept)
 {
 	Program    *program = config_program_by_id(group->config, group->settlement.program->program_id);
 	Trial		trial;
 	Single		single;
-	ErrorData  *error = NULL;
 	Purse		lent;
+	bool		gave = false;
+	int			i;
 
-	begin_trial(group, kept, &trial);
-	if (group->source->fail)
-		try_case(&trial);
-	else
-		error = attempt(try_case, &trial);
-	if (error != NULL)
-	{
-		store_abandon_read(group->store);
-		reconcile_defer(group, &kept->case_, error);
+	kept->case_.goes_on = goes_on_as(group, &kept->case_);
+	if (!pass_trial(group, kept, &trial))
 		return;
-	}
-	if (trial.single.case_.settled)
+	/* Points that paid for it go back before what it earned is taken. */
+	if (!trial.single.case_.first && trial.single.case_.amount_change != NULL &&
+		(kept->case_.goes_on != NULL ||
+		 rational_sign(rational_from_numeric(trial.single.case_.amount_change)) < 0))
+		for (i = 0; i < kept->npayers; i++)
+			gave |= give_back_paid(group, kept, &kept->payers[i], &trial.single.case_);
+	if (gave && !pass_trial(group, kept, &trial))
 		return;
 	purse_init(&lent);
 	taken_lots(&trial, &lent);

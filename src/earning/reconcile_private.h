@@ -13,12 +13,21 @@
 #include "ledger/merges.h"
 #include "ledger/posting.h"
 
+/* A member, and whom what he has goes on to, one after the other. */
+typedef struct KeptWay
+{
+	int			nrows;
+	MemberRow **rows;
+} KeptWay;
+
 /* A case that is settled by itself. */
 typedef struct KeptCase
 {
 	Case		case_;
 	int			nrows;
 	MemberRow **way;			/* who has its entries, and whom what he has goes on to */
+	int			npayers;
+	KeptWay    *payers;			/* who else paid for it with points */
 } KeptCase;
 
 typedef struct WorkGroup
@@ -43,7 +52,7 @@ typedef struct WorkGroup
 	int			from;
 	int			to;
 	ReconcileResult *result;
-	/* cases whose entries are in another ledger than their member's, or in that of one who was merged */
+	/* cases whose entries, or what paid for them, are in another ledger than their member's, or in that of one who was merged */
 	int			nkept;
 	KeptCase   *kept;
 	int			nrows;			/* everybody who is locked, once each */

@@ -15,6 +15,7 @@
 #include "earning/single.h"
 #include "ledger/act.h"
 #include "ledger/member.h"
+#include "ledger/merges.h"
 #include "loyalty.h"
 
 PG_FUNCTION_INFO_V1(loyalty_record);
@@ -52,23 +53,34 @@ remember_entry(const EntryRow *entry, void *arg)
 	context_read_purchase(entry->context, &earlier->context);
 }
 
+static bool
+find_in_ledger(Store *store, int64 member_id, const text *key, Earlier *earlier)
+{
+	Snapshot	snapshot = store_snapshot();
+
+	store_begin_read(store, snapshot);
+	store_visit_entries(store, member_id, SOURCE_API, key, remember_entry, earlier);
+	if (earlier->last_seq != 0)
+		balance_replay(store, member_id, DT_NOEND, earlier->last_seq, &earlier->act.state);
+	store_end_read(store);
+	UnregisterSnapshot(snapshot);
+	return earlier->last_seq != 0;
+}
+
 /* Whether the key has been used; false without one. */
 static bool
-find_earlier(Store *store, const MemberRow *member, const text *key, Earlier *earlier)
+find_earlier(Config *config, const Program *program, Store *store, const MemberRow *member, const text *key,
+			 Earlier *earlier)
 {
-	Snapshot	snapshot;
+	int64		holder;
 
 	memset(earlier, 0, sizeof(*earlier));
 	if (key == NULL)
 		return false;
-	snapshot = store_snapshot();
-	store_begin_read(store, snapshot);
-	store_visit_entries(store, member->member_id, SOURCE_API, key, remember_entry, earlier);
-	if (earlier->last_seq != 0)
-		balance_replay(store, member->member_id, DT_NOEND, earlier->last_seq, &earlier->act.state);
-	store_end_read(store);
-	UnregisterSnapshot(snapshot);
-	return earlier->last_seq != 0;
+	if (find_in_ledger(store, member->member_id, key, earlier))
+		return true;
+	holder = program->has_merges ? merge_key_holder(config, member->member_id, key) : 0;
+	return holder != 0 && find_in_ledger(store, holder, key, earlier);
 }
 
 /* What was posted for it, taken together as one entry. */
@@ -125,7 +137,7 @@ loyalty_record(PG_FUNCTION_ARGS)
 	if (member.row == NULL)
 		member_unknown(program, ref);
 
-	if (find_earlier(store, member.row, purchase.key, &earlier))
+	if (find_earlier(config, program, store, member.row, purchase.key, &earlier))
 	{
 		if (!act_same_context(earlier.context.request, asked) || !same_text(earlier.act.entry.note, note))
 			act_key_reused(PG_GETARG_TEXT_PP(ARG_KEY),

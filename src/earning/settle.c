@@ -453,6 +453,8 @@ renamed_to(const Case *case_, const Batch *batch)
 {
 	int			i;
 
+	if (case_->goes_on != NULL)
+		return case_->goes_on;
 	for (i = 0; batch->renames && i < batch->ncases; i++)
 	{
 		const Purchase *other = &batch->cases[i]->purchase;
@@ -463,8 +465,8 @@ renamed_to(const Case *case_, const Batch *batch)
 	return NULL;
 }
 
-static Numeric
-amount_of(const Case *case_)
+Numeric
+settle_amount(const Case *case_)
 {
 	Numeric		before = case_->ledger.amount == NULL ? int64_to_numeric(0) : case_->ledger.amount;
 
@@ -486,7 +488,7 @@ give_back_spent(const Settlement *settlement, Posting *posting, const Case *case
 		(case_->amount_change == NULL || rational_sign(rational_from_numeric(case_->amount_change)) >= 0))
 		return;
 	returned_give_back(settlement->store, posting, &batch->payments, settlement->source_id, case_->purchase.key,
-					   amount_of(renamed == NULL ? case_ : renamed),
+					   settle_amount(renamed == NULL ? case_ : renamed),
 					   renamed == NULL ? NULL : renamed->purchase.key, occurs_at(settlement, case_));
 }
 

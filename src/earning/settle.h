@@ -33,6 +33,7 @@ typedef struct Case
 	bool		cancelled;		/* an act that somebody cancels */
 	const char *cancel_key;		/* then; NULL: none */
 	int			request;		/* whose it is, for the caller to know */
+	const struct Case *goes_on; /* under another key it goes on as this one, which is judged elsewhere; NULL: see settle_post */
 	int64		holder;			/* likewise: who has its entries; 0: nobody, as far as was asked */
 	bool		alone;			/* no merge ties its member to anybody, as far as was asked */
 	bool		dropped;		/* not this operation's business, or deferred */
@@ -57,6 +58,9 @@ extern void settle_end(Subject *subject);
 
 /* Read what the ledger says of the case, and what is left to do.  Inside store_begin_read. */
 extern void settle_judge(const Settlement *settlement, Case *case_, Subject *subject);
+
+/* What the purchase of a judged case comes to. */
+extern Numeric settle_amount(const Case *case_);
 
 /* Forget what judging has worked out. */
 extern void settle_reset(Case *case_);

@@ -24,6 +24,7 @@
 #include "ledger/balance.h"
 #include "ledger/holdings.h"
 #include "ledger/member.h"
+#include "ledger/merges.h"
 #include "ledger/posting.h"
 #include "loyalty.h"
 #include "types/calendar.h"
@@ -65,7 +66,7 @@ act_key(const char *kind, const text *key)
 }
 
 bool
-act_find(Store *store, int64 member_id, const text *source_key, EarlierAct *earlier)
+act_find_in(Store *store, int64 member_id, const text *source_key, EarlierAct *earlier)
 {
 	Finding		finding = {false, &earlier->entry};
 	Snapshot	snapshot;
@@ -80,6 +81,20 @@ act_find(Store *store, int64 member_id, const text *source_key, EarlierAct *earl
 	store_end_read(store);
 	UnregisterSnapshot(snapshot);
 	return finding.found;
+}
+
+bool
+act_find(Config *config, const Program *program, Store *store, int64 member_id,
+		 const text *source_key, EarlierAct *earlier)
+{
+	int64		holder;
+
+	if (act_find_in(store, member_id, source_key, earlier))
+		return true;
+	if (source_key == NULL || !program->has_merges)
+		return false;
+	holder = merge_key_holder(config, member_id, source_key);
+	return holder != 0 && act_find_in(store, holder, source_key, earlier);
 }
 
 void
@@ -408,7 +423,7 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 	if (request.row == NULL)
 		member_unknown(program, ref);
 
-	if (act_find(store, request.member_id, key, &earlier))
+	if (act_find(config, program, store, request.member_id, key, &earlier))
 	{
 		const EntryRow *old = &earlier.entry;
 

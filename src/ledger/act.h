@@ -25,8 +25,15 @@ typedef struct EarlierAct
 /* The source_key of an act: its kind, a colon and the key; NULL without a key.  22001 when too long. */
 extern text *act_key(const char *kind, const text *key);
 
-/* Whether the key has been used; false without one. */
-extern bool act_find(Store *store, int64 member_id, const text *source_key, EarlierAct *earlier);
+/*
+ * Whether the member has used the key, be it in another ledger before a merge;
+ * earlier->entry.member_id says in which.  False without a key.
+ */
+extern bool act_find(Config *config, const Program *program, Store *store, int64 member_id,
+					 const text *source_key, EarlierAct *earlier);
+
+/* The same in this ledger alone. */
+extern bool act_find_in(Store *store, int64 member_id, const text *source_key, EarlierAct *earlier);
 
 /* LY006 for the key of such a call that had other arguments; "detail" says what it did. */
 extern void act_key_reused(const text *key, const char *detail);

@@ -2,10 +2,10 @@
  * config.c
  *		Programs as every backend keeps them, and when it must read them again.
  *
- * Writers of program, currency_rate, rule, tier and source send a relation cache
- * invalidation for the table they changed (loyalty_config_changed); it reaches
- * every backend when they commit, and their own at once, also when a savepoint
- * is rolled back.  The callback must not read catalogs or allocate: it only
+ * Writers of program, currency_rate, rule, tier, reward, reward_option and source
+ * send a relation cache invalidation (loyalty_config_changed); it reaches every
+ * backend when they commit, and their own at once, also when a savepoint is
+ * rolled back.  The callback must not read catalogs or allocate: it only
  * sets a flag.
  */
 #include "postgres.h"

@@ -3,11 +3,11 @@
  *		Programs as every backend keeps them, and when it must read them again.
  *
  * One Config holds what was compiled from the tables program, currency_rate,
- * rule, tier and source.  A change to any of them, to an attached table, or to what
- * their expressions may name, marks it stale; the next operation builds a new
- * one.  The old one lives on until the
- * last operation that holds it has ended, so nobody's pointers go bad under
- * him.
+ * rule, tier, reward, reward_option and source.  A change to any of them, to an
+ * attached table, or to what their expressions may name, marks it stale; the next
+ * operation builds a new one.  So does the first merge, household or choice of a
+ * program, which it says there are.  The old one lives on until the last
+ * operation that holds it has ended, so nobody's pointers go bad under him.
  */
 #ifndef LOYALTY_CONFIG_H
 #define LOYALTY_CONFIG_H

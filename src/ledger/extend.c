@@ -227,7 +227,7 @@ loyalty_extend(PG_FUNCTION_ARGS)
 	new_ends = PG_GETARG_DATEADT(2);
 	begin_act(fcinfo, "extend", 3, 4, &act);
 	context = extend_context(fcinfo, &act, new_ends);
-	if (act_find(act.store, act.member->member_id, act.source_key, &earlier))
+	if (act_find(act.config, act.program, act.store, act.member->member_id, act.source_key, &earlier))
 	{
 		if (differs(&act, &earlier.entry, earlier.entry.context, context))
 			act_key_reused(act.key, psprintf("It extended points of member \"%s\".",
@@ -434,7 +434,7 @@ loyalty_reinstate(PG_FUNCTION_ARGS)
 	begin_act(fcinfo, "reinstate", 1, 4, &act);
 	first = first_day_within(act.day, within);
 	push_asked(fcinfo, &act, within, &asked);
-	if (act_find(act.store, act.member->member_id, act.source_key, &earlier))
+	if (act_find(act.config, act.program, act.store, act.member->member_id, act.source_key, &earlier))
 	{
 		if (differs(&act, &earlier.entry, asked_then(&earlier.entry),
 					JsonbValueToJsonb(pushJsonbValue(&asked, WJB_END_OBJECT, NULL))))

@@ -249,6 +249,45 @@ merge_family(Config *config, int64 member_id, MemberIds *family)
 	UnregisterSnapshot(snapshot);
 }
 
+int64
+merge_key_holder(Config *config, int64 member_id, const text *source_key)
+{
+	Oid			types[2] = {INT8OID, TEXTOID};
+	Datum		values[2] = {Int64GetDatum(member_id), PointerGetDatum(source_key)};
+	int64		holder = 0;
+	MemberIds	family;
+	EngineScope scope;
+
+	merge_family(config, member_id, &family);
+	if (family.count == 1)
+		return 0;
+	engine_enter(&scope, config->owner);
+	SPI_connect();
+	PushActiveSnapshot(config_snapshot());
+	SPI_execute_with_args("WITH RECURSIVE standing AS ("
+						  " SELECT m.member_id FROM loyalty.member_merge m WHERE m.into_member_id = $1 AND m.undone_at IS NULL"
+						  " UNION SELECT m.member_id FROM loyalty.member_merge m JOIN standing s ON m.into_member_id = s.member_id"
+						  " WHERE m.undone_at IS NULL)"
+						  " SELECT e.member_id FROM standing s JOIN loyalty.entry e ON e.member_id = s.member_id"
+						  " AND e.source_id = 0 AND e.source_key = $2"
+						  " UNION ALL"
+						  " SELECT e.member_id FROM loyalty.member_merge m JOIN loyalty.entry e ON e.member_id = m.into_member_id"
+						  " AND e.source_id = 0 AND e.source_key = $2"
+						  " WHERE m.member_id = $1 AND m.undone_at IS NOT NULL AND e.seq > m.into_seq AND e.posted_at <="
+						  " (SELECT u.posted_at FROM loyalty.entry u WHERE u.member_id = m.member_id AND u.seq = m.undone_seq)",
+						  2, types, values, NULL, true, 1);
+	PopActiveSnapshot();
+	if (SPI_processed > 0)
+	{
+		bool		isnull;
+
+		holder = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	}
+	SPI_finish();
+	engine_leave(&scope);
+	return holder;
+}
+
 void
 merge_person(Config *config, const Program *program, int64 member_id, MemberIds *person)
 {

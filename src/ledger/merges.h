@@ -62,6 +62,13 @@ extern void merge_way(Config *config, int64 member_id, MemberIds *way);
  */
 extern void merge_family(Config *config, int64 member_id, MemberIds *family);
 
+/*
+ * The member in whose ledger an act with that source_key lies that was this
+ * member's: one who stands merged into him, or, after they were parted, whom he
+ * stood merged into when it was done.  0: there is none.
+ */
+extern int64 merge_key_holder(Config *config, int64 member_id, const text *source_key);
+
 /* The member, he first, and all who stand merged into him. */
 extern void merge_person(Config *config, const Program *program, int64 member_id, MemberIds *person);
 

@@ -237,7 +237,7 @@ was_imported(Arrival *arrival, Store *store, const text *source_key)
 	EarlierAct	earlier;
 
 	if (arrival->request->row->seq == 0 ||
-		!act_find(store, arrival->request->member_id, source_key, &earlier))
+		!act_find(batch->config, batch->program, store, arrival->request->member_id, source_key, &earlier))
 		return false;
 	tally_by_day(arrival, calendar_day(earlier.entry.occurred_at, batch->program->zone), true);
 	if ((batch->at_given && earlier.entry.occurred_at != batch->at) ||

@@ -27,9 +27,11 @@
  * member his ref leads to his row, his program exists, his status is known, and
  *		  no points end before next_expiry.
  *
- * Purchases (I4) are in verify_purchases.c, limits in verify_limits.c, transfers and
- * cancellations (I6) in verify_transfers.c and verify_cancel.c, tiers (I7)
- * in verify_tiers.c.
+ * Purchases (I4) are in verify_purchases.c, limits in verify_limits.c, what
+ * awaits confirmation in verify_confirm.c; transfers, holds, cancellations,
+ * redemptions, vouchers, merges and households (I6) in verify_transfers.c,
+ * verify_holds.c, verify_cancel.c, verify_redemptions.c, verify_vouchers.c and
+ * verify_people.c; tiers (I7) in verify_tiers.c.
  */
 #include "postgres.h"
 

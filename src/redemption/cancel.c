@@ -116,6 +116,14 @@ other_member(const EntryRow *entry, int64 *member_id)
 	return true;
 }
 
+static void
+report_conflict(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("could not serialize access due to concurrent update")));
+}
+
 /*
  * Lock the member, and of a transfer the other one too.  Entries do not change,
  * so whose it is may be read before the locks are taken in order.
@@ -140,14 +148,15 @@ lock_members(Cancel *cancel)
 		member_unknown(cancel->program, cancel->ref);
 	cancel->member = own->row;
 	cancel->other = both ? other->row : NULL;
+	/* A merge was faster, and the number is that of another ledger. */
+	if (own->row->member_id != member_id)
+		report_conflict();
 	if (!find_entry(cancel, member_id))
 		NOT_CANCELLABLE(cancel, "loyalty.statement lists the entries of a member.",
 						"The member has %lld entries.", (long long) cancel->member->seq);
 	/* It was not there before the locks were: so only one of the two is held. */
 	if (!both && other_member(&cancel->undone.entry, &other_id))
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not serialize access due to concurrent update")));
+		report_conflict();
 	/* The clock of a transaction that began later may have made it. */
 	if (!cancel->at_given)
 		cancel->at = Max(cancel->at, Min(cancel->undone.entry.occurred_at, cancel->undone.entry.posted_at));
@@ -542,7 +551,7 @@ loyalty_cancel(PG_FUNCTION_ARGS)
 	read_arguments(fcinfo, &cancel);
 	cancel.store = store_open(cancel.config, true);
 	lock_members(&cancel);
-	if (act_find(cancel.store, cancel.member->member_id, cancel.source_key, &earlier))
+	if (act_find(cancel.config, cancel.program, cancel.store, cancel.member->member_id, cancel.source_key, &earlier))
 	{
 		answer = answer_again(fcinfo, &cancel, &earlier);
 		store_close(cancel.store);

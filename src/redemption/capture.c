@@ -195,7 +195,7 @@ loyalty_capture(PG_FUNCTION_ARGS)
 	act.points = PG_ARGISNULL(2) ? 0 : act_points(fcinfo, 2);
 	act.final = PG_ARGISNULL(3) || PG_GETARG_BOOL(3);
 	begin_act(fcinfo, CAPTURE_KEYS, 4, &act);
-	if (act_find(act.store, act.member->member_id, act.source_key, &earlier))
+	if (act_find(act.config, act.program, act.store, act.member->member_id, act.source_key, &earlier))
 	{
 		if (!same_capture(&earlier.entry, &act))
 			act_key_reused(act.key, psprintf("It captured %s held points of member \"%s\" in entry " INT64_FORMAT " of his.",
@@ -225,7 +225,7 @@ loyalty_release(PG_FUNCTION_ARGS)
 	EntryRow	entry;
 
 	begin_act(fcinfo, RELEASE_KEYS, 2, &act);
-	if (act_find(act.store, act.member->member_id, act.source_key, &earlier))
+	if (act_find(act.config, act.program, act.store, act.member->member_id, act.source_key, &earlier))
 	{
 		if (!same_act(&earlier.entry, &act))
 			act_key_reused(act.key, psprintf("It released %s held points of member \"%s\" in entry " INT64_FORMAT " of his.",

@@ -123,7 +123,7 @@ hold_context(const Program *program, const HoldRequest *request)
 
 /* Take the points out of the purse, and put down that they are held. */
 static EntryRow
-post(Config *config, Store *store, const Program *program, MemberRow *member, const Sharing *sharing,
+post(Config *config, Store *store, const Program *program, MemberRow *member, Sharing *sharing,
 	 const HoldRequest *request, text *source_key, TimestampTz until)
 {
 	HoldRow    *hold = palloc0(sizeof(HoldRow));
@@ -189,11 +189,11 @@ loyalty_hold(PG_FUNCTION_ARGS)
 	source_key = act_key(HOLD_KEYS, request.key);
 
 	store = store_open(config, true);
-	household_lock(config, store, program, ref, &member, &sharing);
+	household_lock(config, store, program, ref, request.at_given ? POINTS_MAX : request.points, &member, &sharing);
 	if (member.row == NULL)
 		member_unknown(program, ref);
 
-	if (act_find(store, member.member_id, source_key, &earlier))
+	if (act_find(config, program, store, member.member_id, source_key, &earlier))
 	{
 		if (!same_request(store, program, &earlier.entry, &request))
 			act_key_reused(request.key,

@@ -6,9 +6,9 @@
  * ledger by transfers, in the same act, and keeps its life.  So each ledger says
  * whose points were spent, and cancelling a spend needs to know of one member only.
  *
- * All members of the household are locked, in the order of member_id.  Who joins
- * or leaves locks them too; so whoever holds them all, and has looked again who
- * they are, has them until he commits.
+ * For that all members of the household are locked, in the order of member_id.
+ * Who joins or leaves locks them too; so whoever holds them all, and has looked
+ * again who they are, has them until he commits.
  */
 #include "postgres.h"
 
@@ -80,8 +80,38 @@ gather_others(Config *config, Store *store, const Program *program, const Member
 	}
 }
 
+/* Whether a member's own points seem to be enough, and nobody of the household owes any. */
+static bool
+is_enough(Store *store, const Program *program, const Household *household, int64 member_id,
+		  Points points, Snapshot snapshot)
+{
+	TimestampTz now = GetCurrentTransactionStartTimestamp();
+	bool		enough = false;
+	bool		debt = false;
+	int			i;
+
+	store_begin_read(store, snapshot);
+	for (i = 0; i < household->nmembers && !debt; i++)
+	{
+		int64		id = household->members[i].member_id;
+		MemberRow	row;
+		MemberState state;
+		Points		available;
+
+		if (!store_find_member(store, id, &row))
+			continue;
+		state = (MemberState) {row.purse, row.lifetime, row.held, row.last_activity};
+		available = act_available(program, &state, row.enrolled_at, now);
+		debt = available < 0;
+		if (id == member_id)
+			enough = available >= points;
+	}
+	store_end_read(store);
+	return enough && !debt;
+}
+
 void
-household_lock(Config *config, Store *store, const Program *program, text *ref,
+household_lock(Config *config, Store *store, const Program *program, text *ref, Points points,
 			   MemberRequest *request, Sharing *sharing)
 {
 	Household	before;
@@ -103,7 +133,11 @@ household_lock(Config *config, Store *store, const Program *program, text *ref,
 	snapshot = RegisterSnapshot(config_snapshot());
 	if (!household_of(config, snapshot, request->member_id, &before))
 		before.nmembers = 0;
+	sharing->alone = before.nmembers > 0 &&
+		is_enough(store, program, &before, request->member_id, points, snapshot);
 	UnregisterSnapshot(snapshot);
+	if (sharing->alone)
+		before.nmembers = 0;
 	requests = palloc0(sizeof(MemberRequest) * (before.nmembers + 1));
 	requests[nrequests++] = *request;
 	for (i = 0; i < before.nmembers; i++)
@@ -121,7 +155,7 @@ household_lock(Config *config, Store *store, const Program *program, text *ref,
 	snapshot = RegisterSnapshot(config_snapshot());
 	sharing->any = household_of(config, snapshot, request->row->member_id, &sharing->household);
 	UnregisterSnapshot(snapshot);
-	if (sharing->any)
+	if (sharing->any && !sharing->alone)
 		gather_others(config, store, program, request->row, requests, nrequests, sharing);
 }
 
@@ -325,7 +359,7 @@ household_gives(Store *store, const Program *program, const MemberRow *member, c
 
 void
 household_take(Config *config, Store *store, const Program *program, MemberRow *member,
-			   const Sharing *sharing, Points points, TimestampTz at, bool at_given, Purse *lots)
+			   Sharing *sharing, Points points, TimestampTz at, bool at_given, Purse *lots)
 {
 	Points	   *limits;
 	Points	   *shares;
@@ -340,6 +374,12 @@ household_take(Config *config, Store *store, const Program *program, MemberRow *
 		return;
 	}
 	check_may_spend(program, member, sharing);
+	if (sharing->alone && available_at(store, program, member, at, at_given) < points)
+	{
+		/* It was not enough after all. */
+		gather_others(config, store, program, member, NULL, 0, sharing);
+		sharing->alone = false;
+	}
 	limits = palloc(sizeof(Points) * Max(sharing->nothers, 1));
 	shares = palloc(sizeof(Points) * Max(sharing->nothers, 1));
 	own = available_at(store, program, member, at, at_given);

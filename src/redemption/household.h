@@ -18,14 +18,18 @@ typedef struct Sharing
 	bool		any;			/* he is in a household */
 	Household	household;
 	int			nothers;
+	bool		alone;			/* the others are not locked yet */
 	MemberRow **others;			/* locked; all but himself */
 } Sharing;
 
 /*
- * Lock a member to take points of his, and all of his household, in the order of
- * member_id.  request->row is NULL when nobody knows him.
+ * Lock a member to take points of his: alone where his own are enough and nobody
+ * of his household is in debt, as far as can be seen before; else all of his
+ * household, in the order of member_id.  So who pays for his own order, which
+ * has locked him, waits for nobody.  With POINTS_MAX all are locked.  request->row
+ * is NULL when nobody knows him.
  */
-extern void household_lock(Config *config, Store *store, const Program *program, text *ref,
+extern void household_lock(Config *config, Store *store, const Program *program, text *ref, Points points,
 						   MemberRequest *request, Sharing *sharing);
 
 /*
@@ -34,7 +38,7 @@ extern void household_lock(Config *config, Store *store, const Program *program,
  * spend, LY001 with what all of them have.
  */
 extern void household_take(Config *config, Store *store, const Program *program, MemberRow *member,
-						   const Sharing *sharing, Points points, TimestampTz at, bool at_given, Purse *lots);
+						   Sharing *sharing, Points points, TimestampTz at, bool at_given, Purse *lots);
 
 /*
  * As household_lock, for a member who is locked, and without waiting for the

@@ -419,7 +419,7 @@ loyalty_leave_household(PG_FUNCTION_ARGS)
 	int64		heir;
 	int			i;
 
-	household_lock(config, store, program, ref, &leaving, &sharing);
+	household_lock(config, store, program, ref, POINTS_MAX, &leaving, &sharing);
 	if (leaving.row == NULL)
 		member_unknown(program, ref);
 	if (sharing.any)

@@ -211,16 +211,28 @@ stands_merged(Request *request)
 	return true;
 }
 
-/* Whether the key has merged them, be it undone since; LY006 when it was into another one. */
+/*
+ * Whether the key has merged them, be it undone since, and be the other one
+ * merged himself; LY006 when it was into somebody else.
+ */
 static bool
 was_merged(Request *request)
 {
+	text	   *key = act_key(MERGE_KEYS, request->key);
 	int64		member_id = request->from_row->member_id;
 	EarlierAct	earlier;
+	MemberIds	family;
+	Merge		merge;
 
-	if (!act_find(request->store, member_id, act_key(MERGE_KEYS, request->key), &earlier))
+	if (key == NULL)
 		return false;
-	if (merge_by(request->config, member_id, earlier.entry.seq) != request->into_row->member_id)
+	/* Where he stands merged, his ref leads to the other one. */
+	if (merge_of_ref(request->config, request->program, request->from, &merge))
+		member_id = merge.member_id;
+	if (!act_find_in(request->store, member_id, key, &earlier))
+		return false;
+	merge_family(request->config, request->into_row->member_id, &family);
+	if (!member_ids_have(&family, merge_by(request->config, member_id, earlier.entry.seq)))
 		act_key_reused(request->key, psprintf("It merged member \"%s\" into another one.",
 											  text_to_cstring(request->from)));
 	return true;
@@ -295,7 +307,7 @@ loyalty_merge_members(PG_FUNCTION_ARGS)
 		member_unknown(request.program, request.from);
 	if (request.into_row == NULL)
 		member_unknown(request.program, request.into);
-	if (!stands_merged(&request) && !was_merged(&request))
+	if (!was_merged(&request) && !stands_merged(&request))
 	{
 		check_merge(&request);
 		merge(&request);
@@ -478,20 +490,43 @@ check_parted(Request *request)
 			   errhint("loyalty.member_merge lists who was."));
 }
 
-/* Whether the key has parted them before; LY006 when it has parted others. */
+/* Whether an entry gave something back to the member who was merged. */
+static bool
+gave_back_to(const EntryRow *entry, int64 member_id)
+{
+	JsonbValue	other;
+
+	return !context_field_of(entry->context, "to_member_id", jbvNumeric, &other) ||
+		DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(other.val.numeric))) == member_id;
+}
+
+/*
+ * Whether the key has parted them before, or him from somebody else into whom
+ * he was merged then; LY006 when it has parted others.
+ */
 static bool
 was_parted(Request *request)
 {
+	int64		member_id = request->merge.member_id;
+	text	   *key = act_key(UNMERGE_KEYS, request->key);
 	EarlierAct	earlier;
-	JsonbValue	other;
+	MemberIds	family;
+	int			i;
 
-	if (!act_find(request->store, request->into_row->member_id, act_key(UNMERGE_KEYS, request->key), &earlier))
+	if (key == NULL)
 		return false;
-	if (context_field_of(earlier.entry.context, "to_member_id", jbvNumeric, &other) &&
-		DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(other.val.numeric))) != request->merge.member_id)
-		act_key_reused(request->key, psprintf("It parted another member from \"%s\".",
-											  text_to_cstring(request->into_row->ref)));
-	return true;
+	if (act_find_in(request->store, request->into_row->member_id, key, &earlier))
+	{
+		if (!gave_back_to(&earlier.entry, member_id))
+			act_key_reused(request->key, psprintf("It parted another member from \"%s\".",
+												  text_to_cstring(request->into_row->ref)));
+		return true;
+	}
+	merge_family(request->config, member_id, &family);
+	for (i = 0; i < family.count; i++)
+		if (act_find_in(request->store, family.ids[i], key, &earlier) && gave_back_to(&earlier.entry, member_id))
+			return true;
+	return false;
 }
 
 /* unmerge_members(from_member, partial, reason, key, at, program) */

@@ -2,10 +2,10 @@
  * redeem.c
  *		A reward for points, in one step.
  *
- * An act like the others: the member is locked, the key looked up, everything
- * that needs no other row is checked, and the points are taken in memory.  Only
- * then stock is taken, so that nobody holds any who cannot pay, and what follows
- * is written.
+ * The member is locked, and with him who shares his balance; the key is looked
+ * up, everything that needs no other row is checked, and the points are taken in
+ * memory.  Only then stock is taken, so that nobody holds any who cannot pay, and
+ * what follows is written.
  */
 #include "postgres.h"
 
@@ -287,7 +287,7 @@ answer_again(FunctionCallInfo fcinfo, Config *config, const Program *program, co
 	Snapshot	snapshot = store_snapshot();
 	RedemptionRow row;
 	RedeemAnswer answer = {.entry = earlier->entry.seq, .points = earlier->entry.points, .repeated = true, .row = &row};
-	bool		found = redemption_find(config, snapshot, member->member_id, earlier->entry.seq, &row);
+	bool		found = redemption_find(config, snapshot, earlier->entry.member_id, earlier->entry.seq, &row);
 
 	UnregisterSnapshot(snapshot);
 	if (!found || !same_request(&earlier->entry, &row, request))
@@ -297,7 +297,7 @@ answer_again(FunctionCallInfo fcinfo, Config *config, const Program *program, co
 								earlier->entry.seq));
 	answer.balance = act_available(program, &earlier->state, member->enrolled_at, earlier->entry.occurred_at);
 	if (row.voucher == VOUCHER_ISSUED)
-		answer.voucher = voucher_again(config, program, member, row.seq, &answer.why);
+		answer.voucher = voucher_again(config, program, earlier->entry.member_id, row.seq, &answer.why);
 	return redeem_answer(fcinfo, &answer);
 }
 
@@ -322,11 +322,11 @@ loyalty_redeem(PG_FUNCTION_ARGS)
 	request.reward = reward_named(program, reward_set(config, program), PG_GETARG_TEXT_PP(ARG_REWARD));
 
 	store = store_open(config, true);
-	household_lock(config, store, program, ref, &member, &sharing);
+	household_lock(config, store, program, ref, POINTS_MAX, &member, &sharing);
 	request.sharing = &sharing;
 	if (member.row == NULL)
 		member_unknown(program, ref);
-	if (act_find(store, member.member_id, request.source_key, &earlier))
+	if (act_find(config, program, store, member.member_id, request.source_key, &earlier))
 	{
 		repeated = answer_again(fcinfo, config, program, member.row, &earlier, &request);
 		store_close(store);

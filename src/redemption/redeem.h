@@ -22,7 +22,7 @@ typedef struct RedeemRequest
 	TimestampTz at;
 	bool		at_given;
 	bool		automatic;		/* the member chose it once; nobody looks */
-	const Sharing *sharing;		/* with whom he shares his balance; NULL: with nobody */
+	Sharing    *sharing;		/* with whom he shares his balance; NULL: with nobody */
 } RedeemRequest;
 
 typedef struct RedeemResult

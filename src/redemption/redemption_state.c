@@ -92,7 +92,7 @@ answer_state(FunctionCallInfo fcinfo, Handled *handled, const char *voucher, boo
 	answer.balance = act_available(handled->program, &state, handled->member->enrolled_at,
 								   GetCurrentTransactionStartTimestamp());
 	if (voucher == NULL && handled->row.voucher == VOUCHER_ISSUED)
-		answer.voucher = voucher_again(handled->config, handled->program, handled->member, handled->row.seq, &answer.why);
+		answer.voucher = voucher_again(handled->config, handled->program, handled->member->member_id, handled->row.seq, &answer.why);
 	store_close(handled->store);
 	return redeem_answer(fcinfo, &answer);
 }

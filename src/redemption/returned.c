@@ -14,6 +14,7 @@
 #include "earning/judge.h"
 #include "ledger/act.h"
 #include "ledger/context_field.h"
+#include "loyalty.h"
 #include "redemption/held.h"
 #include "redemption/redemption.h"
 #include "redemption/returned.h"
@@ -35,6 +36,7 @@ typedef struct ReturnedReward
 typedef struct AmountChange
 {
 	int64		seq;
+	TimestampTz posted_at;
 	Numeric		change;
 } AmountChange;
 
@@ -59,6 +61,7 @@ add_change(const EntryRow *entry, void *arg)
 			: repalloc(history->changes, sizeof(AmountChange) * history->capacity);
 	}
 	history->changes[history->count].seq = entry->seq;
+	history->changes[history->count].posted_at = entry->posted_at;
 	history->changes[history->count++].change = DatumGetNumericCopy(NumericGetDatum(entry->amount));
 }
 
@@ -83,9 +86,9 @@ is_greater(Numeric a, Numeric b)
 	return DatumGetBool(DirectFunctionCall2(numeric_gt, NumericGetDatum(a), NumericGetDatum(b)));
 }
 
-/* The most that the purchase came to since an entry. */
+/* The most that the purchase came to since an entry, which may be in another ledger. */
 static Numeric
-most_since(const AmountHistory *history, int64 since)
+most_since(const AmountHistory *history, const EntryRow *since, bool same_ledger)
 {
 	Numeric		now = int64_to_numeric(0);
 	Numeric		most = now;
@@ -93,8 +96,10 @@ most_since(const AmountHistory *history, int64 since)
 
 	for (i = 0; i < history->count; i++)
 	{
-		now = add(now, history->changes[i].change);
-		if (history->changes[i].seq < since || is_greater(now, most))
+		const AmountChange *change = &history->changes[i];
+
+		now = add(now, change->change);
+		if ((same_ledger ? change->seq < since->seq : change->posted_at < since->posted_at) || is_greater(now, most))
 			most = now;
 	}
 	return most;
@@ -238,10 +243,10 @@ release_held(Store *store, Posting *posting, const text *key, Numeric amount, co
 
 /* Give back what is due of one payment, and let the rest of it follow the purchase. */
 static void
-settle_payment(Posting *posting, Undone *spent, const AmountHistory *history, const text *key,
+settle_payment(Posting *posting, Undone *spent, const AmountHistory *history, bool same_ledger, const text *key,
 			   Numeric amount, const text *renamed, TimestampTz at)
 {
-	Numeric		most = most_since(history, spent->entry.seq);
+	Numeric		most = most_since(history, &spent->entry, same_ledger);
 
 	if (rational_sign(rational_from_numeric(most)) > 0)
 	{
@@ -258,17 +263,37 @@ settle_payment(Posting *posting, Undone *spent, const AmountHistory *history, co
 		move_payment(posting, spent, spent->points - spent->back, key, renamed, at);
 }
 
-/* Whether anything that is left pays for the purchase. */
+/* Whether one of these pays for the purchase, and something is left of it. */
 static bool
-has_payments(const Payments *payments, const MemberRow *member, const text *key)
+pays_for(const Undone *spends, int count, const text *key)
 {
 	int			i;
 
-	for (i = 0; i < payments->count; i++)
-		if (payments->spends[i].back < payments->spends[i].points &&
-			undone_is_purchase(&payments->spends[i].entry, key))
+	for (i = 0; i < count; i++)
+		if (spends[i].back < spends[i].points && undone_is_purchase(&spends[i].entry, key))
 			return true;
-	return member->held != 0;
+	return false;
+}
+
+/* What the posting's member paid goes back, for a purchase whose entries the holder has. */
+static void
+give_back(Store *store, Posting *posting, Undone *spends, int count, int64 holder_id, int32 source_id,
+		  const text *key, Numeric amount, const text *renamed, TimestampTz at)
+{
+	int64		member_id = posting->member->member_id;
+	AmountHistory history = {0};
+	int			i;
+
+	if (!is_paid_for(store, member_id, source_id, key) ||
+		(holder_id != member_id && !is_paid_for(store, holder_id, source_id, key)))
+		return;
+	store_visit_entries(store, holder_id, source_id, key, add_change, &history);
+	qsort(history.changes, history.count, sizeof(AmountChange), compare_changes);
+	posting_bring_current(posting, at);
+	release_held(store, posting, key, amount, renamed, at);
+	for (i = 0; i < count; i++)
+		if (spends[i].back < spends[i].points && undone_is_purchase(&spends[i].entry, key))
+			settle_payment(posting, &spends[i], &history, holder_id == member_id, key, amount, renamed, at);
 }
 
 void
@@ -276,23 +301,35 @@ returned_give_back(Store *store, Posting *posting, Payments *payments, int32 sou
 				   Numeric amount, const text *renamed, TimestampTz at)
 {
 	int64		member_id = posting->member->member_id;
-	AmountHistory history = {0};
-	int			i;
 
 	if (!payments->read)
 		payments->spends = undone_of_purchases(store, member_id, &payments->count);
 	payments->read = true;
-	if (!has_payments(payments, posting->member, key) || !is_paid_for(store, member_id, source_id, key))
-		return;
-	store_visit_entries(store, member_id, source_id, key, add_change, &history);
-	qsort(history.changes, history.count, sizeof(AmountChange), compare_changes);
-	posting_bring_current(posting, at);
-	release_held(store, posting, key, amount, renamed, at);
-	for (i = 0; i < payments->count; i++)
-	{
-		Undone	   *spent = &payments->spends[i];
+	if (posting->member->held != 0 || pays_for(payments->spends, payments->count, key))
+		give_back(store, posting, payments->spends, payments->count, member_id, source_id, key, amount, renamed, at);
+}
 
-		if (spent->back < spent->points && undone_is_purchase(&spent->entry, key))
-			settle_payment(posting, spent, &history, key, amount, renamed, at);
-	}
+bool
+returned_is_paid_by(Store *store, int64 member_id, const text *key)
+{
+	int			count;
+	Undone	   *spends = undone_of_purchase(store, member_id, key, &count);
+	ListCell   *cell;
+
+	if (pays_for(spends, count, key))
+		return true;
+	foreach(cell, store_active_holds(store, member_id))
+		if (same_text(((HoldRow *) lfirst(cell))->purchase, key))
+			return true;
+	return false;
+}
+
+void
+returned_give_back_to(Store *store, Posting *posting, int64 holder_id, int32 source_id, const text *key,
+					  Numeric amount, const text *renamed, TimestampTz at)
+{
+	int			count;
+	Undone	   *spends = undone_of_purchase(store, posting->member->member_id, key, &count);
+
+	give_back(store, posting, spends, count, holder_id, source_id, key, amount, renamed, at);
 }

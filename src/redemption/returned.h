@@ -28,6 +28,17 @@ typedef struct Payments
 extern void returned_give_back(Store *store, Posting *posting, Payments *payments, int32 source_id,
 							   const text *key, Numeric amount, const text *renamed, TimestampTz at);
 
+/*
+ * Whether a member paid for the purchase with points that have not gone back, or
+ * they are held for it; and to give back to him, whose posting it is, what he paid
+ * for one whose entries are in another member's ledger: a merge ties them, and
+ * only where each posting stands in time says which came first.  Inside
+ * store_begin_read.
+ */
+extern bool returned_is_paid_by(Store *store, int64 member_id, const text *key);
+extern void returned_give_back_to(Store *store, Posting *posting, int64 holder_id, int32 source_id,
+								  const text *key, Numeric amount, const text *renamed, TimestampTz at);
+
 /* Once the posting is written: let the redemptions of rewards follow that paid for what was returned. */
 extern void returned_write(Config *config, Store *store, const Posting *posting);
 

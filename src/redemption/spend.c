@@ -2,10 +2,11 @@
  * spend.c
  *		Points as money at the till.
  *
- * An act like the others: the member is locked, the key looked up, what fell
- * due written down, then the points are taken, soonest to expire first.  What
- * has been spent on the same purchase before counts together; it is read from
- * the member's entries, so nothing else has to be kept in step.
+ * The member is locked, and who shares his balance where they are needed; the
+ * key is looked up, what fell due is written down, then the points are taken,
+ * soonest to expire first.  What has been spent on the same purchase before
+ * counts together; it is read from the member's entries, so nothing else has to
+ * be kept in step.
  */
 #include "postgres.h"
 
@@ -189,11 +190,11 @@ loyalty_spend(PG_FUNCTION_ARGS)
 	source_key = act_key(SPEND_KEYS, request.key);
 
 	store = store_open(config, true);
-	household_lock(config, store, program, ref, &member, &sharing);
+	household_lock(config, store, program, ref, request.at_given ? POINTS_MAX : request.points, &member, &sharing);
 	if (member.row == NULL)
 		member_unknown(program, ref);
 
-	if (act_find(store, member.member_id, source_key, &earlier))
+	if (act_find(config, program, store, member.member_id, source_key, &earlier))
 	{
 		if (!same_request(&earlier.entry, &request))
 			act_key_reused(request.key,

@@ -20,6 +20,7 @@
 #include "ledger/holdings.h"
 #include "ledger/imported.h"
 #include "ledger/member.h"
+#include "ledger/merges.h"
 #include "ledger/posting.h"
 #include "loyalty.h"
 #include "redemption/transfer.h"
@@ -123,15 +124,23 @@ note_found(const EntryRow *entry, void *arg)
 	*(bool *) arg = true;
 }
 
-/* Whether the member got what was given by the entry. */
+/* Whether the member got what was given by the entry; merges may have led him to another ledger since. */
 static bool
-has_received(Store *store, int64 receiver_id, const EntryRow *given)
+has_received(Config *config, const Program *program, Store *store, int64 receiver_id, const EntryRow *given)
 {
+	text	   *key = transfer_received_key(given->member_id, given->seq);
 	Snapshot	snapshot = store_snapshot();
+	MemberIds	ledgers = {0};
 	bool		found = false;
+	int			i;
 
+	if (program->has_merges)
+		merge_family(config, receiver_id, &ledgers);
+	else
+		member_ids_add(&ledgers, receiver_id);
 	store_begin_read(store, snapshot);
-	store_visit_entries(store, receiver_id, SOURCE_API, transfer_received_key(given->member_id, given->seq), note_found, &found);
+	for (i = 0; i < ledgers.count && !found; i++)
+		store_visit_entries(store, ledgers.ids[i], SOURCE_API, key, note_found, &found);
 	store_end_read(store);
 	UnregisterSnapshot(snapshot);
 	return found;
@@ -404,12 +413,12 @@ loyalty_transfer(PG_FUNCTION_ARGS)
 
 	store = store_open(config, true);
 	lock_both(config, store, program, &request, &giver, &receiver);
-	if (act_find(store, giver->member_id, source_key, &earlier))
+	if (act_find(config, program, store, giver->member_id, source_key, &earlier))
 	{
 		if (earlier.entry.points != -request.points ||
 			(request.at_given && earlier.entry.occurred_at != request.at) ||
 			!same_text(earlier.entry.note, request.note) ||
-			!has_received(store, receiver->member_id, &earlier.entry))
+			!has_received(config, program, store, receiver->member_id, &earlier.entry))
 			act_key_reused(request.key,
 						   psprintf("It transferred %s points from member \"%s\" in entry " INT64_FORMAT " of his.",
 									points_to_cstring(-earlier.entry.points), text_to_cstring(request.from),

@@ -70,7 +70,7 @@ extern char *voucher_issue(Config *config, const Program *program, const Voucher
  * cannot be shown again: then "why" (NULL: nobody asks) is set to a text that
  * says so, or NULL where there is no voucher.
  */
-extern char *voucher_again(Config *config, const Program *program, const MemberRow *member, int64 seq,
+extern char *voucher_again(Config *config, const Program *program, int64 member_id, int64 seq,
 						   const char **why);
 
 /*

@@ -103,7 +103,7 @@ voucher_code_again(const Program *program, const VoucherRow *row, const char **w
 }
 
 char *
-voucher_again(Config *config, const Program *program, const MemberRow *member, int64 seq, const char **why)
+voucher_again(Config *config, const Program *program, int64 member_id, int64 seq, const char **why)
 {
 	VoucherWork work;
 	VoucherRow	row;
@@ -112,7 +112,7 @@ voucher_again(Config *config, const Program *program, const MemberRow *member, i
 	bool		found;
 
 	voucher_begin(&work, config);
-	found = voucher_of_redemption(&work, member->member_id, seq, false, &row);
+	found = voucher_of_redemption(&work, member_id, seq, false, &row);
 	voucher_finish(&work);
 	if (found)
 		code = voucher_code_again(program, &row, &reason);

@@ -119,7 +119,7 @@ loyalty_set_tier(PG_FUNCTION_ARGS)
 	member_lock(config, store, program, ref, program->auto_enroll, at, &request);
 	if (request.row == NULL)
 		member_unknown(program, ref);
-	if (act_find(store, request.member_id, key, &earlier))
+	if (act_find(config, program, store, request.member_id, key, &earlier))
 	{
 		const EntryRow *old = &earlier.entry;
 

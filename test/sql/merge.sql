@@ -267,3 +267,22 @@ RESET session_replication_role;
 
 RESET loyalty.program;
 DROP TABLE merge_order;
+
+-- Keys stay those of the person, before the merge, while it stands and after it
+INSERT INTO loyalty.program (name) VALUES ('merge_keys');
+INSERT INTO loyalty.rule (program, name, event, award) VALUES ('merge_keys', 'review', 'review', '50');
+INSERT INTO loyalty.reward (program, name, cost) VALUES ('merge_keys', 'mug', 10);
+SET loyalty.program = 'merge_keys';
+SELECT points FROM loyalty.adjust('abe', 100, key => 'k');
+SELECT points FROM loyalty.adjust('bob', 100);
+SELECT loyalty.spend('abe', 5, key => 'k'), loyalty.transfer('abe', 'cid', 5, key => 'k'), loyalty.record('abe', 'review', key => 'k'),
+	loyalty.redeem('abe', 'mug', key => 'k'), loyalty.cancel('abe', 2, 1, key => 'k');
+SELECT loyalty.merge_members('abe', 'bob', key => 'm');
+SELECT loyalty.adjust('abe', 100, key => 'k'), loyalty.spend('abe', 5, key => 'k'), loyalty.transfer('abe', 'cid', 5, key => 'k'), loyalty.record('abe', 'review', key => 'k'),
+	loyalty.redeem('abe', 'mug', key => 'k'), loyalty.cancel('abe', 2, 1, key => 'k');
+SELECT * FROM loyalty.spend('abe', 6, key => 'k');
+SELECT points FROM loyalty.spend('abe', 7, key => 'meanwhile');
+SELECT loyalty.unmerge_members('abe', key => 'u', partial => true);
+SELECT loyalty.spend('abe', 7, key => 'meanwhile'), loyalty.spend('abe', 5, key => 'k'), loyalty.redeem('abe', 'mug', key => 'k');
+SELECT * FROM loyalty.verify('merge_keys');
+RESET loyalty.program;

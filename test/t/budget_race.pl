@@ -79,6 +79,21 @@ is($node->safe_psql('postgres', $spent), $now, 'and what is known of it is what 
 $node->safe_psql('postgres', "INSERT INTO orders (customer, total) VALUES ('last', 1000000)");
 is($node->safe_psql('postgres', "$given 'budget'"), $budget, 'the rest goes to whoever comes next');
 
+# Orders that go to other members and grow, while the budget is all but used up: a statement both gives
+# back and draws, and does so at once.
+my $deadlocks = q{SELECT deadlocks FROM pg_stat_database WHERE datname = 'postgres'};
+my $before = $node->safe_psql('postgres', $deadlocks);
+$node->safe_psql('postgres', 'DELETE FROM orders WHERE id % 40 = 0');
+race('moved', q{
+	\set member random(1, 500)
+	\set total random(3, 17)
+	\set moved random(1, 960)
+	UPDATE orders SET customer = :member, total = :total WHERE id = :moved;
+});
+is($node->safe_psql('postgres', $deadlocks), $before, 'no deadlock');
+cmp_ok($node->safe_psql('postgres', "$given 'budget'"), '<=', $budget, 'with orders that move, not more than the budget');
+is($node->safe_psql('postgres', $spent), $node->safe_psql('postgres', "$given 'budget'"), 'and what is known of it is what was given');
+
 # Three members, whom all sessions are about.
 race('visits', q{
 	\set member random(1, 3)
