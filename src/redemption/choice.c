@@ -341,6 +341,8 @@ choice_look(int32 program_id, int64 member_id)
 	{
 		Choice		choice = before;
 
+		look.config = config = redemption_begin();
+		look.program = config_program_still(config, program_id);
 		look.reward = reward_by_id(reward_set(config, look.program), choice.reward_id);
 		look.option = choice.option;
 		if (!read_member(&look))

@@ -308,7 +308,7 @@ answer_again(FunctionCallInfo fcinfo, Config *config, const Program *program, co
 Datum
 loyalty_redeem(PG_FUNCTION_ARGS)
 {
-	Config	   *config = config_get();
+	Config	   *config = redemption_begin();
 	text	   *ref = member_argument(fcinfo, ARG_MEMBER);
 	Program    *program = config_program(config, text_argument(fcinfo, ARG_PROGRAM));
 	RedeemRequest request;

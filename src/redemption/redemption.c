@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_type.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
@@ -61,6 +62,20 @@ const char *
 redemption_status_name(RedemptionStatus status)
 {
 	return status_names[status];
+}
+
+Config *
+redemption_begin(void)
+{
+	LockRelationOid(config_get()->redemption_rel, RowExclusiveLock);
+	/* Of what has changed while we waited. */
+	return config_get();
+}
+
+void
+redemption_keep_others(void)
+{
+	LockRelationOid(config_get()->redemption_rel, ShareLock);
 }
 
 text *

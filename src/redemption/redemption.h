@@ -63,6 +63,15 @@ typedef struct RedemptionRow
 
 extern const char *redemption_status_name(RedemptionStatus status);
 
+/*
+ * To be called by whoever redeems, before he looks for the reward: from here to
+ * the end of the transaction no reward goes, or gets another name.
+ */
+extern Config *redemption_begin(void);
+
+/* The other side: wait for all who redeem, and keep others from it. */
+extern void redemption_keep_others(void);
+
 /* Who is acting, where nobody is named: the current role. */
 extern text *redemption_actor(void);
 

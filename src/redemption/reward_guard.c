@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
@@ -22,6 +23,7 @@
 #include "earning/owner.h"
 #include "ledger/config.h"
 #include "loyalty.h"
+#include "redemption/redemption.h"
 #include "redemption/reward.h"
 #include "tiers/tier.h"
 
@@ -51,7 +53,7 @@ text_column(HeapTuple tuple, TupleDesc desc, const char *name)
 	return isnull ? NULL : DatumGetTextPP(value);
 }
 
-/* Whether a query over texts and a number finds anything, as of now. */
+/* Whether a query over texts and a number finds anything, as of now, whatever the isolation level. */
 static bool
 finds(const char *query, const text *program, const text *name, int32 reward_id)
 {
@@ -62,8 +64,11 @@ finds(const char *query, const text *program, const text *name, int32 reward_id)
 
 	engine_enter(&scope, config_get()->owner);
 	SPI_connect();
-	SPI_execute_with_args(query, 3, types, values, NULL, false, 1);
+	CommandCounterIncrement();
+	PushActiveSnapshot(config_snapshot());
+	SPI_execute_with_args(query, 3, types, values, NULL, true, 1);
 	found = SPI_processed > 0;
+	PopActiveSnapshot();
 	SPI_finish();
 	engine_leave(&scope);
 	return found;
@@ -93,7 +98,8 @@ check_cost(HeapTuple tuple, TupleDesc desc)
 	if (!isnull && DatumGetPoints(cost) <= 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("cost must be greater than zero")));
+				 errmsg("cost must be greater than zero"),
+				 errhint("What is given for nothing is a gift: see loyalty.issue_voucher.")));
 }
 
 static void
@@ -203,6 +209,7 @@ check_gone(HeapTuple old, TupleDesc desc, const char *what)
 	bool		isnull;
 	int32		reward_id = DatumGetInt32(column(old, desc, "reward_id", &isnull));
 
+	redemption_keep_others();
 	if (finds("SELECT FROM loyalty.redemption WHERE reward_id = $3 LIMIT 1", program, name, reward_id) ||
 		finds("SELECT FROM loyalty.reward_choice WHERE reward_id = $3 LIMIT 1", program, name, reward_id))
 		ereport(ERROR,
