@@ -109,7 +109,7 @@ same_request(Store *store, const Program *program, const EntryRow *earlier, cons
 }
 
 static Jsonb *
-hold_context(const Program *program, const MemberRow *member, const Sharing *sharing, const HoldRequest *request)
+hold_context(Store *store, const Program *program, const MemberRow *member, const Sharing *sharing, const HoldRequest *request)
 {
 	JsonbParseState *state = NULL;
 	Numeric		value = payment_value(program, request->points);
@@ -118,7 +118,7 @@ hold_context(const Program *program, const MemberRow *member, const Sharing *sha
 		return NULL;
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	spend_push(&state, request->purchase, request->amount, value);
-	household_push_shared(&state, program, member, sharing, request->at, request->at_given);
+	household_push_shared(&state, program, member, store, sharing, request->at, request->at_given);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
@@ -142,7 +142,7 @@ post(Config *config, Store *store, const Program *program, MemberRow *member, Sh
 	entry.source_id = SOURCE_API;
 	entry.source_key = source_key;
 	entry.occurred_at = request->at;
-	entry.context = hold_context(program, member, sharing, request);
+	entry.context = hold_context(store, program, member, sharing, request);
 	entry.note = request->note;
 	entry = *posting_add_exact(&posting, &entry, &lots);
 	posting_even_out(&posting, request->at);

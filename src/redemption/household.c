@@ -83,7 +83,7 @@ gather_others(Config *config, Store *store, const Program *program, const Member
 /* Whether a member's own points seem to be enough, and nobody of the household owes any. */
 static bool
 is_enough(Store *store, const Program *program, const Household *household, int64 member_id,
-		  Points points, Snapshot snapshot, Points *others)
+		  Points points, Snapshot snapshot)
 {
 	TimestampTz now = GetCurrentTransactionStartTimestamp();
 	bool		enough = false;
@@ -105,8 +105,6 @@ is_enough(Store *store, const Program *program, const Household *household, int6
 		debt = available < 0;
 		if (id == member_id)
 			enough = available >= points;
-		else if (row.status == MEMBER_ACTIVE)
-			*others = points_add(*others, available);
 	}
 	store_end_read(store);
 	return enough && !debt;
@@ -136,7 +134,7 @@ household_lock(Config *config, Store *store, const Program *program, text *ref, 
 	if (!household_of(config, snapshot, request->member_id, &before))
 		before.nmembers = 0;
 	sharing->alone = before.nmembers > 0 &&
-		is_enough(store, program, &before, request->member_id, points, snapshot, &sharing->seen);
+		is_enough(store, program, &before, request->member_id, points, snapshot);
 	UnregisterSnapshot(snapshot);
 	if (sharing->alone)
 		before.nmembers = 0;
@@ -413,23 +411,31 @@ household_take(Config *config, Store *store, const Program *program, MemberRow *
 
 void
 household_push_shared(JsonbParseState **state, const Program *program, const MemberRow *member,
-					  const Sharing *sharing, TimestampTz at, bool at_given)
+					  Store *store, const Sharing *sharing, TimestampTz at, bool at_given)
 {
+	const Household *household = &sharing->household;
 	Points		shared = 0;
+	Snapshot	snapshot;
 	int			i;
 
 	if (!sharing->any)
 		return;
-	if (sharing->alone)
-		shared = sharing->seen;
-	for (i = 0; i < sharing->nothers; i++)
+	snapshot = store_snapshot();
+	store_begin_read(store, snapshot);
+	for (i = 0; i < household->nmembers; i++)
 	{
-		const MemberRow *row = sharing->others[i];
-		MemberState his = {row->purse, row->lifetime, row->held, row->last_activity};
+		MemberRow	row;
+		MemberState his;
 
-		if (gives(&sharing->household, row, member->member_id, at, at_given))
-			shared = points_add(shared, act_available(program, &his, row->enrolled_at, at));
+		if (household->members[i].member_id == member->member_id ||
+			!store_find_member(store, household->members[i].member_id, &row) ||
+			!gives(household, &row, member->member_id, at, at_given))
+			continue;
+		his = (MemberState) {row.purse, row.lifetime, row.held, row.last_activity};
+		shared = points_add(shared, act_available(program, &his, row.enrolled_at, at));
 	}
+	store_end_read(store);
+	UnregisterSnapshot(snapshot);
 	act_push_points(state, FIELD_SHARED, shared);
 }
 

@@ -20,8 +20,7 @@ typedef struct Sharing
 	bool		any;			/* he is in a household */
 	Household	household;
 	int			nothers;
-	bool		alone;			/* the others are not locked yet, */
-	Points		seen;			/* and so much is available to them, as far as can be seen */
+	bool		alone;			/* the others are not locked yet */
 	MemberRow **others;			/* locked; all but himself */
 } Sharing;
 
@@ -57,9 +56,9 @@ extern Points household_gives(Store *store, const Program *program, const Member
 /* LY028 when the member is in a household and may not spend. */
 extern void household_check_may_spend(Config *config, const Program *program, const MemberRow *member);
 
-/* Then, into the context of what he spends them on: what the others have left.  Nothing for who is in no household. */
+/* Then, into the context of what he spends them on: what the others have left, who need not be locked.  Nothing for who is in no household. */
 extern void household_push_shared(JsonbParseState **state, const Program *program, const MemberRow *member,
-								  const Sharing *sharing, TimestampTz at, bool at_given);
+								  Store *store, const Sharing *sharing, TimestampTz at, bool at_given);
 
 /* Requests in the order in which members are locked, for qsort. */
 extern int	household_compare_requests(const void *a, const void *b);

@@ -80,7 +80,7 @@ read_request(FunctionCallInfo fcinfo, RedeemRequest *request)
 
 /* {"reward": "mug", "option": "base", "quantity": 1, "purchase": "7", "price": 5.00} */
 static Jsonb *
-redeem_context(const Program *program, const MemberRow *member, const RedeemRequest *request, const RedemptionRow *row)
+redeem_context(Store *store, const Program *program, const MemberRow *member, const RedeemRequest *request, const RedemptionRow *row)
 {
 	JsonbParseState *state = NULL;
 
@@ -96,7 +96,7 @@ redeem_context(const Program *program, const MemberRow *member, const RedeemRequ
 	if (row->price != NULL)
 		act_push_numeric(&state, "price", row->price);
 	if (request->sharing != NULL)
-		household_push_shared(&state, program, member, request->sharing, request->at, request->at_given);
+		household_push_shared(&state, program, member, store, request->sharing, request->at, request->at_given);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
@@ -230,7 +230,7 @@ redeem_reward(Config *config, Program *program, Store *store, MemberRow *member,
 	entry.source_id = SOURCE_API;
 	entry.source_key = request->source_key;
 	entry.occurred_at = request->at;
-	entry.context = redeem_context(program, member, request, row);
+	entry.context = redeem_context(store, program, member, request, row);
 	entry.note = request->note;
 	result->entry = posting_add(&posting, &entry, &lots);
 	posting_write(&posting, store);

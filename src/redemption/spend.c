@@ -93,7 +93,7 @@ spend_push(JsonbParseState **state, const text *purchase, Numeric amount, Numeri
 
 /* {"purchase": "7", "amount": 20.00, "value": 1.50}, as far as known; NULL when nothing is. */
 static Jsonb *
-spend_context(const Program *program, const MemberRow *member, const Sharing *sharing, const SpendRequest *request)
+spend_context(Store *store, const Program *program, const MemberRow *member, const Sharing *sharing, const SpendRequest *request)
 {
 	JsonbParseState *state = NULL;
 	Numeric		value = payment_value(program, request->points);
@@ -102,7 +102,7 @@ spend_context(const Program *program, const MemberRow *member, const Sharing *sh
 		return NULL;
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	spend_push(&state, request->purchase, request->amount, value);
-	household_push_shared(&state, program, member, sharing, request->at, request->at_given);
+	household_push_shared(&state, program, member, store, sharing, request->at, request->at_given);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
@@ -219,7 +219,7 @@ loyalty_spend(PG_FUNCTION_ARGS)
 	entry.source_id = SOURCE_API;
 	entry.source_key = source_key;
 	entry.occurred_at = request.at;
-	entry.context = spend_context(program, member.row, &sharing, &request);
+	entry.context = spend_context(store, program, member.row, &sharing, &request);
 	entry.note = request.note;
 	added = posting_add(&posting, &entry, &lots);
 	posting_write(&posting, store);
