@@ -203,9 +203,16 @@ merge_way(Config *config, int64 member_id, MemberIds *way)
 	}
 }
 
-/* Of whom the member stood merged into and was parted from, those with an act of that source_key from the time between. */
+/*
+ * Add the ledgers that a member's refs led to while he stood merged, and that have
+ * an act of that source_key from then.  From when to when that was is said by
+ * numbers of entries: of the entry that got what he had, and of the one that gave
+ * it back, which his own entry names.  Nobody is merged, or parted, into who
+ * stands merged himself; so a merge of that one belongs to the time in which it
+ * was made.
+ */
 static void
-add_parted_ledgers(Config *config, int64 member_id, const text *source_key, MemberIds *ledgers)
+add_ledgers_since(Config *config, int64 member_id, const text *source_key, MemberIds *ledgers)
 {
 	Oid			types[2] = {INT8OID, TEXTOID};
 	Datum		values[2] = {Int64GetDatum(member_id), PointerGetDatum(source_key)};
@@ -213,15 +220,21 @@ add_parted_ledgers(Config *config, int64 member_id, const text *source_key, Memb
 	EngineScope scope;
 	uint64		i;
 
-	if (merge_by(config, member_id, 0) == 0)
-		return;
+#define LAST_SEQ "CASE WHEN m.undone_seq IS NULL THEN 9223372036854775807" \
+	" ELSE (SELECT pg_catalog.split_part(u.source_key, '#', 2)::pg_catalog.int8 FROM loyalty.entry u" \
+	" WHERE u.member_id = m.member_id AND u.seq = m.undone_seq) END"
+
 	engine_enter(&scope, config->owner);
 	SPI_connect();
 	PushActiveSnapshot(config_snapshot());
-	SPI_execute_with_args("SELECT DISTINCT m.into_member_id FROM loyalty.member_merge m JOIN loyalty.entry e"
-						  " ON e.member_id = m.into_member_id AND e.source_id = 0 AND e.source_key = $2"
-						  " WHERE m.member_id = $1 AND m.undone_at IS NOT NULL AND e.seq > m.into_seq AND e.posted_at <="
-						  " (SELECT u.posted_at FROM loyalty.entry u WHERE u.member_id = m.member_id AND u.seq = m.undone_seq)",
+	SPI_execute_with_args("WITH RECURSIVE led (member_id, first_seq, last_seq) AS ("
+						  " SELECT m.into_member_id, m.into_seq, " LAST_SEQ
+						  " FROM loyalty.member_merge m WHERE m.member_id = $1"
+						  " UNION SELECT m.into_member_id, m.into_seq, " LAST_SEQ
+						  " FROM led JOIN loyalty.member_merge m ON m.member_id = led.member_id"
+						  " AND m.seq > led.first_seq AND m.seq <= led.last_seq)"
+						  " SELECT DISTINCT led.member_id FROM led JOIN loyalty.entry e ON e.member_id = led.member_id"
+						  " AND e.source_id = 0 AND e.source_key = $2 AND e.seq > led.first_seq AND e.seq <= led.last_seq",
 						  2, types, values, NULL, true, 0);
 	PopActiveSnapshot();
 	for (i = 0; i < SPI_processed; i++)
@@ -242,20 +255,16 @@ merge_other_ledgers(Config *config, const Program *program, const text *ref, con
 					const text *source_key, MemberIds *ledgers)
 {
 	int64		own = row->member_id;
-	MemberIds	way;
 	Merge		merge;
-	int			i;
 
 	memset(ledgers, 0, sizeof(*ledgers));
 	if (!same_text(ref, row->ref) && merge_of_ref(config, program, ref, &merge))
 	{
 		own = merge.member_id;
-		merge_way(config, own, &way);
-		for (i = 0; i < way.count; i++)
-			if (way.ids[i] != row->member_id)
-				member_ids_add(ledgers, way.ids[i]);
+		member_ids_add(ledgers, own);
 	}
-	add_parted_ledgers(config, own, source_key, ledgers);
+	if (merge_by(config, own, 0) != 0)
+		add_ledgers_since(config, own, source_key, ledgers);
 }
 
 static void

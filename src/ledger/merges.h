@@ -70,9 +70,9 @@ extern bool member_ids_have(const MemberIds *members, int64 member_id);
 
 /*
  * Ledgers in which acts under a ref may be, beside that of the locked member to
- * whom it leads: those of who stood for it before he was merged, and, where he
- * was parted again, of who stood for it meanwhile, if an act with that source_key
- * was done then.  A repeated key is to be found there, too.
+ * whom it leads: his whom it meant at first, and those that it led to while he
+ * stood merged, if they have an act of that source_key from then.  A repeated
+ * key is to be found there, too.
  */
 extern void merge_other_ledgers(Config *config, const Program *program, const text *ref,
 								const MemberRow *row, const text *source_key, MemberIds *ledgers);
