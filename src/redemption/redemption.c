@@ -401,14 +401,15 @@ redemption_advance(Config *config, const Program *program, const Reward *reward,
 	if (row->status == REDEMPTION_REQUESTED && (agreed || !reward->needs_confirmation))
 	{
 		row->status = REDEMPTION_CONFIRMED;
-		row->confirmed_at = at;
+		/* The clock of a transaction that began later may have requested it. */
+		row->confirmed_at = Max(at, row->requested_at);
 		row->confirmed_by = actor;
 		if (reward->has_voucher)
 			row->voucher = VOUCHER_DUE;
 		if (!reward->needs_fulfillment)
 		{
 			row->status = REDEMPTION_FULFILLED;
-			row->fulfilled_at = at;
+			row->fulfilled_at = row->confirmed_at;
 			row->fulfilled_by = actor;
 		}
 	}

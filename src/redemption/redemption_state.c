@@ -97,14 +97,21 @@ answer_state(FunctionCallInfo fcinfo, Handled *handled, const char *voucher, boo
 	return redeem_answer(fcinfo, &answer);
 }
 
-/* Nothing happens to a redemption before it was made. */
-static void
-check_time(const Handled *handled, TimestampTz at)
+/*
+ * Nothing happens to a redemption before it was made: 22023 for such a time that
+ * was given.  The clock of a transaction that began later may have made it; then
+ * what is done now takes place at that time.
+ */
+static TimestampTz
+take_place(const Handled *handled, TimestampTz at, bool at_given)
 {
-	if (at < Max(handled->row.requested_at, handled->row.confirmed_at))
+	TimestampTz made = Max(handled->row.requested_at, handled->row.confirmed_at);
+
+	if (at_given && at < made)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"at\" must not be before the redemption was made, or confirmed")));
+	return Max(at, made);
 }
 
 static text *
@@ -127,7 +134,7 @@ loyalty_confirm_redemption(PG_FUNCTION_ARGS)
 		wrong_state(&handled, "the redemption cannot be confirmed");
 	repeated = handled.row.status != REDEMPTION_REQUESTED;
 	if (!repeated)
-		check_time(&handled, at);
+		at = take_place(&handled, at, !PG_ARGISNULL(3));
 	voucher = redemption_advance(handled.config, handled.program, handled.reward, handled.member, &handled.row,
 								 true, true, actor_argument(fcinfo, 2), at);
 	if (!repeated || voucher != NULL)
@@ -153,7 +160,7 @@ loyalty_fulfill_redemption(PG_FUNCTION_ARGS)
 					? "the redemption was fulfilled under another reference" : "the redemption cannot be fulfilled");
 	if (row->status == REDEMPTION_CONFIRMED)
 	{
-		check_time(&handled, at);
+		at = take_place(&handled, at, !PG_ARGISNULL(4));
 		row->status = REDEMPTION_FULFILLED;
 		row->fulfilled_at = at;
 		row->fulfilled_by = actor_argument(fcinfo, 3);
