@@ -84,6 +84,14 @@ sub run
 	return;
 }
 
+# Whether somebody is concerned who is merged now and then: after a kill it is not told from the log in which ledger he acted.
+sub is_merging
+{
+	my ($act) = @_;
+
+	return grep { /^p/ } @{ $act->{refs} };
+}
+
 # Whoever is concerned, and what the transaction wrote in his name.
 sub statements
 {
@@ -91,7 +99,7 @@ sub statements
 	my @statements;
 
 	push @statements, $act->{rows} if $act->{rows} && !$there;
-	if ($act->{call})
+	if ($act->{call} && !($there && is_merging($act)))
 	{
 		my $answer = $act->{answer} // q('P', a.entry, a.points, a.balance, a.repeated);
 		my $keep = $act->{codes} ? ", k AS (INSERT INTO codes (code, program, member) SELECT a.$act->{codes}, '$act->{program}', '$act->{refs}[0]'"
