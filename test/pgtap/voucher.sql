@@ -21,7 +21,7 @@ EXCEPTION WHEN others THEN
 	RETURN SQLSTATE;
 END $$;
 CREATE FUNCTION found() RETURNS SETOF text LANGUAGE sql AS $$
-	SELECT concat_ws(' | ', v.invariant, v.member, regexp_replace(v.problem, 'voucher [0-9A-Z]{4}', 'voucher'), v.expected, v.actual)
+	SELECT concat_ws(' | ', v.invariant, v.member, regexp_replace(v.problem, 'voucher [0-9A-Z]{4}\M', 'voucher'), v.expected, v.actual)
 	FROM loyalty.verify() v WHERE v.invariant <> 'I3'
 $$;
 -- a change by hand, what verify() says of it, and the change undone
