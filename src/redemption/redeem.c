@@ -24,6 +24,7 @@
 #include "loyalty.h"
 #include "redemption/offer.h"
 #include "redemption/redeem.h"
+#include "redemption/spend.h"
 #include "redemption/stock.h"
 #include "redemption/undone.h"
 #include "redemption/voucher.h"
@@ -59,18 +60,7 @@ read_request(FunctionCallInfo fcinfo, RedeemRequest *request)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("quantity must be greater than zero")));
-	request->purchase = text_argument(fcinfo, ARG_PURCHASE);
-	if (request->purchase != NULL && VARSIZE_ANY_EXHDR(request->purchase) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("purchase must not be empty"),
-				 errhint("NULL is no purchase.")));
-	if (request->purchase != NULL && VARSIZE_ANY_EXHDR(request->purchase) > MAX_KEY_BYTES)
-		ereport(ERROR,
-				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
-				 errmsg("purchase is too long"),
-				 errdetail("It has %d bytes, %d are allowed.",
-						   (int) VARSIZE_ANY_EXHDR(request->purchase), MAX_KEY_BYTES)));
+	request->purchase = spend_purchase_argument(fcinfo, ARG_PURCHASE);
 	request->option = text_argument(fcinfo, ARG_OPTION);
 	request->note = text_argument(fcinfo, ARG_REASON);
 	request->source_key = act_key(REDEEM_KEYS, text_argument(fcinfo, ARG_KEY));
