@@ -220,6 +220,12 @@ SELECT loyalty.adjust('redeemer', 500, program => 'beans'), loyalty.redeem('rede
 	loyalty.redeem('redeemer', 'tour', 2, program => 'beans'), loyalty.redeem('redeemer', 'mug "1"', 4, program => 'beans'), loyalty.cancel('redeemer', 2, 10, program => 'beans');
 SELECT loyalty.adjust('chooser', 5, program => 'beans'), loyalty.choose_reward('chooser', 'mug "1"', program => 'beans');
 
+-- Roles, some with access to several programs, one of which has lost it again.
+CREATE ROLE reader; CREATE ROLE clerk; CREATE ROLE boss; CREATE ROLE web; CREATE ROLE "ex clerk";
+SELECT loyalty.grant_access(r::regrole, a, p)
+FROM (VALUES ('reader', 'read', 'beans'), ('reader', 'read', 'club'), ('clerk', 'operate', 'beans'), ('boss', 'manage', 'beans'), ('web', 'member', 'beans'), ('"ex clerk"', 'operate', 'club')) g (r, a, p);
+SELECT loyalty.revoke_access('"ex clerk"', 'operate', 'club');
+
 -- Letters that are bytes of another kind in another encoding.
 INSERT INTO loyalty.program (name, expiry) VALUES ('Café "Zoë"', '1 year');
 INSERT INTO loyalty.rule (program, name, award, condition) VALUES ('Café "Zoë"', 'größer', '2 per 1', $$store = 'Orléans' AND item <> 'thé' AND member.data ->> 'prénoms' IS DISTINCT FROM 'Zoé' AND member.data ->> 'surname' IS DISTINCT FROM 'x'$$);
@@ -328,6 +334,21 @@ sub goes_on
 	my $beans = sub { return available($db, shift, 'beans') };
 	my $entries = sub { return $node->safe_psql($db, 'SELECT count(*) FROM loyalty.entry') };
 	my ($before, $count);
+
+	is($node->safe_psql($db, q{SET ROLE reader; SELECT string_agg(name, ' ' ORDER BY name) FROM loyalty.program; SELECT count(DISTINCT program_id) FROM loyalty.member;
+		 SET ROLE web; SET loyalty.member_ref = 'c1'; SELECT ref FROM loyalty.member; SELECT available > 0 FROM loyalty.balance('c1')}),
+		"beans club\n2\nc1\nt", "$name: roles see their programs, and members themselves");
+	is($node->safe_psql($db, q{SET ROLE clerk; SELECT points FROM loyalty.adjust('served', 7);
+		 SET ROLE boss; INSERT INTO loyalty.rule (program, name, event, award) VALUES ('beans', 'boss', 'visit', '3'); SELECT count(DISTINCT program_id) FROM loyalty.access}),
+		"7\n1", "$name: a clerk acts, and a manager writes rules");
+	foreach my $denied (
+		[ reader => q{SELECT loyalty.adjust('c1', 1, program => 'beans')} ], [ clerk => q{SELECT loyalty.adjust('c1', 1, program => 'club')} ],
+		[ clerk => q{INSERT INTO loyalty.rule (program, name, award) VALUES ('beans', 'mine', '9')} ], [ boss => 'DELETE FROM loyalty.entry' ],
+		[ web => q{SET loyalty.member_ref = 'c1'; SELECT * FROM loyalty.balance('c2')} ], [ '"ex clerk"' => 'SELECT * FROM loyalty.member' ])
+	{
+		my ($status, undef, $error) = $node->psql($db, "SET ROLE $denied->[0]; $denied->[1]");
+		ok($status && $error =~ /permission denied|does not exist|violates row-level/, "$name: $denied->[0] may not $denied->[1]") or diag($error);
+	}
 
 	$before = $beans->('c1');
 	$node->safe_psql($db, "INSERT INTO aaa.orders (customer, total) VALUES ('c1', 50.90)");

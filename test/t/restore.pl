@@ -119,10 +119,11 @@ my @modes = (
 		steps => [ restore('custom', '--schema-only'), {@replica}, restore('directory', '--data-only', '-j', 4) ]
 	},
 
-	# Who restores owns it, and the rule's owner has lost the right to run its function.
+	# Who restores owns it, the rule's owner has lost the right to run its function, and roles have those to use tables.
 	{
 		name => 'without owners and rights', steps => [ load('nobody') ], otherwise => 1,
-		mend => 'GRANT USAGE ON SCHEMA crm TO manager; GRANT EXECUTE ON FUNCTION crm.is_big TO manager'
+		mend => 'GRANT USAGE ON SCHEMA crm TO manager; GRANT EXECUTE ON FUNCTION crm.is_big TO manager;
+				 SELECT loyalty.grant_access(a.role::regrole, a.access, p.name) FROM loyalty.access a JOIN loyalty.program p USING (program_id)'
 	},
 	{
 		name => 'by an owner who is no superuser',
