@@ -232,7 +232,9 @@ SELECT current_user;
 RESET search_path;
 SELECT pg_temp.try($$SELECT FROM loyalty.entry$$) AS entries, pg_temp.try($$SELECT loyalty.adjust('tim', 1)$$) AS adjust;
 RESET ROLE;
+SET session_replication_role = replica;
 DELETE FROM loyalty.member_alias WHERE ref = 'timothy';
+RESET session_replication_role;
 DROP OWNED BY regress_loyalty_till CASCADE;
 DROP ROLE regress_loyalty_till;
 
