@@ -129,3 +129,15 @@ WHERE r.relkind IN ('r', 'p', 'S')
   AND NOT EXISTS (SELECT FROM pg_extension e
                   WHERE e.extname = 'loyalty' AND r.oid = ANY (e.extconfig))
 ORDER BY 1;
+
+-- A table is configuration, which people edit, or written only by the engine.
+SELECT format('%s %s is neither guarded nor listed as configuration in scripts/lint.sql: CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %3$s FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard()',
+              r.type, r.identity, r.identity)
+FROM relation r
+WHERE r.relkind IN ('r', 'p')
+  AND r.relname <> ALL ('{program, rule, tier, reward, reward_option, voucher_pool, currency_rate, source}')
+  -- Before the statement, on all four of INSERT, DELETE, UPDATE and TRUNCATE.
+  AND NOT EXISTS (SELECT FROM pg_trigger t
+                  WHERE t.tgrelid = r.oid AND t.tgfoid = 'loyalty.engine_guard'::regproc
+                    AND t.tgtype = 2 + 4 + 8 + 16 + 32 AND t.tgenabled = 'O' AND t.tgqual IS NULL AND t.tgattr = '')
+ORDER BY 1;
