@@ -1,0 +1,372 @@
+/*
+ * seal.c
+ *		Sealing the history of all members of a program.
+ *
+ * One pass over the members in the order of member_id, under one snapshot: each
+ * is a leaf of the tree, and who has another head than his last leaf says gets a
+ * new one.  Memory is that of a batch of leaves, and of what is kept of each
+ * part.  Nobody who earns or redeems waits: members are only read.
+ *
+ * Seals are made one after the other, so that each knows the one before.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "ledger/config.h"
+#include "loyalty.h"
+#include "operation/seals.h"
+#include "operation/verify.h"
+#include "types/merkle.h"
+
+PG_FUNCTION_INFO_V1(loyalty_seal);
+
+/* Leaves written at a time. */
+#define LEAF_BATCH 1000
+
+static const char *const members_query =
+	"SELECT m.member_id, m.seq, m.head, l.seq, l.head FROM loyalty.member m LEFT JOIN LATERAL"
+	" (SELECT l.seq, l.head FROM loyalty.seal_leaf l WHERE l.member_id = m.member_id ORDER BY l.seal DESC LIMIT 1) l ON true"
+	" WHERE m.program_id = $1 ORDER BY m.member_id";
+
+static const char *const leaves_insert =
+	"INSERT INTO loyalty.seal_leaf (member_id, seq, program_id, seal, head)"
+	" SELECT l.member_id, l.seq, $4, $5, l.head FROM unnest($1, $2, $3) AS l (member_id, seq, head)";
+
+/* A seal in the making. */
+typedef struct Sealing
+{
+	StoredSeal	seal;
+	Merkle		whole;			/* over the roots of parts */
+	Merkle		part;
+	int			parts_capacity;
+	int64		newcomers;
+	SPIPlanPtr	insert;			/* of leaves */
+	MemoryContext batch;		/* what waits to be inserted is there */
+	int			nleaves;
+	Datum		leaf_members[LEAF_BATCH];
+	Datum		leaf_seqs[LEAF_BATCH];
+	Datum		leaf_heads[LEAF_BATCH];
+} Sealing;
+
+static Datum
+hash_datum(const uint8 *hash, bool present)
+{
+	Size		length = present ? HASH_LENGTH : 0;
+	bytea	   *value = palloc(VARHDRSZ + length);
+
+	SET_VARSIZE(value, VARHDRSZ + length);
+	memcpy(VARDATA(value), hash, length);
+	return PointerGetDatum(value);
+}
+
+/*
+ * The tree
+ */
+
+/* The part is full, or the last one. */
+static void
+end_part(Sealing *sealing)
+{
+	StoredSeal *seal = &sealing->seal;
+	uint8	   *root = seal->part_roots + (Size) (seal->nparts - 1) * HASH_LENGTH;
+
+	merkle_root(&sealing->part, root);
+	merkle_add(&sealing->whole, root);
+	merkle_init(&sealing->part);
+}
+
+static void
+add_leaf(Sealing *sealing, int64 member_id, const uint8 *leaf)
+{
+	StoredSeal *seal = &sealing->seal;
+
+	if (sealing->part.count == 0)
+	{
+		if (seal->nparts == sealing->parts_capacity)
+		{
+			sealing->parts_capacity *= 2;
+			seal->part_members = repalloc_huge(seal->part_members, sizeof(int64) * sealing->parts_capacity);
+			seal->part_roots = repalloc_huge(seal->part_roots, (Size) HASH_LENGTH * sealing->parts_capacity);
+		}
+		seal->part_members[seal->nparts++] = member_id;
+	}
+	merkle_add(&sealing->part, leaf);
+	seal->row.members++;
+	if (sealing->part.count == SEAL_PART)
+		end_part(sealing);
+}
+
+/*
+ * Leaves that are new
+ */
+
+static Datum
+array_datum(Datum *elements, int count, Oid type)
+{
+	ArrayType  *array = type == INT8OID
+		? construct_array(elements, count, type, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)
+		: construct_array(elements, count, type, -1, false, TYPALIGN_INT);
+
+	return PointerGetDatum(array);
+}
+
+static void
+write_leaves(Sealing *sealing)
+{
+	MemoryContext caller = MemoryContextSwitchTo(sealing->batch);
+	Datum		values[5];
+
+	values[0] = array_datum(sealing->leaf_members, sealing->nleaves, INT8OID);
+	values[1] = array_datum(sealing->leaf_seqs, sealing->nleaves, INT8OID);
+	values[2] = array_datum(sealing->leaf_heads, sealing->nleaves, BYTEAOID);
+	values[3] = Int32GetDatum(sealing->seal.row.program_id);
+	values[4] = Int32GetDatum(sealing->seal.row.seal);
+	SPI_execute_plan(sealing->insert, values, NULL, false, 0);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(sealing->batch);
+	sealing->nleaves = 0;
+}
+
+static void
+note_leaf(Sealing *sealing, int64 member_id, int64 seq, const uint8 *head, bool has_head)
+{
+	MemoryContext caller = MemoryContextSwitchTo(sealing->batch);
+
+	sealing->leaf_members[sealing->nleaves] = Int64GetDatum(member_id);
+	sealing->leaf_seqs[sealing->nleaves] = Int64GetDatum(seq);
+	sealing->leaf_heads[sealing->nleaves] = hash_datum(head, has_head);
+	MemoryContextSwitchTo(caller);
+	sealing->seal.changed++;
+	if (++sealing->nleaves == LEAF_BATCH)
+		write_leaves(sealing);
+}
+
+/* The member at the cursor. */
+static void
+seal_member(Sealing *sealing, const Cursor *members)
+{
+	int64		member_id = DatumGetInt64(members->values[0]);
+	int64		seq = DatumGetInt64(members->values[1]);
+	uint8		head[HASH_LENGTH];
+	bool		has_head;
+	uint8		leaf[HASH_LENGTH];
+	bool		changed = members->nulls[3];
+
+	if (!seals_hash(members->values[2], head, &has_head))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("head of member " INT64_FORMAT " is damaged", member_id),
+				 errhint("loyalty.verify() says what else is wrong.")));
+	seal_leaf(member_id, seq, head, has_head ? HASH_LENGTH : 0, leaf);
+	add_leaf(sealing, member_id, leaf);
+	if (changed)
+		sealing->newcomers++;
+	else
+	{
+		uint8		sealed[HASH_LENGTH];
+		bool		was_sealed;
+
+		(void) seals_hash(members->values[4], sealed, &was_sealed);
+		changed = DatumGetInt64(members->values[3]) != seq || was_sealed != has_head ||
+			memcmp(sealed, head, HASH_LENGTH) != 0;
+	}
+	if (changed)
+		note_leaf(sealing, member_id, seq, head, has_head);
+}
+
+/* Whoever was under the seal before is a member still: else no leaf says where he has gone. */
+static void
+check_nobody_left(const Sealing *sealing, int64 members_before)
+{
+	int64		stayed = sealing->seal.row.members - sealing->newcomers;
+
+	if (stayed != members_before)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("members of program \"%s\" are gone who were sealed", sealing->seal.row.program),
+				 errdetail("Seal %d is over " INT64_FORMAT " members, of whom " INT64_FORMAT " are there.",
+						   sealing->seal.row.seal - 1, members_before, stayed),
+				 errhint("loyalty.verify() says who is missing.")));
+}
+
+static void
+seal_members(Sealing *sealing, int64 members_before)
+{
+	Oid			leaf_types[5] = {INT8ARRAYOID, INT8ARRAYOID, BYTEAARRAYOID, INT4OID, INT4OID};
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(sealing->seal.row.program_id)};
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext row_context = AllocSetContextCreate(caller, "loyalty sealed member", ALLOCSET_SMALL_SIZES);
+	Cursor		members;
+
+	sealing->batch = AllocSetContextCreate(caller, "loyalty leaves", ALLOCSET_DEFAULT_SIZES);
+	sealing->insert = SPI_prepare(leaves_insert, lengthof(leaf_types), leaf_types);
+	cursor_open(&members, InvalidOid, members_query, lengthof(types), types, values, NULL);
+	while (cursor_next(&members))
+	{
+		MemoryContextSwitchTo(row_context);
+		seal_member(sealing, &members);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(row_context);
+	}
+	cursor_close(&members);
+	MemoryContextDelete(row_context);
+	if (sealing->nleaves > 0)
+		write_leaves(sealing);
+	if (sealing->part.count > 0)
+		end_part(sealing);
+	merkle_root(&sealing->whole, sealing->seal.row.root);
+	check_nobody_left(sealing, members_before);
+}
+
+/*
+ * The seal
+ */
+
+static void
+write_seal(const StoredSeal *seal)
+{
+	const SealRow *row = &seal->row;
+	Oid			types[10] = {INT4OID, INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID, BYTEAOID, BYTEAOID, BYTEAOID,
+		INT8ARRAYOID, BYTEAARRAYOID};
+	Datum	   *members = palloc_extended(sizeof(Datum) * Max(seal->nparts, 1), MCXT_ALLOC_HUGE);
+	Datum	   *roots = palloc_extended(sizeof(Datum) * Max(seal->nparts, 1), MCXT_ALLOC_HUGE);
+	Datum		values[10];
+	int			i;
+
+	for (i = 0; i < seal->nparts; i++)
+	{
+		members[i] = Int64GetDatum(seal->part_members[i]);
+		roots[i] = hash_datum(seal->part_roots + (Size) i * HASH_LENGTH, true);
+	}
+	values[0] = Int32GetDatum(row->program_id);
+	values[1] = Int32GetDatum(row->seal);
+	values[2] = TimestampTzGetDatum(row->sealed_at);
+	values[3] = Int64GetDatum(row->members);
+	values[4] = Int64GetDatum(seal->changed);
+	values[5] = hash_datum(row->root, true);
+	values[6] = hash_datum(row->previous, row->has_previous);
+	values[7] = hash_datum(row->hash, true);
+	values[8] = array_datum(members, seal->nparts, INT8OID);
+	values[9] = array_datum(roots, seal->nparts, BYTEAOID);
+	SPI_execute_with_args("INSERT INTO loyalty.seal (" SEAL_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+						  lengthof(types), types, values, NULL, false, 0);
+}
+
+/* 40001 when the transaction's own snapshot does not see the last seal. */
+static void
+check_last_seen(const Program *program, int32 seen)
+{
+	StoredSeal	last;
+	bool		found;
+
+	if (!IsolationUsesXactSnapshot())
+		return;
+	PushActiveSnapshot(GetLatestSnapshot());
+	found = seals_find(program, 0, &last);
+	PopActiveSnapshot();
+	if ((found ? last.row.seal : 0) != seen)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update"),
+				 errhint("The transaction might succeed if retried.")));
+}
+
+/* Begin the seal that follows the last one; returns how many members that is over. */
+static int64
+begin_seal(Sealing *sealing, const Program *program)
+{
+	SealRow    *row = &sealing->seal.row;
+	StoredSeal	before;
+	bool		found = seals_find(program, 0, &before);
+
+	memset(sealing, 0, sizeof(*sealing));
+	merkle_init(&sealing->whole);
+	merkle_init(&sealing->part);
+	sealing->parts_capacity = 64;
+	sealing->seal.part_members = palloc(sizeof(int64) * sealing->parts_capacity);
+	sealing->seal.part_roots = palloc((Size) HASH_LENGTH * sealing->parts_capacity);
+	row->program_id = program->program_id;
+	row->program = program->name;
+	row->seal = 1;
+	row->sealed_at = GetCurrentTimestamp();
+	check_last_seen(program, found ? before.row.seal : 0);
+	if (!found)
+		return 0;
+	row->seal = before.row.seal + 1;
+	row->has_previous = true;
+	memcpy(row->previous, before.row.hash, HASH_LENGTH);
+	/* A clock that was put back does not put time back. */
+	row->sealed_at = Max(row->sealed_at, before.row.sealed_at);
+	return before.row.members;
+}
+
+static Datum
+hex_datum(const uint8 *hash, bool present)
+{
+	char		hex[2 * HASH_LENGTH + 1];
+
+	hex[hex_encode((const char *) hash, present ? HASH_LENGTH : 0, hex)] = '\0';
+	return CStringGetTextDatum(hex);
+}
+
+static Datum
+seal_result(FunctionCallInfo fcinfo, const StoredSeal *seal)
+{
+	const SealRow *row = &seal->row;
+	TupleDesc	desc;
+	Datum		values[8];
+	bool		nulls[8] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = CStringGetTextDatum(row->program);
+	values[1] = Int32GetDatum(row->seal);
+	values[2] = TimestampTzGetDatum(row->sealed_at);
+	values[3] = Int64GetDatum(row->members);
+	values[4] = Int64GetDatum(seal->changed);
+	values[5] = hex_datum(row->root, true);
+	values[6] = hex_datum(row->previous, row->has_previous);
+	values[7] = hex_datum(row->hash, true);
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
+}
+
+/* seal(program) → seals */
+Datum
+loyalty_seal(PG_FUNCTION_ARGS)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Config	   *config = config_get();
+	Program    *program = config_program(config, text_argument(fcinfo, 0));
+	Sealing    *sealing = palloc(sizeof(Sealing));
+	Snapshot	snapshot;
+	EngineScope scope;
+	int64		members_before;
+
+	PreventCommandIfReadOnly("loyalty.seal()");
+	engine_enter(&scope, config->owner);
+	SPI_connect();
+	SPI_execute("LOCK TABLE loyalty.seal IN SHARE ROW EXCLUSIVE MODE", false, 0);
+	/* What was committed until now, by who sealed before us too. */
+	snapshot = store_snapshot();
+	PushActiveSnapshot(snapshot);
+	MemoryContextSwitchTo(caller);
+	members_before = begin_seal(sealing, program);
+	seal_members(sealing, members_before);
+	seal_hash(&sealing->seal.row, sealing->seal.row.hash);
+	write_seal(&sealing->seal);
+	PopActiveSnapshot();
+	UnregisterSnapshot(snapshot);
+	SPI_finish();
+	engine_leave(&scope);
+	return seal_result(fcinfo, &sealing->seal);
+}
