@@ -11,17 +11,25 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 #include "ledger/config.h"
+#include "ledger/probe.h"
 #include "loyalty.h"
 #include "operation/seals.h"
 #include "operation/verify.h"
@@ -33,9 +41,14 @@ PG_FUNCTION_INFO_V1(loyalty_seal);
 #define LEAF_BATCH 1000
 
 static const char *const members_query =
-	"SELECT m.member_id, m.seq, m.head, l.seq, l.head FROM loyalty.member m LEFT JOIN LATERAL"
-	" (SELECT l.seq, l.head FROM loyalty.seal_leaf l WHERE l.member_id = m.member_id ORDER BY l.seal DESC LIMIT 1) l ON true"
-	" WHERE m.program_id = $1 ORDER BY m.member_id";
+	"SELECT member_id, seq, head FROM loyalty.member WHERE program_id = $1 ORDER BY member_id";
+
+/* Columns of seal_leaf. */
+enum
+{
+	Anum_leaf_seq = 2,
+	Anum_leaf_head = 5
+};
 
 static const char *const leaves_insert =
 	"INSERT INTO loyalty.seal_leaf (member_id, seq, program_id, seal, head)"
@@ -49,6 +62,10 @@ typedef struct Sealing
 	Merkle		part;
 	int			parts_capacity;
 	int64		newcomers;
+	Relation	leaf_rel;
+	Relation	leaf_index;
+	IndexScanDesc leaf_scan;
+	TupleTableSlot *leaf_slot;
 	SPIPlanPtr	insert;			/* of leaves */
 	MemoryContext batch;		/* what waits to be inserted is there */
 	int			nleaves;
@@ -150,6 +167,45 @@ note_leaf(Sealing *sealing, int64 member_id, int64 seq, const uint8 *head, bool 
 		write_leaves(sealing);
 }
 
+static void
+begin_look_up(Sealing *sealing, Snapshot snapshot)
+{
+	sealing->leaf_rel = table_open(get_relname_relid("seal_leaf", get_namespace_oid(LOYALTY_SCHEMA, false)),
+								   RowExclusiveLock);
+	sealing->leaf_index = index_open(probe_primary_key(sealing->leaf_rel), AccessShareLock);
+	sealing->leaf_scan = index_beginscan(sealing->leaf_rel, sealing->leaf_index, snapshot,
+#if PG_VERSION_NUM >= 180000
+										 NULL,
+#endif
+										 1, 0);
+	sealing->leaf_slot = table_slot_create(sealing->leaf_rel, NULL);
+}
+
+static void
+end_look_up(Sealing *sealing)
+{
+	ExecDropSingleTupleTableSlot(sealing->leaf_slot);
+	index_endscan(sealing->leaf_scan);
+	index_close(sealing->leaf_index, NoLock);
+	table_close(sealing->leaf_rel, NoLock);
+}
+
+/* The last leaf of a member; false when he has none. */
+static bool
+find_leaf(Sealing *sealing, int64 member_id, int64 *seq, uint8 *head, bool *has_head)
+{
+	ScanKeyData key;
+	bool		isnull;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(member_id));
+	index_rescan(sealing->leaf_scan, &key, 1, NULL, 0);
+	if (!index_getnext_slot(sealing->leaf_scan, BackwardScanDirection, sealing->leaf_slot))
+		return false;
+	*seq = DatumGetInt64(slot_getattr(sealing->leaf_slot, Anum_leaf_seq, &isnull));
+	(void) seals_hash(slot_getattr(sealing->leaf_slot, Anum_leaf_head, &isnull), head, has_head);
+	return true;
+}
+
 /* The member at the cursor. */
 static void
 seal_member(Sealing *sealing, const Cursor *members)
@@ -158,8 +214,10 @@ seal_member(Sealing *sealing, const Cursor *members)
 	int64		seq = DatumGetInt64(members->values[1]);
 	uint8		head[HASH_LENGTH];
 	bool		has_head;
+	int64		sealed_seq;
+	uint8		sealed_head[HASH_LENGTH];
+	bool		had_head;
 	uint8		leaf[HASH_LENGTH];
-	bool		changed = members->nulls[3];
 
 	if (!seals_hash(members->values[2], head, &has_head))
 		ereport(ERROR,
@@ -168,19 +226,11 @@ seal_member(Sealing *sealing, const Cursor *members)
 				 errhint("loyalty.verify() says what else is wrong.")));
 	seal_leaf(member_id, seq, head, has_head ? HASH_LENGTH : 0, leaf);
 	add_leaf(sealing, member_id, leaf);
-	if (changed)
+	if (!find_leaf(sealing, member_id, &sealed_seq, sealed_head, &had_head))
 		sealing->newcomers++;
-	else
-	{
-		uint8		sealed[HASH_LENGTH];
-		bool		was_sealed;
-
-		(void) seals_hash(members->values[4], sealed, &was_sealed);
-		changed = DatumGetInt64(members->values[3]) != seq || was_sealed != has_head ||
-			memcmp(sealed, head, HASH_LENGTH) != 0;
-	}
-	if (changed)
-		note_leaf(sealing, member_id, seq, head, has_head);
+	else if (sealed_seq == seq && had_head == has_head && memcmp(sealed_head, head, HASH_LENGTH) == 0)
+		return;
+	note_leaf(sealing, member_id, seq, head, has_head);
 }
 
 /* Whoever was under the seal before is a member still: else no leaf says where he has gone. */
@@ -198,8 +248,21 @@ check_nobody_left(const Sealing *sealing, int64 members_before)
 				 errhint("loyalty.verify() says who is missing.")));
 }
 
+/* Sort as maintenance does, and never fetch rows in the order of an index; until engine_leave. */
 static void
-seal_members(Sealing *sealing, int64 members_before)
+plan_to_sort(void)
+{
+	char		memory[32];
+
+	snprintf(memory, sizeof(memory), "%d", Max(work_mem, maintenance_work_mem));
+	(void) set_config_option("work_mem", memory, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("enable_indexscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("enable_bitmapscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+static void
+seal_members(Sealing *sealing, int64 members_before, Snapshot snapshot)
 {
 	Oid			leaf_types[5] = {INT8ARRAYOID, INT8ARRAYOID, BYTEAARRAYOID, INT4OID, INT4OID};
 	Oid			types[1] = {INT4OID};
@@ -210,6 +273,8 @@ seal_members(Sealing *sealing, int64 members_before)
 
 	sealing->batch = AllocSetContextCreate(caller, "loyalty leaves", ALLOCSET_DEFAULT_SIZES);
 	sealing->insert = SPI_prepare(leaves_insert, lengthof(leaf_types), leaf_types);
+	plan_to_sort();
+	begin_look_up(sealing, snapshot);
 	cursor_open(&members, InvalidOid, members_query, lengthof(types), types, values, NULL);
 	while (cursor_next(&members))
 	{
@@ -219,6 +284,7 @@ seal_members(Sealing *sealing, int64 members_before)
 		MemoryContextReset(row_context);
 	}
 	cursor_close(&members);
+	end_look_up(sealing);
 	MemoryContextDelete(row_context);
 	if (sealing->nleaves > 0)
 		write_leaves(sealing);
@@ -361,7 +427,7 @@ loyalty_seal(PG_FUNCTION_ARGS)
 	PushActiveSnapshot(snapshot);
 	MemoryContextSwitchTo(caller);
 	members_before = begin_seal(sealing, program);
-	seal_members(sealing, members_before);
+	seal_members(sealing, members_before, snapshot);
 	seal_hash(&sealing->seal.row, sealing->seal.row.hash);
 	write_seal(&sealing->seal);
 	PopActiveSnapshot();
