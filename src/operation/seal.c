@@ -62,6 +62,7 @@ typedef struct Sealing
 	Merkle		part;
 	int			parts_capacity;
 	int64		newcomers;
+	MemoryContext context;
 	Relation	leaf_rel;
 	Relation	leaf_index;
 	IndexScanDesc leaf_scan;
@@ -170,6 +171,7 @@ note_leaf(Sealing *sealing, int64 member_id, int64 seq, const uint8 *head, bool 
 static void
 begin_look_up(Sealing *sealing, Snapshot snapshot)
 {
+	sealing->context = CurrentMemoryContext;
 	sealing->leaf_rel = table_open(get_relname_relid("seal_leaf", get_namespace_oid(LOYALTY_SCHEMA, false)),
 								   RowExclusiveLock);
 	sealing->leaf_index = index_open(probe_primary_key(sealing->leaf_rel), AccessShareLock);
@@ -194,12 +196,17 @@ end_look_up(Sealing *sealing)
 static bool
 find_leaf(Sealing *sealing, int64 member_id, int64 *seq, uint8 *head, bool *has_head)
 {
+	/* What the scan remembers of dead rows outlives a member. */
+	MemoryContext caller = MemoryContextSwitchTo(sealing->context);
 	ScanKeyData key;
+	bool		found;
 	bool		isnull;
 
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(member_id));
 	index_rescan(sealing->leaf_scan, &key, 1, NULL, 0);
-	if (!index_getnext_slot(sealing->leaf_scan, BackwardScanDirection, sealing->leaf_slot))
+	found = index_getnext_slot(sealing->leaf_scan, BackwardScanDirection, sealing->leaf_slot);
+	MemoryContextSwitchTo(caller);
+	if (!found)
 		return false;
 	*seq = DatumGetInt64(slot_getattr(sealing->leaf_slot, Anum_leaf_seq, &isnull));
 	(void) seals_hash(slot_getattr(sealing->leaf_slot, Anum_leaf_head, &isnull), head, has_head);
