@@ -7,14 +7,14 @@
  * new one.  Memory is that of a batch of leaves, and of what is kept of each
  * part.  Nobody who earns or redeems waits: members are only read.
  *
- * Seals are made one after the other, so that each knows the one before.
+ * Seals are made one after the other, so that each knows the one before; and
+ * whatever a transaction sees otherwise, they are of the moment they tell.
  */
 #include "postgres.h"
 
 #include "access/genam.h"
 #include "access/table.h"
 #include "access/tableam.h"
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -335,25 +335,6 @@ write_seal(const StoredSeal *seal)
 						  lengthof(types), types, values, NULL, false, 0);
 }
 
-/* 40001 when the transaction's own snapshot does not see the last seal. */
-static void
-check_last_seen(const Program *program, int32 seen)
-{
-	StoredSeal	last;
-	bool		found;
-
-	if (!IsolationUsesXactSnapshot())
-		return;
-	PushActiveSnapshot(GetLatestSnapshot());
-	found = seals_find(program, 0, &last);
-	PopActiveSnapshot();
-	if ((found ? last.row.seal : 0) != seen)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not serialize access due to concurrent update"),
-				 errhint("The transaction might succeed if retried.")));
-}
-
 /* Begin the seal that follows the last one; returns how many members that is over. */
 static int64
 begin_seal(Sealing *sealing, const Program *program)
@@ -372,7 +353,6 @@ begin_seal(Sealing *sealing, const Program *program)
 	row->program = program->name;
 	row->seal = 1;
 	row->sealed_at = GetCurrentTimestamp();
-	check_last_seen(program, found ? before.row.seal : 0);
 	if (!found)
 		return 0;
 	row->seal = before.row.seal + 1;
@@ -429,8 +409,8 @@ loyalty_seal(PG_FUNCTION_ARGS)
 	engine_enter(&scope, config->owner);
 	SPI_connect();
 	SPI_execute("LOCK TABLE loyalty.seal IN SHARE ROW EXCLUSIVE MODE", false, 0);
-	/* What was committed until now, by who sealed before us too. */
-	snapshot = store_snapshot();
+	/* What is committed by now, by who sealed before us too, in a transaction of any isolation level: the time is sealed with it. */
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	PushActiveSnapshot(snapshot);
 	MemoryContextSwitchTo(caller);
 	members_before = begin_seal(sealing, program);
