@@ -36,6 +36,7 @@ CREATE TABLE loyalty.member (
 	tier_floor text COLLATE "C"
 ) WITH (fillfactor = 70, toast_tuple_target = 8160);
 SELECT pg_catalog.pg_extension_config_dump('loyalty.member', '');
+ALTER TABLE loyalty.member ENABLE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE loyalty.member IS 'members of programs with their points; written only by the engine';
 COMMENT ON COLUMN loyalty.member.member_id IS 'loyalty.member_id(ref, program), unless member_alias says otherwise';
@@ -63,6 +64,10 @@ COMMENT ON COLUMN loyalty.member.tier IS 'the member''s tier: the one that he re
 COMMENT ON COLUMN loyalty.member.tier_own IS 'beside a tier_floor: the tier that the member reached himself';
 COMMENT ON COLUMN loyalty.member.tier_floor IS 'tier given by hand, below which the member does not fall; NULL: none';
 
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.member
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.member IS 'written only by the engine';
+
 -- Where maintenance finds what is due.  Postings hardly ever change next_expiry,
 -- so they stay HOT; equal keys in the order of the table are kept as one.
 CREATE INDEX member_next_expiry_idx ON loyalty.member (program_id, next_expiry) WHERE next_expiry IS NOT NULL;
@@ -76,10 +81,15 @@ CREATE TABLE loyalty.member_alias (
 	CONSTRAINT member_alias_pkey PRIMARY KEY (program_id, ref)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.member_alias', '');
+ALTER TABLE loyalty.member_alias ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.member_alias IS 'refs that lead to another member_id than the one they compute; written only by the engine';
 COMMENT ON COLUMN loyalty.member_alias.program_id IS 'the program';
 COMMENT ON COLUMN loyalty.member_alias.ref IS 'the shop''s own customer id';
 COMMENT ON COLUMN loyalty.member_alias.member_id IS 'the member whom it means';
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.member_alias
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.member_alias IS 'written only by the engine';
 
 -- Apart from member, so that it can be erased while the ledger stands.
 CREATE TABLE loyalty.profile (
@@ -91,6 +101,7 @@ CREATE TABLE loyalty.profile (
 	data jsonb NOT NULL DEFAULT '{}'
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.profile', '');
+ALTER TABLE loyalty.profile ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.profile IS 'what is known of a member as a person';
 COMMENT ON COLUMN loyalty.profile.member_id IS 'the member';
 COMMENT ON COLUMN loyalty.profile.program_id IS 'the program';
@@ -99,28 +110,28 @@ COMMENT ON COLUMN loyalty.profile.segments IS 'segments that the member belongs 
 COMMENT ON COLUMN loyalty.profile.referred_by IS 'the member who brought him';
 COMMENT ON COLUMN loyalty.profile.data IS 'everything else';
 
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.profile
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.profile IS 'written only by the engine';
+
 CREATE FUNCTION loyalty.member_id(ref text, program text) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'loyalty_member_id' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION loyalty.member_id(text, text) IS 'where a member lives: the first 8 bytes of sha256(program || ''\0'' || ref) in UTF-8, sign bit cleared';
 
 CREATE FUNCTION loyalty.enroll(member text, profile jsonb DEFAULT NULL, referred_by text DEFAULT NULL,
 							   key text DEFAULT NULL, at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS bigint
-	AS 'MODULE_PATHNAME', 'loyalty_enroll' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_enroll' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.enroll(text, jsonb, text, text, timestamptz, text) IS 'makes a customer a member and returns the member_id; enrolling again changes nothing but the profile''s given fields';
 CREATE FUNCTION loyalty.enroll(member bigint, profile jsonb DEFAULT NULL, referred_by text DEFAULT NULL,
 							   key text DEFAULT NULL, at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS bigint
-	AS 'MODULE_PATHNAME', 'loyalty_enroll' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_enroll' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.enroll(bigint, jsonb, text, text, timestamptz, text) IS 'the same for a numeric customer id';
 
 CREATE FUNCTION loyalty.set_member(member text, status text DEFAULT NULL, segments text[] DEFAULT NULL,
 								   data jsonb DEFAULT NULL, birthday date DEFAULT NULL, program text DEFAULT NULL) RETURNS void
-	AS 'MODULE_PATHNAME', 'loyalty_set_member' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_set_member' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.set_member(text, text, text[], jsonb, date, text) IS 'changes a member''s status or profile; NULL leaves a field as it is, data is merged key by key';
 CREATE FUNCTION loyalty.set_member(member bigint, status text DEFAULT NULL, segments text[] DEFAULT NULL,
 								   data jsonb DEFAULT NULL, birthday date DEFAULT NULL, program text DEFAULT NULL) RETURNS void
-	AS 'MODULE_PATHNAME', 'loyalty_set_member' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_set_member' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.set_member(bigint, text, text[], jsonb, date, text) IS 'the same for a numeric customer id';

@@ -49,11 +49,11 @@ COMMENT ON COLUMN loyalty.seal_leaf.program_id IS 'the program';
 COMMENT ON COLUMN loyalty.seal_leaf.seal IS 'number of the first seal that found that';
 COMMENT ON COLUMN loyalty.seal_leaf.head IS 'hash of that entry, which covers all before it; empty: he had none';
 
-CREATE TRIGGER guard BEFORE UPDATE OR DELETE OR TRUNCATE ON loyalty.seal
-	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.entry_guard();
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.seal
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard('history');
 COMMENT ON TRIGGER guard ON loyalty.seal IS 'what was sealed stays sealed';
-CREATE TRIGGER guard BEFORE UPDATE OR DELETE OR TRUNCATE ON loyalty.seal_leaf
-	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.entry_guard();
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.seal_leaf
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard('history');
 COMMENT ON TRIGGER guard ON loyalty.seal_leaf IS 'what was sealed stays sealed';
 
 CREATE VIEW loyalty.seals WITH (security_barrier) AS
@@ -63,6 +63,7 @@ CREATE VIEW loyalty.seals WITH (security_barrier) AS
 		   pg_catalog.encode(s.hash, 'hex') AS hash
 	FROM loyalty.seal s
 	JOIN loyalty.program p ON p.program_id OPERATOR(pg_catalog.=) s.program_id
+	WHERE loyalty.may_see(s.program_id)
 	ORDER BY p.name, s.seal;
 COMMENT ON VIEW loyalty.seals IS 'seals, to be read and published';
 COMMENT ON COLUMN loyalty.seals.program IS 'name of the program';

@@ -22,6 +22,7 @@
 #include "utils/timestamp.h"
 
 #include "earning/json.h"
+#include "ledger/access.h"
 #include "ledger/chain.h"
 #include "ledger/member.h"
 #include "loyalty.h"
@@ -272,7 +273,7 @@ loyalty_proof(PG_FUNCTION_ARGS)
 	MemoryContext caller = CurrentMemoryContext;
 	Config	   *config = config_get();
 	text	   *ref = member_argument(fcinfo, 0);
-	Program    *program = config_program(config, text_argument(fcinfo, 2));
+	Program    *program = access_program_for(config, text_argument(fcinfo, 2), ACCESS_READ, ref);
 	Place	   *place = palloc0(sizeof(Place));
 	EngineScope scope;
 	StoredSeal	seal;
@@ -312,7 +313,7 @@ loyalty_history(PG_FUNCTION_ARGS)
 	MemoryContext row_context = AllocSetContextCreate(caller, "loyalty entry", ALLOCSET_DEFAULT_SIZES);
 	Config	   *config = config_get();
 	text	   *ref = member_argument(fcinfo, 0);
-	Program    *program = config_program(config, text_argument(fcinfo, 1));
+	Program    *program = access_program_for(config, text_argument(fcinfo, 1), ACCESS_READ, ref);
 	Oid			types[1] = {INT8OID};
 	Datum		values[1];
 	EngineScope scope;

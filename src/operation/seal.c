@@ -28,6 +28,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "ledger/access.h"
 #include "ledger/config.h"
 #include "ledger/probe.h"
 #include "loyalty.h"
@@ -399,7 +400,7 @@ loyalty_seal(PG_FUNCTION_ARGS)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Config	   *config = config_get();
-	Program    *program = config_program(config, text_argument(fcinfo, 0));
+	Program    *program = access_program(config, text_argument(fcinfo, 0), ACCESS_OPERATE);
 	Sealing    *sealing = palloc(sizeof(Sealing));
 	Snapshot	snapshot;
 	EngineScope scope;

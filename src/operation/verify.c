@@ -45,6 +45,7 @@
 
 #include "earning/attempt.h"
 #include "earning/request.h"
+#include "ledger/access.h"
 #include "ledger/balance.h"
 #include "ledger/chain.h"
 #include "ledger/member.h"
@@ -82,6 +83,16 @@ verify_report(Verification *verification, const Violation *violation)
  * Cursors
  */
 
+/* What reads a shop's table may run the shop's functions. */
+static void
+enter(const Cursor *cursor, EngineScope *scope)
+{
+	if (cursor->foreign)
+		owner_enter(scope, cursor->user_id);
+	else
+		engine_enter(scope, cursor->user_id);
+}
+
 void
 cursor_open(Cursor *cursor, Oid user_id, const char *sql, int nargs,
 			Oid *types, Datum *values, const char *nulls)
@@ -90,8 +101,9 @@ cursor_open(Cursor *cursor, Oid user_id, const char *sql, int nargs,
 	EngineScope scope;
 
 	memset(cursor, 0, sizeof(*cursor));
-	cursor->user_id = OidIsValid(user_id) ? user_id : GetUserId();
-	engine_enter(&scope, cursor->user_id);
+	cursor->foreign = OidIsValid(user_id);
+	cursor->user_id = cursor->foreign ? user_id : GetUserId();
+	enter(cursor, &scope);
 	cursor->portal = SPI_cursor_open_with_args(NULL, sql, nargs, types, values, nulls, true, 0);
 	engine_leave(&scope);
 	MemoryContextSwitchTo(caller);
@@ -110,7 +122,7 @@ cursor_next(Cursor *cursor)
 
 		if (cursor->table != NULL)
 			SPI_freetuptable(cursor->table);
-		engine_enter(&scope, cursor->user_id);
+		enter(cursor, &scope);
 		SPI_cursor_fetch(cursor->portal, true, FETCH_SIZE);
 		engine_leave(&scope);
 		MemoryContextSwitchTo(caller);
@@ -601,11 +613,13 @@ Datum
 loyalty_verify(PG_FUNCTION_ARGS)
 {
 	Verification verification;
+	EngineScope scope;
 
 	verification.config = config_get();
-	verification.only = PG_ARGISNULL(0) ? NULL
-		: config_program(verification.config, PG_GETARG_TEXT_PP(0));
+	verification.only = PG_ARGISNULL(0) && access_is_owner(verification.config) ? NULL
+		: access_program(verification.config, text_argument(fcinfo, 0), ACCESS_READ);
 	verification.result = result_begin(fcinfo, &verification.desc);
+	engine_enter(&scope, verification.config->owner);
 	SPI_connect();
 	verify_members(&verification);
 	verify_purchases(&verification);
@@ -620,5 +634,6 @@ loyalty_verify(PG_FUNCTION_ARGS)
 	verify_seals(&verification);
 	verify_tiers(&verification);
 	SPI_finish();
+	engine_leave(&scope);
 	PG_RETURN_NULL();
 }
