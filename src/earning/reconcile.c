@@ -193,6 +193,7 @@ lock_members(WorkGroup *group)
 		{
 			request = &group->members[group->nmembers++];
 			request->member_id = case_->purchase.member_id;
+			request->forgotten_too = true;
 		}
 		if (request->ref == NULL)
 			request->ref = case_->purchase.ref;

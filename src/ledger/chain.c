@@ -6,7 +6,7 @@
  * 64-bit big-endian, text as its length and UTF-8 bytes, lots as the packed
  * purse, amount as its text, NULL as length -1.  Of context and note only the
  * sha256 goes in, so that they can be blanked when a person is forgotten and
- * the chain still holds.
+ * the chain still holds: what is left of them then says their sha256.
  */
 #include "postgres.h"
 
@@ -16,6 +16,8 @@
 #include "utils/builtins.h"
 
 #include "ledger/chain.h"
+#include "ledger/context_field.h"
+#include "ledger/forgotten.h"
 #include "loyalty.h"
 #include "types/sha256.h"
 
@@ -44,18 +46,25 @@ append_text(StringInfo bytes, const char *value, int length)
 	append_bytes(bytes, utf8, utf8 == value ? length : (int) strlen(utf8));
 }
 
-/* The sha256 of what may be blanked later. */
-static void
-append_digest(StringInfo bytes, const char *value)
+void
+chain_digest(const char *value, uint8 *digest)
 {
-	uint8		digest[HASH_LENGTH];
-
 	sha256(value, strlen(value), digest);
-	append_bytes(bytes, (char *) digest, HASH_LENGTH);
 }
 
-void
-chain_hash(EntryRow *entry, const uint8 *previous)
+/* The sha256 of what may be blanked later, or that was kept of it; NULL: there is none. */
+static void
+append_digest(StringInfo bytes, const uint8 *digest)
+{
+	if (digest == NULL)
+		append_int(bytes, -1);
+	else
+		append_bytes(bytes, (const char *) digest, HASH_LENGTH);
+}
+
+/* "context" and "note" are their digests; NULL: there is none. */
+static void
+hash_entry(EntryRow *entry, const uint8 *previous, const uint8 *context, const uint8 *note)
 {
 	StringInfoData bytes;
 	struct varlena *lots = PG_DETOAST_DATUM_PACKED(entry->lots);
@@ -85,17 +94,55 @@ chain_hash(EntryRow *entry, const uint8 *previous)
 		pfree(amount);
 	}
 
-	if (entry->context == NULL)
-		append_int(&bytes, -1);
-	else
-		append_digest(&bytes, JsonbToCString(NULL, &entry->context->root, VARSIZE(entry->context)));
-
-	if (entry->note == NULL)
-		append_int(&bytes, -1);
-	else
-		append_digest(&bytes, text_to_cstring(entry->note));
-
+	append_digest(&bytes, context);
+	append_digest(&bytes, note);
 	sha256_joined(previous, previous == NULL ? 0 : HASH_LENGTH,
 				  bytes.data, bytes.len, entry->hash);
 	pfree(bytes.data);
+}
+
+/* The digest of the context, of the note; NULL where there is none. */
+static const uint8 *
+context_digest(const EntryRow *entry, uint8 *room)
+{
+	if (entry->context == NULL)
+		return NULL;
+	chain_digest(JsonbToCString(NULL, &entry->context->root, VARSIZE(entry->context)), room);
+	return room;
+}
+
+static const uint8 *
+note_digest(const EntryRow *entry, uint8 *room)
+{
+	if (entry->note == NULL)
+		return NULL;
+	chain_digest(text_to_cstring(entry->note), room);
+	return room;
+}
+
+void
+chain_hash(EntryRow *entry, const uint8 *previous)
+{
+	uint8		context[HASH_LENGTH];
+	uint8		note[HASH_LENGTH];
+
+	hash_entry(entry, previous, context_digest(entry, context), note_digest(entry, note));
+}
+
+void
+chain_hash_blanked(EntryRow *entry, const uint8 *previous)
+{
+	uint8		context[HASH_LENGTH];
+	uint8		note[HASH_LENGTH];
+	JsonbValue	blanked;
+
+	if (!context_field_of(entry->context, FIELD_SHA256, jbvBinary, &blanked))
+	{
+		chain_hash(entry, previous);
+		return;
+	}
+	hash_entry(entry, previous,
+			   forgotten_digest(entry->context, "context", context) ? context : NULL,
+			   entry->note != NULL ? note_digest(entry, note)
+			   : forgotten_digest(entry->context, "note", note) ? note : NULL);
 }

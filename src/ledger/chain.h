@@ -13,4 +13,13 @@
  */
 extern void chain_hash(EntryRow *entry, const uint8 *previous);
 
+/*
+ * The same for an entry of a forgotten member, whose context and note may have
+ * been blanked: then their digests are in the context (ledger/forgotten.h).
+ */
+extern void chain_hash_blanked(EntryRow *entry, const uint8 *previous);
+
+/* The digest of a context or a note, which is all that is hashed of it. */
+extern void chain_digest(const char *value, uint8 *digest);
+
 #endif							/* LOYALTY_CHAIN_H */
