@@ -31,15 +31,15 @@ COMMENT ON COLUMN loyalty.consent.role IS 'the role that wrote it down';
 COMMENT ON COLUMN loyalty.consent.key IS 'idempotency key';
 
 CREATE FUNCTION loyalty.set_consent(member text, purpose text, granted boolean, source text DEFAULT NULL,
-									at timestamptz DEFAULT NULL, key text DEFAULT NULL, program text DEFAULT NULL) RETURNS boolean
+									at timestamptz DEFAULT NULL, key text DEFAULT NULL, program text DEFAULT NULL) RETURNS void
 	AS 'MODULE_PATHNAME', 'loyalty_set_consent' LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION loyalty.set_consent(text, text, boolean, text, timestamptz, text, text) IS 'writes down that a member agreed to something, or withdrew it; answers whether that was news';
+COMMENT ON FUNCTION loyalty.set_consent(text, text, boolean, text, timestamptz, text, text) IS 'writes down that a member agreed to something, or refused or withdrew it; what he said last counts';
 CREATE FUNCTION loyalty.set_consent(member bigint, purpose text, granted boolean, source text DEFAULT NULL,
-									at timestamptz DEFAULT NULL, key text DEFAULT NULL, program text DEFAULT NULL) RETURNS boolean
+									at timestamptz DEFAULT NULL, key text DEFAULT NULL, program text DEFAULT NULL) RETURNS void
 	AS 'MODULE_PATHNAME', 'loyalty_set_consent' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.set_consent(bigint, text, boolean, text, timestamptz, text, text) IS 'the same for a numeric customer id';
 
--- What he said last counts, not what was written down last; he stands for who was merged into him.
+-- What he said last counts, not what was written down last.
 CREATE FUNCTION loyalty.has_consent(member text, purpose text, at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS boolean
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -53,14 +53,15 @@ CREATE FUNCTION loyalty.has_consent(member bigint, purpose text, at timestamptz 
 	AS $$ SELECT loyalty.has_consent($1::text, $2, $3, $4) $$;
 COMMENT ON FUNCTION loyalty.has_consent(bigint, text, timestamptz, text) IS 'the same for a numeric customer id';
 
-CREATE VIEW loyalty.consents AS
+CREATE VIEW loyalty.consents WITH (security_barrier = true) AS
 	SELECT p.name AS program, m.ref AS member, c.purpose, c.granted, c.at AS since, c.source
 	FROM (SELECT DISTINCT ON (c.member_id, c.purpose) c.member_id, c.program_id, c.purpose, c.granted, c.at, c.source
 		  FROM loyalty.consent c
 		  WHERE c.at OPERATOR(pg_catalog.<=) pg_catalog.now()
 		  ORDER BY c.member_id, c.purpose, c.at DESC, c.consent_no DESC) c
 	JOIN loyalty.program p ON p.program_id OPERATOR(pg_catalog.=) c.program_id
-	JOIN loyalty.member m ON m.member_id OPERATOR(pg_catalog.=) c.member_id;
+	JOIN loyalty.member m ON m.member_id OPERATOR(pg_catalog.=) c.member_id
+	WHERE loyalty.may_read_person(c.program_id, c.member_id);
 COMMENT ON VIEW loyalty.consents IS 'what each member agrees to now, and what he refused or withdrew';
 COMMENT ON COLUMN loyalty.consents.program IS 'name of the program';
 COMMENT ON COLUMN loyalty.consents.member IS 'the shop''s own customer id';

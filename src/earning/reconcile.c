@@ -427,6 +427,7 @@ work_group(WorkGroup *group)
 	int			i;
 
 	drop_idle_cases(group);
+	forgotten_drop_moved(group, false);
 	lock_members(group);
 	if (group->nmembers == 0)
 	{

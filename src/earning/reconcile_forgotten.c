@@ -75,12 +75,13 @@ was_forgotten(WorkGroup *group, const Purchase *purchase)
 }
 
 void
-forgotten_drop_moved(WorkGroup *group)
+forgotten_drop_moved(WorkGroup *group, bool locked)
 {
 	bool		any = group->settlement.program->has_forgotten;
 	int			i;
 
-	for (i = 0; i < group->nmembers && !any; i++)
+	/* One who has been forgotten while we waited. */
+	for (i = 0; locked && i < group->nmembers && !any; i++)
 		any = group->members[i].row != NULL && group->members[i].row->status == MEMBER_FORGOTTEN;
 	for (i = 0; i < group->ncases && any; i++)
 	{

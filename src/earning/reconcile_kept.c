@@ -394,7 +394,7 @@ kept_part(WorkGroup *group)
 
 	group->nkept = 0;
 	group->kept = NULL;
-	forgotten_drop_moved(group);
+	forgotten_drop_moved(group, true);
 	if (!mixed && !group->settlement.program->has_merges)
 	{
 		forgotten_drop_members(group);

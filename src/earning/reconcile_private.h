@@ -81,11 +81,11 @@ extern int64 kept_ledger(const WorkGroup *group, const Case *case_);
 extern MemberRow *kept_lock_row(WorkGroup *group, int64 member_id);
 
 /*
- * Drop the cases that were a forgotten member's before they came to another one;
- * those that are about his ledger; and these where every case is about its own
+ * Drop the cases that were a forgotten member's before they came to another one,
+ * before and after members are locked; those that are about his ledger; and these where every case is about its own
  * member's: then nothing else is to be done for forgotten ones either.
  */
-extern void forgotten_drop_moved(WorkGroup *group);
+extern void forgotten_drop_moved(WorkGroup *group, bool locked);
 extern void forgotten_drop(WorkGroup *group);
 extern void forgotten_drop_members(WorkGroup *group);
 

@@ -132,7 +132,7 @@ next_batch(Run *run)
 	{
 		Config	   *config = config_get();
 		ImportBatch batch = {config, config_program_still(config, run->program_id), run->key, run->at, run->at_given,
-		run->list.desc, members, count, 0, 0};
+		run->list.desc, members, count, 0, 0, 0};
 
 		give_way();
 		work_members(run, &batch);
