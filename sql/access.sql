@@ -95,19 +95,20 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	FROM pg_catalog.unnest('{adjust,spend,hold,capture,release,transfer,cancel,redeem,confirm_redemption,fulfill_redemption,
 							 choose_reward,issue_voucher,use_voucher,return_voucher,void_voucher,merge_members,unmerge_members,
 							 create_household,join_household,leave_household,enroll,set_member,set_tier,extend,reinstate,
-							 record,accept,reject,maintain,backfill,set_consent}'::pg_catalog.text[]) n
+							 record,accept,reject,maintain,backfill,set_consent,
+							 schedule_maintenance,unschedule_maintenance}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'operate', 'TABLE', n, 'SELECT', 'program'
 	FROM pg_catalog.unnest('{deferred,import_failure,maintenance_failure}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'manage', 'ROUTINE', n, 'EXECUTE', NULL
-	FROM pg_catalog.unnest('{attach,attach_query,detach,backfill,revise_rule,import_vouchers,forget_member,schedule_maintenance,
-							 unschedule_maintenance}'::pg_catalog.text[]) n
+	FROM pg_catalog.unnest('{attach,attach_query,detach,backfill,revise_rule,import_vouchers,forget_member,export_member}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'manage', 'TABLE', n, 'INSERT, UPDATE, DELETE', 'terms'
 	FROM pg_catalog.unnest('{rule,tier,reward,reward_option,voucher_pool,currency_rate}'::pg_catalog.text[]) n
 	UNION ALL
-	VALUES ('manage', 'TABLE', 'program', 'UPDATE', 'terms'),
+	VALUES ('manage', 'TABLE', 'deferred', 'SELECT', 'program'),
+		   ('manage', 'TABLE', 'program', 'UPDATE', 'terms'),
 		   ('manage', 'TABLE', 'access', 'SELECT', 'program')
 	$$;
 COMMENT ON FUNCTION loyalty.access_objects() IS 'what grant_access grants of PostgreSQL''s own rights, for each access beside those below it: on the TABLE or all ROUTINEs of a name; visible: which rows of a table, by whether the caller may see the program (terms), read all of it (program), or what is of the row''s member (member, person)';

@@ -8,8 +8,9 @@
  *
  * The policies that keep the rows of programs apart are made here and not by the
  * install script: pg_dump dumps every policy, also of an extension's table, and
- * restoring one that CREATE EXTENSION has made already would fail.  Until then
- * row-level security, which the script does enable, shows nobody anything.
+ * restoring one that CREATE EXTENSION has made already would fail.  Until the
+ * first access is granted, and once the last one is revoked, row-level security,
+ * which the script does enable, shows nobody anything.
  */
 #include "postgres.h"
 
@@ -147,6 +148,14 @@ run_answers(const AccessRequest *request, const char *query)
 	" WHERE c.access = 'manage' AND c.visible = 'terms'" \
 	"  AND NOT EXISTS (SELECT FROM pg_policy y WHERE y.polrelid = c.oid AND y.polname = 'loyalty_manage')"
 
+/* All of them, once nobody has any access. */
+#define DROP_POLICIES \
+	OBJECTS \
+	" SELECT DISTINCT format('DROP POLICY %I ON %s', y.polname, o.name)" \
+	" FROM object o JOIN pg_policy y ON y.polrelid = o.oid" \
+	" WHERE o.kind = 'TABLE' AND y.polname IN ('loyalty_read', 'loyalty_manage')" \
+	"  AND NOT EXISTS (SELECT FROM loyalty.access)"
+
 /* grant_access(role, access, program) */
 Datum
 loyalty_grant_access(PG_FUNCTION_ARGS)
@@ -198,6 +207,7 @@ loyalty_revoke_access(PG_FUNCTION_ARGS)
 		run_answers(&request, REVOKES);
 		run_answers(&request, "SELECT format('REVOKE USAGE ON SCHEMA loyalty FROM %I', $2)"
 					" WHERE NOT EXISTS (SELECT FROM loyalty.access a WHERE a.role = $2)");
+		run_answers(&request, DROP_POLICIES);
 	}
 	SPI_finish();
 	engine_leave(&scope);
