@@ -102,7 +102,7 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	FROM pg_catalog.unnest('{deferred,import_failure,maintenance_failure}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'manage', 'ROUTINE', n, 'EXECUTE', NULL
-	FROM pg_catalog.unnest('{attach,attach_query,detach,backfill,revise_rule,import_vouchers,forget_member,export_member}'::pg_catalog.text[]) n
+	FROM pg_catalog.unnest('{attach,attach_query,detach,backfill,revise_rule,import_vouchers,forget_member}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'manage', 'TABLE', n, 'INSERT, UPDATE, DELETE', 'terms'
 	FROM pg_catalog.unnest('{rule,tier,reward,reward_option,voucher_pool,currency_rate}'::pg_catalog.text[]) n

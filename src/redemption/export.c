@@ -125,10 +125,13 @@ loyalty_export_member(PG_FUNCTION_ARGS)
 	bool		known;
 	bool		isnull;
 
+	row.status = MEMBER_ACTIVE;
 	store_begin_read(store, GetActiveSnapshot());
 	known = store_find_member(store, DatumGetInt64(values[0]), &row) && member_is(config, program, &row, ref);
 	store_end_read(store);
 	store_close(store);
+	if (!known && row.status == MEMBER_FORGOTTEN)
+		member_forgotten(program, ref);
 	if (!known)
 		member_unknown(program, ref);
 
