@@ -52,7 +52,7 @@ CREATE TABLE loyalty.program (
 		CONSTRAINT program_hold_ttl_check CHECK (hold_ttl > '0' AND hold_ttl <= '100 years'),
 	reinstate loyalty.expiry,
 	retention interval
-		CONSTRAINT program_retention_check CHECK (retention > '0' AND retention <= '1000 years'),
+		CONSTRAINT program_retention_check CHECK (retention >= '1 day'),
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	CONSTRAINT program_spend_limits_check CHECK (spend_minimum OPERATOR(loyalty.<=) spend_maximum),
 	CONSTRAINT program_spend_value_check CHECK (spend_share IS NULL OR point_value IS NOT NULL),
