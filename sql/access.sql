@@ -21,6 +21,9 @@ COMMENT ON COLUMN loyalty.access.access IS 'read: see all of it; operate: also a
 COMMENT ON COLUMN loyalty.access.granted_at IS 'when it was granted';
 COMMENT ON COLUMN loyalty.access.granted_by IS 'the role that granted it';
 
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.access
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.access IS 'written only by the engine';
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.access
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.config_changed();
 COMMENT ON TRIGGER changed ON loyalty.access IS 'makes every session read it again';
@@ -112,6 +115,11 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 		   ('manage', 'TABLE', 'access', 'SELECT', 'program')
 	$$;
 COMMENT ON FUNCTION loyalty.access_objects() IS 'what grant_access grants of PostgreSQL''s own rights, for each access beside those below it: on the TABLE or all ROUTINEs of a name; visible: which rows of a table, by whether the caller may see the program (terms), read all of it (program), or what is of the row''s member (member, person)';
+
+-- security.sql calls it, and so must each upgrade script that adds tables.
+CREATE FUNCTION loyalty.make_policies() RETURNS void
+	AS 'MODULE_PATHNAME', 'loyalty_make_policies' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION loyalty.make_policies() IS 'makes the row-level security policies that access_objects asks for and that are missing; for the extension''s owner';
 
 CREATE FUNCTION loyalty.grant_access(role regrole, access text, program text DEFAULT NULL) RETURNS void
 	AS 'MODULE_PATHNAME', 'loyalty_grant_access' LANGUAGE C VOLATILE;

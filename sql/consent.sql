@@ -29,6 +29,9 @@ COMMENT ON COLUMN loyalty.consent.program_id IS 'the program';
 COMMENT ON COLUMN loyalty.consent.source IS 'where he said so: a form, a call, a till';
 COMMENT ON COLUMN loyalty.consent.role IS 'the role that wrote it down';
 COMMENT ON COLUMN loyalty.consent.key IS 'idempotency key';
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.consent
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.consent IS 'written only by the engine';
 
 CREATE FUNCTION loyalty.set_consent(member text, purpose text, granted boolean, source text DEFAULT NULL,
 									at timestamptz DEFAULT NULL, key text DEFAULT NULL, program text DEFAULT NULL) RETURNS void

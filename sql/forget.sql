@@ -18,6 +18,9 @@ COMMENT ON COLUMN loyalty.forgotten.seq IS 'number of his last entry, which says
 COMMENT ON COLUMN loyalty.forgotten.forgotten_at IS 'when';
 COMMENT ON COLUMN loyalty.forgotten.program_id IS 'the program';
 COMMENT ON COLUMN loyalty.forgotten.role IS 'the role that asked for it; of retention the role that called maintain';
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.forgotten
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard('history');
+COMMENT ON TRIGGER guard ON loyalty.forgotten IS 'history is never rewritten';
 
 -- The order of a forgotten customer may be another one's later, or lose its
 -- customer and get another: it has earned already.
@@ -35,6 +38,9 @@ COMMENT ON COLUMN loyalty.forgotten_purchase.source_id IS 'the source';
 COMMENT ON COLUMN loyalty.forgotten_purchase.source_key IS 'key of the purchase';
 COMMENT ON COLUMN loyalty.forgotten_purchase.member_id IS 'the forgotten member who had it';
 COMMENT ON COLUMN loyalty.forgotten_purchase.program_id IS 'the program';
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.forgotten_purchase
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard('history');
+COMMENT ON TRIGGER guard ON loyalty.forgotten_purchase IS 'history is never rewritten';
 
 CREATE FUNCTION loyalty.forget_member(member text, reason text DEFAULT NULL, at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS text
 	AS 'MODULE_PATHNAME', 'loyalty_forget_member' LANGUAGE C VOLATILE;

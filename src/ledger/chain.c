@@ -5,16 +5,16 @@
  * Canonical bytes: the columns in the order of the code below, integers as
  * 64-bit big-endian, text as its length and UTF-8 bytes, lots as the packed
  * purse, amount as its text, NULL as length -1.  Of context and note only the
- * sha256 goes in, so that they can be blanked when a person is forgotten and
- * the chain still holds: what is left of them then says their sha256.
+ * sha256 of their UTF-8 goes in, so that they can be blanked when a person is
+ * forgotten and the chain still holds: what is left of them then says it.
  */
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"
 
+#include "ledger/canonical.h"
 #include "ledger/chain.h"
 #include "ledger/context_field.h"
 #include "ledger/forgotten.h"
@@ -36,23 +36,43 @@ append_bytes(StringInfo bytes, const char *value, int length)
 	appendBinaryStringInfo(bytes, value, length);
 }
 
-/* Text in UTF-8, so that a dump into another encoding keeps its hashes. */
+/* So that a dump into another encoding keeps its hashes. */
 static void
 append_text(StringInfo bytes, const char *value, int length)
 {
-	char	   *utf8 = (char *) pg_do_encoding_conversion((unsigned char *) unconstify(char *, value), length,
-														  GetDatabaseEncoding(), PG_UTF8);
+	const char *utf8 = canonical_text(value, &length);
 
-	append_bytes(bytes, utf8, utf8 == value ? length : (int) strlen(utf8));
+	append_bytes(bytes, utf8, length);
 }
 
-void
-chain_digest(const char *value, uint8 *digest)
+const uint8 *
+chain_context_digest(const Jsonb *context, uint8 *room)
 {
-	sha256(value, strlen(value), digest);
+	int			length;
+	const char *utf8;
+
+	if (context == NULL)
+		return NULL;
+	utf8 = canonical_json(unconstify(Jsonb *, context), &length);
+	sha256(utf8, length, room);
+	return room;
 }
 
-/* The sha256 of what may be blanked later, or that was kept of it; NULL: there is none. */
+const uint8 *
+chain_note_digest(const text *note, uint8 *room)
+{
+	int			length;
+	const char *utf8;
+
+	if (note == NULL)
+		return NULL;
+	length = VARSIZE_ANY_EXHDR(note);
+	utf8 = canonical_text(VARDATA_ANY(note), &length);
+	sha256(utf8, length, room);
+	return room;
+}
+
+/* What goes in of what may be blanked later; NULL: there is none. */
 static void
 append_digest(StringInfo bytes, const uint8 *digest)
 {
@@ -62,7 +82,7 @@ append_digest(StringInfo bytes, const uint8 *digest)
 		append_bytes(bytes, (const char *) digest, HASH_LENGTH);
 }
 
-/* "context" and "note" are their digests; NULL: there is none. */
+/* "context" and "note" are their digests. */
 static void
 hash_entry(EntryRow *entry, const uint8 *previous, const uint8 *context, const uint8 *note)
 {
@@ -101,32 +121,13 @@ hash_entry(EntryRow *entry, const uint8 *previous, const uint8 *context, const u
 	pfree(bytes.data);
 }
 
-/* The digest of the context, of the note; NULL where there is none. */
-static const uint8 *
-context_digest(const EntryRow *entry, uint8 *room)
-{
-	if (entry->context == NULL)
-		return NULL;
-	chain_digest(JsonbToCString(NULL, &entry->context->root, VARSIZE(entry->context)), room);
-	return room;
-}
-
-static const uint8 *
-note_digest(const EntryRow *entry, uint8 *room)
-{
-	if (entry->note == NULL)
-		return NULL;
-	chain_digest(text_to_cstring(entry->note), room);
-	return room;
-}
-
 void
 chain_hash(EntryRow *entry, const uint8 *previous)
 {
 	uint8		context[HASH_LENGTH];
 	uint8		note[HASH_LENGTH];
 
-	hash_entry(entry, previous, context_digest(entry, context), note_digest(entry, note));
+	hash_entry(entry, previous, chain_context_digest(entry->context, context), chain_note_digest(entry->note, note));
 }
 
 void
@@ -143,6 +144,6 @@ chain_hash_blanked(EntryRow *entry, const uint8 *previous)
 	}
 	hash_entry(entry, previous,
 			   forgotten_digest(entry->context, "context", context) ? context : NULL,
-			   entry->note != NULL ? note_digest(entry, note)
+			   entry->note != NULL ? chain_note_digest(entry->note, note)
 			   : forgotten_digest(entry->context, "note", note) ? note : NULL);
 }

@@ -19,7 +19,8 @@ extern void chain_hash(EntryRow *entry, const uint8 *previous);
  */
 extern void chain_hash_blanked(EntryRow *entry, const uint8 *previous);
 
-/* The digest of a context or a note, which is all that is hashed of it. */
-extern void chain_digest(const char *value, uint8 *digest);
+/* The digests of a context and a note, which are all that is hashed of them; NULL where there is none. */
+extern const uint8 *chain_context_digest(const Jsonb *context, uint8 *room);
+extern const uint8 *chain_note_digest(const text *note, uint8 *room);
 
 #endif							/* LOYALTY_CHAIN_H */

@@ -70,13 +70,13 @@ copy_kept(const Jsonb *context, JsonbParseState **state)
 }
 
 static void
-push_digest(JsonbParseState **state, const char *name, const char *value)
+push_digest(JsonbParseState **state, const char *name, const uint8 *digest)
 {
-	uint8		digest[HASH_LENGTH];
 	char		hex[HASH_LENGTH * 2 + 1];
 
-	chain_digest(value, digest);
-	hex[hex_encode((char *) digest, HASH_LENGTH, hex)] = '\0';
+	if (digest == NULL)
+		return;
+	hex[hex_encode((const char *) digest, HASH_LENGTH, hex)] = '\0';
 	act_push_text(state, name, hex);
 }
 
@@ -84,6 +84,7 @@ bool
 forgotten_blank(const Jsonb *context, const text *note, Jsonb **blanked)
 {
 	JsonbParseState *state = NULL;
+	uint8		digest[HASH_LENGTH];
 	bool		all = true;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
@@ -93,10 +94,8 @@ forgotten_blank(const Jsonb *context, const text *note, Jsonb **blanked)
 		return false;
 	act_push_key(&state, FIELD_SHA256);
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	if (context != NULL)
-		push_digest(&state, "context", JsonbToCString(NULL, &((Jsonb *) context)->root, VARSIZE(context)));
-	if (note != NULL)
-		push_digest(&state, "note", text_to_cstring(note));
+	push_digest(&state, "context", chain_context_digest(context, digest));
+	push_digest(&state, "note", chain_note_digest(note, digest));
 	pushJsonbValue(&state, WJB_END_OBJECT, NULL);
 	*blanked = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 	return true;
