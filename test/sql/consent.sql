@@ -8,6 +8,7 @@ SET timezone = 'UTC';
 INSERT INTO loyalty.program (name) VALUES ('consent');
 INSERT INTO loyalty.program (name) VALUES ('consent_other');
 SET loyalty.program = 'consent';
+SELECT program_id AS pid FROM loyalty.program WHERE name = 'consent' \gset
 SELECT loyalty.enroll('ann', at => '2026-01-01Z') IS NOT NULL AS enrolled;
 
 -- What he said last counts, not what was written down last
@@ -16,11 +17,11 @@ SELECT loyalty.set_consent('ann', 'marketing', true, source => 'web form', at =>
 SELECT loyalty.set_consent('ann', 'marketing', false, source => 'call', at => '2026-03-01 10:00Z');
 SELECT loyalty.set_consent('ann', 'marketing', true, source => 'paper from February', at => '2026-02-01 10:00Z');
 SELECT loyalty.set_consent('ann', 'profiling', true, at => '2026-02-01 10:00Z');
-SELECT program, member, purpose, granted, since, source FROM loyalty.consents ORDER BY purpose;
+SELECT program, member, purpose, granted, since, source FROM loyalty.consents WHERE program = 'consent' ORDER BY purpose;
 SELECT loyalty.has_consent('ann', 'marketing') AS now, loyalty.has_consent('ann', 'marketing', at => '2026-02-15Z') AS in_february,
 	loyalty.has_consent('ann', 'marketing', at => '2026-01-01Z') AS before, loyalty.has_consent('ann', 'profiling') AS profiling,
 	loyalty.has_consent('nobody', 'marketing') AS nobody;
-SELECT purpose, consent_no, granted, at, source, role = current_user AS by_me, key FROM loyalty.consent ORDER BY purpose, consent_no;
+SELECT purpose, consent_no, granted, at, source, role = current_user AS by_me, key FROM loyalty.consent WHERE program_id = :pid ORDER BY purpose, consent_no;
 
 -- A key names one statement; saying the same again is a statement of its own
 SELECT loyalty.set_consent('ann', 'marketing', true, source => 'web form', at => '2026-01-02 10:00Z', key => 'form 1');
@@ -28,7 +29,7 @@ SELECT loyalty.set_consent('ann', 'marketing', true, source => 'web form', key =
 SELECT loyalty.set_consent('ann', 'marketing', false, source => 'web form', key => 'form 1');
 SELECT loyalty.set_consent('ann', 'profiling', true, key => 'form 1');
 SELECT loyalty.set_consent('ann', 'profiling', true, source => 'renewed');
-SELECT purpose, count(*) FROM loyalty.consent GROUP BY 1 ORDER BY 1;
+SELECT purpose, count(*) FROM loyalty.consent WHERE program_id = :pid GROUP BY 1 ORDER BY 1;
 
 -- What is wrong
 SELECT loyalty.set_consent('nobody', 'marketing', true);
@@ -74,7 +75,7 @@ SELECT loyalty.has_consent('ann', 'newsletter');
 SELECT loyalty.has_consent('42', 'newsletter');
 RESET ROLE;
 RESET loyalty.member_ref;
-SELECT * FROM loyalty.verify();
+SELECT * FROM loyalty.verify('consent');
 SELECT loyalty.revoke_access('regress_loyalty_consent_reader', 'read', 'consent'),
 	loyalty.revoke_access('regress_loyalty_consent_clerk', 'operate', 'consent'),
 	loyalty.revoke_access('regress_loyalty_consent_app', 'member', 'consent');

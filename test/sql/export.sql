@@ -9,6 +9,7 @@ SET timezone = 'UTC';
 INSERT INTO loyalty.program (name, currency, point_value) VALUES ('export', 'USD', 0.01);
 INSERT INTO loyalty.program (name) VALUES ('export_other');
 SET loyalty.program = 'export';
+SELECT program_id AS pid FROM loyalty.program WHERE name = 'export' \gset
 INSERT INTO loyalty.rule (program, name, award) VALUES ('export', 'base', '1 per 1'), ('export_other', 'base', '1 per 1');
 INSERT INTO loyalty.rule (program, name, award, condition) VALUES ('export', 'birthday', '10', $$member.birthday IS NOT NULL$$);
 INSERT INTO loyalty.rule (program, name, event, award, confirm, member_cap, cap_period) VALUES ('export', 'review', 'review', '5', true, 50, 'year');
@@ -23,7 +24,7 @@ SELECT loyalty.attach_query('export_lines', $$SELECT id AS key, customer AS memb
 SELECT loyalty.enroll('friend', profile => '{"name": "Friend"}', at => '2026-01-01Z') IS NOT NULL AS enrolled;
 SELECT loyalty.enroll('ann', profile => '{"birthday": "1990-05-17", "segments": ["vip"], "name": "Ann"}', referred_by => 'friend', at => '2026-01-02Z') IS NOT NULL AS enrolled;
 SELECT loyalty.enroll('guest', referred_by => 'ann') IS NOT NULL AS enrolled;
-INSERT INTO export_order VALUES (1, 'ann', 100), (2, 'ann', 50), (3, 'friend', 70), (4, 'ann card 2', 5);
+INSERT INTO export_order VALUES (1, 'ann', 100), (2, 'ann', 50), (3, 'friend', 70), (4, 'card 2 of ann', 5);
 INSERT INTO export_line VALUES (1, 'ann', 7), (2, 'friend', 8);
 SELECT points FROM loyalty.record('ann', 'review', data => '{"text": "good"}', at => '2026-01-11Z');
 SELECT points FROM loyalty.hold('ann', 20, reason => 'at the till', ttl => '90 years', at => '2026-01-12Z');
@@ -37,22 +38,22 @@ SELECT given_back FROM loyalty.return_voucher(:'code', 1);
 SELECT count(*) FROM loyalty.issue_voucher('friend', kind => 'value', value => 5);
 SELECT loyalty.set_consent('ann', 'marketing', true, source => 'form'), loyalty.set_consent('friend', 'marketing', true);
 SELECT loyalty.set_tier('ann', 'silver', reason => 'a friend') IS NOT NULL AS set;
-SELECT loyalty.merge_members('ann card 2', 'ann');
+SELECT loyalty.merge_members('card 2 of ann', 'ann');
 SELECT loyalty.merge_members('friend', 'ann');
 SELECT loyalty.unmerge_members('friend');
 SELECT loyalty.create_household('home', 'friend') IS NOT NULL, loyalty.join_household('ann', 'home') IS NOT NULL;
 INSERT INTO loyalty.deferred (source_id, source_key, program_id, member_ids, error_code, message)
-SELECT s, 'd' || s, program_id, ARRAY[m, 5::bigint], '22023', 'no' FROM loyalty.program, (VALUES (1, loyalty.find_member('ann')), (2, loyalty.find_member('friend'))) v (s, m) WHERE name = 'export';
+SELECT source_id, 'd' || m, p.program_id, ARRAY[m, 5::bigint], '22023', 'no' FROM loyalty.program p JOIN loyalty.source s ON s.program = p.name, (VALUES (loyalty.find_member('ann')), (loyalty.find_member('friend'))) v (m) WHERE s.name = 'export_order';
 INSERT INTO loyalty.import_failure (program_id, key, ref, error_code, message)
-SELECT program_id, 'k', r, '22023', 'no' FROM loyalty.program, unnest('{ann,friend,ann card 2}'::text[]) r WHERE name = 'export';
+SELECT program_id, 'k', r, '22023', 'no' FROM loyalty.program, unnest('{ann,friend,card 2 of ann}'::text[]) r WHERE name = 'export';
 INSERT INTO loyalty.maintenance_failure (member_id, program_id, error_code, message)
-SELECT member_id, program_id, '22023', 'no' FROM loyalty.member WHERE ref IN ('ann', 'friend');
+SELECT member_id, program_id, '22023', 'no' FROM loyalty.member WHERE program_id = :pid AND ref IN ('ann', 'friend');
 
 SELECT loyalty.export_member('ann') AS exported \gset
 SELECT key, jsonb_typeof(value) AS type, CASE jsonb_typeof(value) WHEN 'array' THEN jsonb_array_length(value) END AS rows FROM jsonb_each(:'exported') ORDER BY key COLLATE "C";
 
 -- Every table that says something of a member is exported, each of its rows; a new one fails here until it is
-CREATE TEMP TABLE person AS SELECT member_id FROM loyalty.member WHERE ref IN ('ann', 'ann card 2');
+CREATE TEMP TABLE person AS SELECT member_id FROM loyalty.member WHERE program_id = :pid AND ref IN ('ann', 'card 2 of ann');
 CREATE TEMP TABLE exported (name text, key text, rows text, why_not text);
 INSERT INTO exported (name, key) VALUES
 	('member', 'ledgers'), ('profile', 'profile'), ('consent', 'consents'), ('entry', 'entries'), ('hold', 'holds'),
@@ -62,7 +63,7 @@ INSERT INTO exported (name, key) VALUES
 INSERT INTO exported (name, key, rows) VALUES
 	('voucher_return', 'voucher_returns', '(hash, use_no) IN (SELECT hash, use_no FROM loyalty.voucher_use JOIN person USING (member_id))'),
 	('deferred', 'deferred', 'member_ids && ARRAY(SELECT member_id FROM person)'),
-	('import_failure', 'import_failures', $$ref IN ('ann', 'ann card 2')$$);
+	('import_failure', 'import_failures', format('ref IN (''ann'', ''card 2 of ann'') AND program_id = %s', :pid));
 INSERT INTO exported (name, why_not) VALUES
 	('member_alias', 'its refs are in refs'), ('household', 'its name is in households, its head is another member'),
 	('forgotten', 'nobody who is exported is forgotten'), ('forgotten_purchase', 'nobody who is exported is forgotten');
@@ -106,7 +107,7 @@ SELECT :'exported'::jsonb -> 'member' ->> 'head' = (SELECT e ->> 'hash' FROM jso
 	WHERE e ->> 'ledger' = 'ann' ORDER BY (e ->> 'seq')::bigint DESC LIMIT 1) AS same_head;
 
 -- By any of his refs, and by number; nobody, another program
-SELECT (loyalty.export_member('ann card 2') - 'exported_at'::text - 'balance'::text) = (:'exported'::jsonb - 'exported_at'::text - 'balance'::text) AS same;
+SELECT (loyalty.export_member('card 2 of ann') - 'exported_at'::text - 'balance'::text) = (:'exported'::jsonb - 'exported_at'::text - 'balance'::text) AS same;
 SELECT loyalty.enroll(42) IS NOT NULL AS enrolled;
 SELECT loyalty.export_member(42) -> 'refs' AS refs, loyalty.export_member(42) -> 'entries' AS entries;
 SELECT loyalty.export_member('nobody');
@@ -140,4 +141,5 @@ SELECT loyalty.revoke_access('regress_loyalty_export_reader', 'read', 'export'),
 	loyalty.revoke_access('regress_loyalty_export_clerk', 'operate', 'export'),
 	loyalty.revoke_access('regress_loyalty_export_app', 'member', 'export');
 DROP ROLE regress_loyalty_export_reader, regress_loyalty_export_clerk, regress_loyalty_export_app;
+SELECT loyalty.detach('export_lines'), loyalty.detach('export_order');
 DROP TABLE export_order, export_line;

@@ -39,6 +39,7 @@ END $$;
 
 INSERT INTO loyalty.program (name, currency, point_value, tier_window, expiry) VALUES ('forget', 'USD', 0.01, 'lifetime', '12 months');
 SET loyalty.program = 'forget';
+SELECT program_id AS pid FROM loyalty.program WHERE name = 'forget' \gset
 INSERT INTO loyalty.rule (program, name, award) VALUES ('forget', 'base', '1 per 1');
 INSERT INTO loyalty.rule (program, name, award, condition) VALUES ('forget', 'birthday', '10', $$member.birthday IS NOT NULL AND 'vip' = ANY (member.segments) AND member.data ->> 'name' <> ''$$);
 INSERT INTO loyalty.rule (program, name, event, award, confirm, budget, member_cap, cap_period)
@@ -57,12 +58,12 @@ SELECT points FROM loyalty.record('zyx-1', 'review', data => '{"text": "by Zyx"}
 SELECT points FROM loyalty.adjust('zyx-1', 30, reason => 'sorry Zyx', at => '2026-01-12Z');
 SELECT points FROM loyalty.hold('zyx-1', 20, reason => 'Zyx at the till', ttl => '90 years');
 SELECT points FROM loyalty.hold('zyx-1', 5, reason => 'Zyx again', ttl => '90 years');
-SELECT points FROM loyalty.capture('zyx-1', (SELECT max(seq) FROM loyalty.hold), 2, reason => 'Zyx took it');
+SELECT points FROM loyalty.capture('zyx-1', (SELECT max(seq) FROM loyalty.hold WHERE program_id = :pid), 2, reason => 'Zyx took it');
 SELECT points FROM loyalty.transfer('zyx-1', 'ben', 7, reason => 'for you');
 SELECT points FROM loyalty.transfer('ben', 'zyx-1', 3, reason => 'for Zyx');
 SELECT points, status FROM loyalty.redeem('zyx-1', 'latte', reason => 'Zyx was thirsty');
 SELECT points, status FROM loyalty.redeem('zyx-1', 'mug', reason => 'for Zyx');
-SELECT loyalty.confirm_redemption('zyx-1', (SELECT max(seq) FROM loyalty.redemption)) IS NOT NULL AS confirmed;
+SELECT loyalty.confirm_redemption('zyx-1', (SELECT max(seq) FROM loyalty.redemption WHERE program_id = :pid)) IS NOT NULL AS confirmed;
 SELECT loyalty.choose_reward('zyx-1', 'sofa');
 SELECT hint IS NOT NULL AS issued FROM loyalty.issue_voucher('zyx-1', kind => 'value', value => 5, reason => 'sorry Zyx');
 SELECT code AS value_code FROM loyalty.issue_voucher('zyx-1', kind => 'value', value => 9, reason => 'Zyx') \gset
@@ -74,7 +75,7 @@ SELECT loyalty.set_tier('zyx-1', 'silver', reason => 'friend of Zyx') IS NOT NUL
 SELECT loyalty.adjust('zyx-2', 11, at => '2026-01-03Z') IS NOT NULL AS other_card;
 SELECT loyalty.merge_members('zyx-2', 'zyx-1', reason => 'Zyx has two cards');
 SELECT loyalty.create_household('Zyx & Ben', 'zyx-1') IS NOT NULL, loyalty.join_household('ben', 'Zyx & Ben') IS NOT NULL;
-SELECT count(*) FROM loyalty.verify();
+SELECT count(*) FROM loyalty.verify('forget');
 SELECT * FROM pg_temp.members();
 SELECT * FROM pg_temp.mentions('[Zz]yx');
 
@@ -83,18 +84,18 @@ SELECT * FROM pg_temp.mentions('[Zz]yx');
 :try;
 SELECT loyalty.leave_household('ben'), loyalty.leave_household('zyx-1');
 :try;
-SELECT status FROM loyalty.fulfill_redemption('zyx-1', (SELECT max(seq) FROM loyalty.redemption), reference => 'parcel of Zyx');
+SELECT status FROM loyalty.fulfill_redemption('zyx-1', (SELECT max(seq) FROM loyalty.redemption WHERE program_id = :pid), reference => 'parcel of Zyx');
 SELECT pg_temp.try($$SELECT loyalty.forget_member('zyx-1', at => '2026-01-11Z')$$) ~ '^22023 a member cannot be forgotten before what he did last' AS refused;
 SELECT pg_temp.try($$SELECT loyalty.forget_member('nobody')$$);
 SELECT pg_temp.try($$SELECT loyalty.forget_member(NULL::text)$$);
 
 -- Others have what they had, and the heads of old entries stand
-CREATE TEMP TABLE before AS SELECT member_id, seq, points, lots, amount, hash, occurred_at, source_key FROM loyalty.entry;
-CREATE TEMP TABLE others AS SELECT * FROM loyalty.member WHERE ref = 'ben';
+CREATE TEMP TABLE before AS SELECT member_id, seq, points, lots, amount, hash, occurred_at, source_key FROM loyalty.entry WHERE program_id = :pid;
+CREATE TEMP TABLE others AS SELECT * FROM loyalty.member WHERE ref = 'ben' AND program_id = :pid;
 SELECT points AS liable_before FROM loyalty.liability WHERE program = 'forget' ORDER BY 1;
 SELECT loyalty.forget_member('zyx-1', reason => 'letter 7') AS pseudonym \gset
 SELECT pg_temp.short(:'pseudonym');
-SELECT * FROM loyalty.verify();
+SELECT * FROM loyalty.verify('forget');
 SELECT count(*) AS changed FROM before b LEFT JOIN loyalty.entry e USING (member_id, seq, hash, occurred_at, source_key)
 WHERE e.seq IS NULL OR e.points <> b.points OR e.lots OPERATOR(loyalty.<>) b.lots;
 SELECT m.seq = o.seq AND m.head = o.head AND m.purse OPERATOR(loyalty.=) o.purse AS ben_has_what_he_had FROM loyalty.member m JOIN others o USING (member_id);
@@ -104,15 +105,15 @@ SELECT * FROM pg_temp.mentions('[Zz]yx');
 SELECT e.seq, e.kind, e.points, e.lots, pg_temp.short(e.context::text) AS context, e.note
 FROM loyalty.entry e JOIN loyalty.member m USING (member_id) WHERE m.ref = :'pseudonym' ORDER BY 1;
 SELECT e.seq, e.kind, e.points, pg_temp.short(e.context::text) AS context, e.note
-FROM loyalty.entry e JOIN loyalty.member m USING (member_id) WHERE m.status = 'forgotten' AND m.ref <> :'pseudonym' ORDER BY 1;
-SELECT pg_temp.short(ref) AS ref, pg_temp.short(refs::text) AS refs FROM loyalty.member_merge;
-SELECT pg_temp.short(ref) AS ref FROM loyalty.member_alias;
-SELECT forgotten_at = now() OR forgotten_at < now() AS then, role = current_user AS by_me FROM loyalty.forgotten;
-SELECT void_at IS NOT NULL AS void, void_reason, remaining, used, note FROM loyalty.voucher ORDER BY kind, remaining;
-SELECT points, status, lots FROM loyalty.hold ORDER BY seq;
-SELECT points, decision FROM loyalty.confirmation;
-SELECT spent, left_over FROM loyalty.budget_usage;
-SELECT member_id = loyalty.find_member('ben') AS ben, referred_by FROM loyalty.profile;
+FROM loyalty.entry e JOIN loyalty.member m USING (member_id) WHERE m.status = 'forgotten' AND m.program_id = :pid AND m.ref <> :'pseudonym' ORDER BY 1;
+SELECT pg_temp.short(ref) AS ref, pg_temp.short(refs::text) AS refs FROM loyalty.member_merge WHERE program_id = :pid;
+SELECT pg_temp.short(ref) AS ref FROM loyalty.member_alias WHERE program_id = :pid;
+SELECT forgotten_at = now() OR forgotten_at < now() AS then, role = current_user AS by_me FROM loyalty.forgotten WHERE program_id = :pid;
+SELECT void_at IS NOT NULL AS void, void_reason, remaining, used, note FROM loyalty.voucher WHERE program_id = :pid ORDER BY kind, remaining;
+SELECT points, status, lots FROM loyalty.hold WHERE program_id = :pid ORDER BY seq;
+SELECT points, decision FROM loyalty.confirmation WHERE program_id = :pid;
+SELECT spent, left_over FROM loyalty.budget_usage JOIN loyalty.rule USING (rule_id) WHERE program = 'forget';
+SELECT member_id = loyalty.find_member('ben') AS ben, referred_by FROM loyalty.profile WHERE program_id = :pid;
 
 -- He is known by his customer ids, which are stored nowhere
 SELECT loyalty.member_id('zyx-1', 'forget') IN (SELECT member_id FROM loyalty.forgotten) AS is_known;
@@ -131,7 +132,7 @@ SELECT count(*) FROM loyalty.statement('zyx-2');
 SELECT loyalty.find_member('zyx-1') IS NULL AND loyalty.find_member('zyx-2') IS NULL AS unknown;
 -- again nothing happens
 SELECT loyalty.forget_member('zyx-1') = :'pseudonym' AS same, loyalty.forget_member('zyx-2', reason => 'Zyx') = :'pseudonym' AS also;
-SELECT count(*) FROM loyalty.forgotten;
+SELECT count(*) FROM loyalty.forgotten WHERE program_id = :pid;
 
 -- His orders: what becomes of them changes nothing, and makes nobody a member
 UPDATE forget_order SET total = 10 WHERE id = 1;
@@ -145,21 +146,21 @@ UPDATE forget_order SET customer = NULL WHERE id IN (1, 4);
 UPDATE forget_order SET customer = 'anonymous' WHERE id = 1;
 UPDATE forget_order SET id = 101 WHERE id = 1;
 UPDATE forget_order SET total = 30 WHERE id = 101;
-SELECT source_key FROM loyalty.forgotten_purchase ORDER BY 1;
+SELECT source_key FROM loyalty.forgotten_purchase WHERE program_id = :pid ORDER BY 1;
 CALL loyalty.backfill('forget_order');
-CALL loyalty.maintain();
+CALL loyalty.maintain(program => 'forget');
 SELECT ref, count(*) FROM pg_temp.members() GROUP BY 1 ORDER BY 1;
-SELECT count(*) FROM loyalty.deferred;
-SELECT * FROM loyalty.verify();
+SELECT count(*) FROM loyalty.deferred WHERE program_id = :pid;
+SELECT * FROM loyalty.verify('forget');
 -- an order that never earned him anything may be somebody's
 UPDATE forget_order SET customer = 'ben' WHERE id = 6;
 SELECT available FROM loyalty.balance('ben');
-SELECT * FROM loyalty.verify();
+SELECT * FROM loyalty.verify('forget');
 
 -- A list that another system gives has him still: he is left out, and not put on record
 CALL loyalty.import_balance($$SELECT * FROM (VALUES ('zyx-1', 5), ('zyx-2', 5), ('dora', 6)) v (member, points)$$, 'list');
-SELECT count(*) FROM loyalty.import_failure;
-SELECT * FROM loyalty.verify();
+SELECT count(*) FROM loyalty.import_failure WHERE program_id = :pid;
+SELECT * FROM loyalty.verify('forget');
 
 -- A debt is written off too, and what is pending; failures and what waits of his go
 INSERT INTO forget_order VALUES (10, 'eve', 100, '2026-01-05Z');
@@ -169,14 +170,16 @@ SELECT points FROM loyalty.adjust('fay', 5, at => '2026-01-05Z');
 INSERT INTO forget_order VALUES (11, 'fay', 100, now() + interval '10 days');
 INSERT INTO loyalty.import_failure (program_id, key, ref, error_code, message) SELECT program_id, 'k', 'eve', '22023', 'no' FROM loyalty.program WHERE name = 'forget';
 INSERT INTO loyalty.deferred (source_id, source_key, program_id, member_ids, error_code, message, detail)
-SELECT 1, 'only eve', program_id, ARRAY[loyalty.find_member('eve')], '22023', 'no', 'eve' FROM loyalty.program WHERE name = 'forget'
-UNION ALL SELECT 1, 'eve and ben', program_id, ARRAY[loyalty.find_member('eve'), loyalty.find_member('ben')], '22023', 'no', 'eve' FROM loyalty.program WHERE name = 'forget';
+SELECT source_id, 'only eve', program_id, ARRAY[loyalty.find_member('eve')], '22023', 'no', 'eve' FROM loyalty.program p JOIN loyalty.source s ON s.program = p.name WHERE s.name = 'forget_order'
+UNION ALL SELECT source_id, 'eve and ben', program_id, ARRAY[loyalty.find_member('eve'), loyalty.find_member('ben')], '22023', 'no', 'eve' FROM loyalty.program p JOIN loyalty.source s ON s.program = p.name WHERE s.name = 'forget_order';
 SELECT pg_temp.short(loyalty.forget_member('eve')), pg_temp.short(loyalty.forget_member('fay', reason => 'by mail'));
-SELECT e.kind, e.points, e.note FROM loyalty.entry e JOIN loyalty.forgotten f USING (member_id, seq) WHERE e.points <> 0 ORDER BY e.points;
-SELECT source_key, cardinality(member_ids), detail FROM loyalty.deferred;
-DELETE FROM loyalty.deferred;
-SELECT count(*) FROM loyalty.import_failure;
-SELECT * FROM loyalty.verify();
+SELECT e.kind, e.points, e.note FROM loyalty.entry e JOIN loyalty.forgotten f USING (member_id, seq) WHERE f.program_id = :pid AND e.points <> 0 ORDER BY e.points;
+SELECT source_key, cardinality(member_ids), detail FROM loyalty.deferred WHERE program_id = :pid;
+SET session_replication_role = replica;
+DELETE FROM loyalty.deferred WHERE program_id = :pid;
+RESET session_replication_role;
+SELECT count(*) FROM loyalty.import_failure WHERE program_id = :pid;
+SELECT * FROM loyalty.verify('forget');
 
 -- Parted again: the ref of one who is forgotten stands in notes of the other one, too
 SELECT loyalty.enroll('gus', at => '2026-01-06Z') IS NOT NULL, loyalty.enroll('gil', at => '2026-01-06Z') IS NOT NULL;
@@ -184,15 +187,15 @@ SELECT loyalty.set_tier('gus', 'silver') IS NOT NULL AS set;
 SELECT loyalty.merge_members('gus', 'gil');
 INSERT INTO forget_order VALUES (20, 'gus', 25);
 SELECT loyalty.unmerge_members('gus');
-SELECT note FROM loyalty.tier_change WHERE note ~ 'gus';
+SELECT note FROM loyalty.tier_change WHERE program_id = :pid AND note ~ 'gus';
 SELECT pg_temp.short(loyalty.forget_member('gus'));
-SELECT pg_temp.short(note) AS note FROM loyalty.tier_change WHERE note ~ 'from member';
-SELECT * FROM pg_temp.mentions('gus');
-SELECT * FROM loyalty.verify();
+SELECT pg_temp.short(note) AS note FROM loyalty.tier_change WHERE program_id = :pid AND note ~ 'from member';
+SELECT * FROM pg_temp.mentions('\mgus\M');
+SELECT * FROM loyalty.verify('forget');
 -- what he bought while they were one is in the other one's ledger, and lives
 UPDATE forget_order SET total = 15 WHERE id = 20;
 SELECT available FROM loyalty.balance('gil');
-SELECT * FROM loyalty.verify();
+SELECT * FROM loyalty.verify('forget');
 -- the other way round, it is frozen with the one who is forgotten
 INSERT INTO forget_order VALUES (21, 'hal', 30), (22, 'hans', 40);
 SELECT loyalty.merge_members('hal', 'hans');
@@ -201,7 +204,7 @@ SELECT loyalty.unmerge_members('hal');
 SELECT pg_temp.short(loyalty.forget_member('hans'));
 UPDATE forget_order SET total = total - 1 WHERE id IN (21, 22, 23);
 SELECT available FROM loyalty.balance('hal');
-SELECT * FROM loyalty.verify();
+SELECT * FROM loyalty.verify('forget');
 
 -- A query as source: the same
 CREATE TABLE forget_head (id int PRIMARY KEY, customer text);
@@ -219,7 +222,7 @@ INSERT INTO forget_head VALUES (3, 'ida');
 INSERT INTO forget_line VALUES (3, 1, 70);
 CALL loyalty.backfill('forget_lines');
 SELECT ref FROM pg_temp.members() WHERE ref IN ('ida', 'anonymous');
-SELECT * FROM loyalty.verify();
+SELECT * FROM loyalty.verify('forget');
 
 -- In the transaction in which he did something, and rolled back
 BEGIN;
@@ -228,13 +231,13 @@ SELECT points FROM loyalty.adjust('joe', 3, reason => 'for joe');
 SAVEPOINT s;
 SELECT pg_temp.short(loyalty.forget_member('joe'));
 INSERT INTO forget_order VALUES (31, 'joe', 31);
-SELECT * FROM loyalty.verify();
+SELECT * FROM loyalty.verify('forget');
 ROLLBACK TO s;
 SELECT available FROM loyalty.balance('joe');
 SELECT pg_temp.short(loyalty.forget_member('joe'));
 COMMIT;
-SELECT * FROM pg_temp.mentions('joe');
-SELECT * FROM loyalty.verify();
+SELECT * FROM pg_temp.mentions('\mjoe\M');
+SELECT * FROM loyalty.verify('forget');
 
 -- Who manages may, who only acts may not
 CREATE ROLE regress_loyalty_forget_clerk;
@@ -246,10 +249,10 @@ SELECT loyalty.forget_member(77);
 SET ROLE regress_loyalty_forget_manager;
 SELECT pg_temp.short(loyalty.forget_member(77));
 RESET ROLE;
-SELECT role FROM loyalty.forgotten ORDER BY forgotten_at DESC LIMIT 1;
+SELECT role FROM loyalty.forgotten WHERE program_id = :pid ORDER BY forgotten_at DESC LIMIT 1;
 SELECT loyalty.revoke_access('regress_loyalty_forget_clerk', 'operate', 'forget'), loyalty.revoke_access('regress_loyalty_forget_manager', 'manage', 'forget');
 DROP ROLE regress_loyalty_forget_clerk, regress_loyalty_forget_manager;
-SELECT * FROM loyalty.verify();
+SELECT * FROM loyalty.verify('forget');
 
 -- verify() names what was done to it by hand
 SELECT member_id AS victim FROM loyalty.member WHERE ref = :'pseudonym' \gset
@@ -260,7 +263,7 @@ BEGIN
 	BEGIN
 		SET LOCAL session_replication_role = replica;
 		EXECUTE command;
-		SELECT array_agg(concat_ws(' | ', v.invariant, v.problem, pg_temp.short(v.expected), pg_temp.short(v.actual)) ORDER BY v.invariant, v.problem) INTO found FROM loyalty.verify() v;
+		SELECT array_agg(concat_ws(' | ', v.invariant, v.problem, pg_temp.short(v.expected), pg_temp.short(v.actual)) ORDER BY v.invariant, v.problem) INTO found FROM loyalty.verify('forget') v;
 		RAISE EXCEPTION 'undo';
 	EXCEPTION WHEN raise_exception THEN NULL;
 	END;
@@ -283,4 +286,5 @@ SELECT c, pg_temp.tamper(replace(c, ':victim', :'victim')) FROM (VALUES
 -- what stands for a blanked context is taken of nobody else
 SELECT pg_temp.tamper(format($$UPDATE loyalty.entry SET context = jsonb_build_object('sha256', jsonb_build_object('note', encode(sha256(convert_to(note, 'UTF8')), 'hex'))), note = NULL
 	WHERE member_id = %s AND note IS NOT NULL$$, loyalty.find_member('ben'))) ~ 'I3' AS named;
+SELECT loyalty.detach('forget_lines'), loyalty.detach('forget_order');
 DROP TABLE forget_order, forget_head, forget_line;
