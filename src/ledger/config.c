@@ -2,11 +2,11 @@
  * config.c
  *		Programs as every backend keeps them, and when it must read them again.
  *
- * Writers of program, currency_rate, rule, tier, reward, reward_option and source
- * send a relation cache invalidation (loyalty_config_changed); it reaches every
- * backend when they commit, and their own at once, also when a savepoint is
- * rolled back.  The callback must not read catalogs or allocate: it only
- * sets a flag.
+ * Writers of program, currency_rate, rule, tier, reward, reward_option,
+ * velocity_limit and source send a relation cache invalidation
+ * (loyalty_config_changed); it reaches every backend when they commit, and their
+ * own at once, also when a savepoint is rolled back.  The callback must not read
+ * catalogs or allocate: it only sets a flag.
  */
 #include "postgres.h"
 
@@ -43,6 +43,7 @@ relation_changed(Datum arg, Oid relid)
 		relid == current->rate_rel ||
 		relid == current->rule_rel ||
 		relid == current->tier_rel ||
+		relid == current->velocity_rel ||
 		relid == current->source_rel ||
 		relid == current->member_rel ||
 		relid == current->entry_rel ||
@@ -248,7 +249,8 @@ load_programs(Config *config)
 					" transfer_enabled, transfer_policy, transfer_minimum, transfer_maximum, transfer_cap, transfer_cap_period,"
 					" hold_ttl, reinstate,"
 					" EXISTS (SELECT FROM loyalty.member_merge g WHERE g.program_id = p.program_id),"
-					" EXISTS (SELECT FROM loyalty.household h WHERE h.program_id = p.program_id)"
+					" EXISTS (SELECT FROM loyalty.household h WHERE h.program_id = p.program_id),"
+					" EXISTS (SELECT FROM loyalty.velocity_limit v WHERE v.program = p.name), adjust_limit"
 					" FROM loyalty.program p LEFT JOIN LATERAL"
 	/* The highest of the tiers that nothing is asked for. */
 					" (SELECT t.name AS base_tier, t.rank AS base_rank FROM loyalty.tier t WHERE t.program = p.name"
@@ -299,6 +301,8 @@ load_programs(Config *config)
 		program->hold_ttl = *DatumGetIntervalP(SPI_getbinval(row, desc, 31, &isnull));
 		program->has_merges = program->has_aliases || DatumGetBool(SPI_getbinval(row, desc, 33, &isnull));
 		program->has_households = DatumGetBool(SPI_getbinval(row, desc, 34, &isnull));
+		program->has_velocity = DatumGetBool(SPI_getbinval(row, desc, 35, &isnull));
+		program->adjust_limit = points_or_zero(row, desc, 36);
 		reinstate = SPI_getbinval(row, desc, 32, &isnull);
 		program->has_reinstate = !isnull;
 		if (!isnull)
@@ -325,6 +329,7 @@ config_build(void)
 	config->rate_rel = relation_oid(schema, "currency_rate");
 	config->rule_rel = relation_oid(schema, "rule");
 	config->tier_rel = relation_oid(schema, "tier");
+	config->velocity_rel = relation_oid(schema, "velocity_limit");
 	config->source_rel = relation_oid(schema, "source");
 	config->member_rel = relation_oid(schema, "member");
 	config->entry_rel = relation_oid(schema, "entry");
