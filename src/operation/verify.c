@@ -617,6 +617,7 @@ loyalty_verify(PG_FUNCTION_ARGS)
 	verify_redemptions(&verification);
 	verify_vouchers(&verification);
 	verify_people(&verification);
+	verify_proposals(&verification);
 	verify_tiers(&verification);
 	SPI_finish();
 	PG_RETURN_NULL();

@@ -64,6 +64,9 @@ extern void verify_vouchers(Verification *verification);
 /* Members who were merged: I6. */
 extern void verify_people(Verification *verification);
 
+/* Adjustments that took a second person: I6. */
+extern void verify_proposals(Verification *verification);
+
 /* What was redeemed, and stock: I6. */
 extern void verify_redemptions(Verification *verification);
 
