@@ -66,7 +66,8 @@ CREATE VIEW loyalty.proposals WITH (security_barrier) AS
 	FROM loyalty.proposal q
 	JOIN loyalty.program p ON p.program_id OPERATOR(pg_catalog.=) q.program_id
 	JOIN loyalty.member m ON m.member_id OPERATOR(pg_catalog.=) q.member_id
-	LEFT JOIN loyalty.member e ON e.member_id OPERATOR(pg_catalog.=) q.entry_member_id;
+	LEFT JOIN loyalty.member e ON e.member_id OPERATOR(pg_catalog.=) q.entry_member_id
+	WHERE loyalty.may_read(q.program_id);
 COMMENT ON VIEW loyalty.proposals IS 'adjustments that await a second person, or did';
 COMMENT ON COLUMN loyalty.proposals.program IS 'name of the program';
 COMMENT ON COLUMN loyalty.proposals.proposal IS 'what approve, decline and withdraw take';

@@ -12,6 +12,7 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+#include "ledger/access.h"
 #include "ledger/act.h"
 #include "ledger/adjust.h"
 #include "ledger/member.h"
@@ -36,7 +37,7 @@ magnitude(Points points)
 }
 
 static void
-read_arguments(FunctionCallInfo fcinfo, Adjustment *adjustment)
+read_arguments(FunctionCallInfo fcinfo, const text *ref, Adjustment *adjustment)
 {
 	memset(adjustment, 0, sizeof(*adjustment));
 	adjustment->config = config_get();
@@ -46,7 +47,7 @@ read_arguments(FunctionCallInfo fcinfo, Adjustment *adjustment)
 	adjustment->at = act_time(fcinfo, ARG_AT);
 	adjustment->has_expires = !PG_ARGISNULL(ARG_EXPIRES);
 	adjustment->expires = adjustment->has_expires ? PG_GETARG_DATEADT(ARG_EXPIRES) : 0;
-	adjustment->program = config_program(adjustment->config, text_argument(fcinfo, ARG_PROGRAM));
+	adjustment->program = access_program_for(adjustment->config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_OPERATE, ref);
 	adjustment->points = act_points_given(fcinfo, ARG_POINTS);
 	if (adjustment->points == 0)
 		ereport(ERROR,
@@ -213,7 +214,7 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 	EntryRow   *added;
 	Datum		answer;
 
-	read_arguments(fcinfo, &adjustment);
+	read_arguments(fcinfo, ref, &adjustment);
 	adjustment.store = store_open(adjustment.config, true);
 	member_lock(adjustment.config, adjustment.store, adjustment.program, ref, adjustment.program->auto_enroll,
 				adjustment.at, &request);

@@ -14,6 +14,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "ledger/access.h"
 #include "ledger/act.h"
 #include "ledger/adjust.h"
 #include "ledger/member.h"
@@ -87,7 +88,7 @@ begin(FunctionCallInfo fcinfo, ProposalState state, Decide *decide)
 
 	memset(decide, 0, sizeof(*decide));
 	decide->config = config_get();
-	decide->program = config_program(decide->config, text_argument(fcinfo, ARG_PROGRAM));
+	decide->program = access_program(decide->config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_OPERATE);
 	decide->reason = text_argument(fcinfo, ARG_REASON);
 	decide->state = state;
 	if (name == NULL)
