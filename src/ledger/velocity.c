@@ -2,9 +2,9 @@
  * velocity.c
  *		How often, and how many points, within a time.
  *
- * What a member has done within the time is read from his entries, by when they
- * were written down, so nothing else has to be kept in step and nobody gets
- * round a limit by the time that he gives.  What was cancelled since has
+ * What a member has done within the time is read from his entries, so nothing
+ * else has to be kept in step; acts by when they were written down, so nobody
+ * gets round a limit by the time that he gives.  What was cancelled since has
  * happened, and counts.  Ledgers of those who stand merged into him are his.
  *
  * Only programs with limits pay for it, each act with a walk through the
@@ -227,29 +227,31 @@ add_entry(const EntryRow *entry, void *arg)
 {
 	Deeds	   *deeds = arg;
 	JsonbValue	by;
+	/* An order is of its own time, whenever it was backfilled. */
+	TimestampTz at = entry->source_id == SOURCE_API ? entry->posted_at : entry->occurred_at;
 
-	if (entry->posted_at <= deeds->since)
+	if (at <= deeds->since)
 		return;
 	switch (deeds->kind)
 	{
 		case VELOCITY_EARN:
 		case VELOCITY_RECORD:
 			if (strcmp(entry->kind, KIND_EARN) == 0)
-				add_deed(deeds, entry->posted_at, is_first_of_purchase(deeds, entry) ? 1 : 0, entry->points);
+				add_deed(deeds, at, is_first_of_purchase(deeds, entry) ? 1 : 0, entry->points);
 			break;
 		case VELOCITY_REDEEM:
 			if (strcmp(entry->kind, KIND_HOLD) == 0 ||
 				(strcmp(entry->kind, KIND_REDEEM) == 0 && !has_number(entry, FIELD_HOLD)))
-				add_deed(deeds, entry->posted_at, 1, -entry->points);
+				add_deed(deeds, at, 1, -entry->points);
 			break;
 		case VELOCITY_TRANSFER:
 			if (is_gift(entry) && is_with(entry, deeds->other))
-				add_deed(deeds, entry->posted_at, 1, -entry->points);
+				add_deed(deeds, at, 1, -entry->points);
 			break;
 		case VELOCITY_ADJUST:
 			if (strcmp(entry->kind, KIND_ADJUST) == 0 && !has_number(entry, FIELD_ENTRY) &&
 				context_field_of(entry->context, FIELD_BY, jbvBinary, &by))
-				add_deed(deeds, entry->posted_at, 1, actor_moved_points(entry));
+				add_deed(deeds, at, 1, actor_moved_points(entry));
 			break;
 		case VELOCITY_VOUCHER:
 			break;
@@ -384,7 +386,7 @@ check_limit(const Program *program, const MemberRow *member, const VelocityLimit
 	ereport(ERROR,
 			(errcode(ERRCODE_LOYALTY_VELOCITY),
 			 errmsg("velocity limit \"%s\" of program \"%s\" is reached", limit->name, program->name),
-			 errdetail("Member \"%s\" may %s %s within %s%s; it was " INT64_FORMAT " times with %s points, this is one of %s points.",
+			 errdetail("Member \"%s\" may %s %s within %s%s; so far it was " INT64_FORMAT " times with %s points, this one is of %s points.",
 					   text_to_cstring(member->ref), kind_verbs[limit->kind], limit_text(limit), limit->within,
 					   limit->per_pair ? " with the same member" : "", times,
 					   points_to_cstring(total), points_to_cstring(points)),
