@@ -171,7 +171,7 @@ check_worth(Issue *issue)
 {
 	static VoucherStatement statement = {
 		"SELECT least(coalesce(pg_catalog.sum(points::pg_catalog.numeric * coalesce(uses, 1000000)), 0), 100000000000000) FROM loyalty.voucher"
-		" WHERE member_id = $1 AND kind = 'points' AND pool IS NULL AND redeemer_id IS NULL AND issued_at > $2",
+		" WHERE member_id = $1 AND kind = 'points' AND pool IS NULL AND redeemer_id IS NULL AND issued_at > $2 AND (void_at IS NULL OR used > 0)",
 		2, {INT8OID, TIMESTAMPTZOID}, NULL
 	};
 	Datum		values[2] = {Int64GetDatum(issue->order.member_id), TimestampTzGetDatum(actor_day_before())};
