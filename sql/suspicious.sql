@@ -96,7 +96,7 @@ CREATE VIEW loyalty.suspicious_velocity WITH (security_barrier) AS
 						RANGE BETWEEN 1 PRECEDING AND CURRENT ROW)
 	)
 	SELECT c.program, m.ref AS member, 'velocity' AS reason, min(c.at) AS since,
-		   jsonb_strip_nulls(jsonb_build_object('limit', c.name, 'kind', c.kind, 'within', c.within, 'with', o.ref,
+		   jsonb_strip_nulls(jsonb_build_object('limit', c.name, 'kind', c.kind, 'hours', trim_scale(round(extract(epoch FROM c.within) / 3600, 4)), 'with', o.ref,
 			'times', max(c.times), 'max_times', c.max_times, 'points', trim_scale(max(c.points)), 'max_points', trim_scale(c.max_points))) AS figures
 	FROM counted c
 	JOIN loyalty.member m ON m.member_id = c.member_id
