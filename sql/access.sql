@@ -72,7 +72,7 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 		   ('member', 'TABLE', 'reward', 'SELECT (reward_id, program, name, kind, title, description, cost, price)', 'terms')
 	UNION ALL
 	SELECT 'read', 'ROUTINE', n, 'EXECUTE', NULL
-	FROM pg_catalog.unnest('{quote,explain,expiring,verify,voucher}'::pg_catalog.text[]) n
+	FROM pg_catalog.unnest('{quote,explain,expiring,verify,voucher,suspicions}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', 'terms'
 	FROM pg_catalog.unnest('{rule,source,reward,reward_option,currency_rate,voucher_pool,velocity_limit,maintenance}'::pg_catalog.text[]) n

@@ -49,60 +49,66 @@ COMMENT ON COLUMN loyalty.gifts.at IS 'when it was written down';
 
 CREATE VIEW loyalty.suspicious_velocity WITH (security_barrier) AS
 	WITH limits AS (
-		SELECT p.program_id, p.name AS program, l.name, l.kind, l.per, l.within, l.max_times, l.max_points::numeric AS max_points
+		SELECT row_number() OVER () AS no, p.program_id, p.name AS program, l.name, l.kind, l.per,
+			   extract(epoch FROM l.within)::float8 AS span, l.max_times, l.max_points::numeric AS max_points
 		FROM loyalty.velocity_limit l
 		JOIN loyalty.program p ON p.name = l.program
 		WHERE loyalty.may_read(p.program_id)
 	), deeds AS (
-		SELECT l.program_id, l.name, e.member_id, NULL::bigint AS other,
-			   min(CASE e.source_id WHEN 0 THEN e.posted_at ELSE e.occurred_at END) AS at,
-			   CASE e.revision WHEN 1 THEN 1 ELSE 0 END AS times, sum(e.points::numeric) AS points
+		-- an amount stands on the first entry of a posting only
+		SELECT l.no, e.member_id, NULL::bigint AS other, CASE e.source_id WHEN 0 THEN e.posted_at ELSE e.occurred_at END AS at,
+			   CASE WHEN e.revision = 1 AND e.amount IS NOT NULL THEN 1 ELSE 0 END AS times, e.points::numeric AS points,
+			   l.span, l.max_times, l.max_points
 		FROM limits l
 		JOIN loyalty.entry e ON e.program_id = l.program_id AND e.kind = 'earn' AND (l.kind = 'earn' OR e.source_id = 0)
 		WHERE l.kind IN ('earn', 'record')
 		  AND CASE e.source_id WHEN 0 THEN e.posted_at ELSE e.occurred_at END > now() - interval '90 days'
-		GROUP BY l.program_id, l.name, e.member_id, e.source_id, e.source_key, e.revision
 		UNION ALL
-		SELECT l.program_id, l.name, e.member_id, NULL, e.posted_at, 1, -e.points::numeric
+		SELECT l.no, e.member_id, NULL, e.posted_at, 1, -e.points::numeric, l.span, l.max_times, l.max_points
 		FROM limits l
 		JOIN loyalty.entry e ON e.program_id = l.program_id
 		WHERE l.kind = 'redeem' AND e.posted_at > now() - interval '90 days'
 		  AND (e.kind = 'hold' OR (e.kind = 'redeem' AND NOT coalesce(e.context ? 'hold', false)))
 		UNION ALL
-		SELECT l.program_id, l.name, e.member_id, NULL, e.posted_at, 1,
+		SELECT l.no, e.member_id, NULL, e.posted_at, 1,
 			   CASE WHEN e.points::numeric <> 0 THEN abs(e.points::numeric)
-					ELSE (SELECT coalesce(sum(t.points::numeric), 0) FROM loyalty.lots(e.lots) t WHERE t.points::numeric > 0) END
+					ELSE (SELECT coalesce(sum(t.points::numeric), 0) FROM loyalty.lots(e.lots) t WHERE t.points::numeric > 0) END,
+			   l.span, l.max_times, l.max_points
 		FROM limits l
 		JOIN loyalty.entry e ON e.program_id = l.program_id
 		WHERE l.kind = 'adjust' AND e.kind = 'adjust' AND e.posted_at > now() - interval '90 days'
 		  AND e.context ? 'by' AND NOT e.context ? 'entry'
 		UNION ALL
-		SELECT l.program_id, l.name, g.from_member_id, CASE l.per WHEN 'pair' THEN g.to_member_id END, g.at, 1, g.points
+		SELECT l.no, g.from_member_id, CASE l.per WHEN 'pair' THEN g.to_member_id END, g.at, 1, g.points,
+			   l.span, l.max_times, l.max_points
 		FROM limits l
 		JOIN loyalty.gifts g ON g.program_id = l.program_id
 		WHERE l.kind = 'transfer'
 		UNION ALL
-		SELECT l.program_id, l.name, u.member_id, NULL, u.at, 1, CASE WHEN u.seq IS NULL THEN 0 ELSE u.taken END
+		SELECT l.no, u.member_id, NULL, u.at, 1, CASE WHEN u.seq IS NULL THEN 0 ELSE u.taken END, l.span, l.max_times, l.max_points
 		FROM limits l
 		JOIN loyalty.voucher_use u ON u.program_id = l.program_id AND u.member_id IS NOT NULL
 		WHERE l.kind = 'voucher' AND u.at > now() - interval '90 days'
 	), counted AS (
 		-- time in units of the limit's own, so that one frame suits all
-		SELECT l.*, d.member_id, d.other, d.at, sum(d.times) OVER same AS times, sum(d.points) OVER same AS points
+		SELECT d.*, sum(d.times) OVER same AS all_times, sum(d.points) OVER same AS all_points
 		FROM deeds d
-		JOIN limits l ON l.program_id = d.program_id AND l.name = d.name
-		WINDOW same AS (PARTITION BY d.program_id, d.name, d.member_id, d.other
-						ORDER BY extract(epoch FROM d.at)::float8 / extract(epoch FROM l.within)::float8
+		WINDOW same AS (PARTITION BY d.no, d.member_id, d.other ORDER BY extract(epoch FROM d.at)::float8 / d.span
 						RANGE BETWEEN 1 PRECEDING AND CURRENT ROW)
+	), passed AS (
+		SELECT c.no, c.member_id, c.other, min(c.at) AS since, max(c.all_times) AS times, max(c.all_points) AS points
+		FROM counted c
+		WHERE c.all_times > c.max_times OR c.all_points > c.max_points
+		GROUP BY c.no, c.member_id, c.other
 	)
-	SELECT c.program, m.ref AS member, 'velocity' AS reason, min(c.at) AS since,
-		   jsonb_strip_nulls(jsonb_build_object('limit', c.name, 'kind', c.kind, 'hours', trim_scale(round(extract(epoch FROM c.within) / 3600, 4)), 'with', o.ref,
-			'times', max(c.times), 'max_times', c.max_times, 'points', trim_scale(max(c.points)), 'max_points', trim_scale(c.max_points))) AS figures
-	FROM counted c
+	SELECT l.program, m.ref AS member, 'velocity' AS reason, c.since,
+		   jsonb_strip_nulls(jsonb_build_object('limit', l.name, 'kind', l.kind, 'hours', trim_scale(round(l.span::numeric / 3600, 4)),
+			'with', o.ref, 'times', c.times, 'max_times', l.max_times,
+			'points', trim_scale(c.points), 'max_points', trim_scale(l.max_points))) AS figures
+	FROM passed c
+	JOIN limits l ON l.no = c.no
 	JOIN loyalty.member m ON m.member_id = c.member_id
-	LEFT JOIN loyalty.member o ON o.member_id = c.other
-	WHERE c.times > c.max_times OR c.points > c.max_points
-	GROUP BY c.program, m.ref, o.ref, c.name, c.kind, c.within, c.max_times, c.max_points;
+	LEFT JOIN loyalty.member o ON o.member_id = c.other;
 COMMENT ON VIEW loyalty.suspicious_velocity IS 'members who passed a velocity limit';
 COMMENT ON COLUMN loyalty.suspicious_velocity.program IS 'name of the program';
 COMMENT ON COLUMN loyalty.suspicious_velocity.member IS 'the shop''s own customer id';
@@ -336,18 +342,29 @@ COMMENT ON COLUMN loyalty.suspicious_households.reason IS 'what is suspicious';
 COMMENT ON COLUMN loyalty.suspicious_households.since IS 'when it began, of what is looked at';
 COMMENT ON COLUMN loyalty.suspicious_households.figures IS 'what was found';
 
+-- Compiling all of this with LLVM would take longer than to run it.
+CREATE FUNCTION loyalty.suspicions(program text) RETURNS TABLE (member text, reason text, since timestamptz, figures jsonb)
+	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
+	AS $$
+	SELECT v.member, v.reason, v.since, v.figures FROM loyalty.suspicious_velocity v WHERE v.program = $1
+	UNION ALL
+	SELECT v.member, v.reason, v.since, v.figures FROM loyalty.suspicious_referrals v WHERE v.program = $1
+	UNION ALL
+	SELECT v.member, v.reason, v.since, v.figures FROM loyalty.suspicious_gifts v WHERE v.program = $1
+	UNION ALL
+	SELECT v.member, v.reason, v.since, v.figures FROM loyalty.suspicious_returns v WHERE v.program = $1
+	UNION ALL
+	SELECT v.member, v.reason, v.since, v.figures FROM loyalty.suspicious_adjustments v WHERE v.program = $1
+	UNION ALL
+	SELECT v.member, v.reason, v.since, v.figures FROM loyalty.suspicious_households v WHERE v.program = $1
+	$$;
+COMMENT ON FUNCTION loyalty.suspicions(text) IS 'what the views suspicious_velocity and so on say of a program';
+
 CREATE VIEW loyalty.suspicious WITH (security_barrier) AS
-	SELECT program, member, reason, since, figures FROM loyalty.suspicious_velocity
-	UNION ALL
-	SELECT program, member, reason, since, figures FROM loyalty.suspicious_referrals
-	UNION ALL
-	SELECT program, member, reason, since, figures FROM loyalty.suspicious_gifts
-	UNION ALL
-	SELECT program, member, reason, since, figures FROM loyalty.suspicious_returns
-	UNION ALL
-	SELECT program, member, reason, since, figures FROM loyalty.suspicious_adjustments
-	UNION ALL
-	SELECT program, member, reason, since, figures FROM loyalty.suspicious_households;
+	SELECT p.name AS program, s.member, s.reason, s.since, s.figures
+	FROM loyalty.program p
+	CROSS JOIN LATERAL loyalty.suspicions(p.name) s
+	WHERE loyalty.may_read(p.program_id);
 COMMENT ON VIEW loyalty.suspicious IS 'what looks like gaming or fraud, with reasons and figures; nothing of it is proof';
 COMMENT ON COLUMN loyalty.suspicious.program IS 'name of the program';
 COMMENT ON COLUMN loyalty.suspicious.member IS 'the shop''s own customer id';

@@ -159,9 +159,6 @@ typedef struct Deeds
 	VelocityKind kind;
 	TimestampTz since;
 	int64		other;			/* of transfers with him only; 0: with anybody */
-	text	   *last_key;		/* of the last purchase seen, with its source and ledger */
-	int32		last_source;
-	int64		last_member;
 	int			count;
 	int			capacity;
 	Deed	   *deeds;
@@ -179,19 +176,11 @@ add_deed(Deeds *deeds, TimestampTz at, int times, Points points)
 	deeds->deeds[deeds->count++] = (Deed) {at, times, points};
 }
 
-/* Entries come in the order of their key, so those of a purchase stand together. */
+/* An amount stands on the first entry of a posting only. */
 static bool
-is_first_of_purchase(Deeds *deeds, const EntryRow *entry)
+begins_purchase(const EntryRow *entry)
 {
-	if (entry->revision != 1)
-		return false;
-	if (deeds->last_key != NULL && deeds->last_source == entry->source_id &&
-		deeds->last_member == entry->member_id && same_text(deeds->last_key, entry->source_key))
-		return false;
-	deeds->last_key = DatumGetTextPCopy(PointerGetDatum(entry->source_key));
-	deeds->last_source = entry->source_id;
-	deeds->last_member = entry->member_id;
-	return true;
+	return entry->revision == 1 && entry->amount != NULL;
 }
 
 static bool
@@ -237,7 +226,7 @@ add_entry(const EntryRow *entry, void *arg)
 		case VELOCITY_EARN:
 		case VELOCITY_RECORD:
 			if (strcmp(entry->kind, KIND_EARN) == 0)
-				add_deed(deeds, at, is_first_of_purchase(deeds, entry) ? 1 : 0, entry->points);
+				add_deed(deeds, at, begins_purchase(entry) ? 1 : 0, entry->points);
 			break;
 		case VELOCITY_REDEEM:
 			if (strcmp(entry->kind, KIND_HOLD) == 0 ||
