@@ -73,7 +73,7 @@ SELECT format('%s %s is nobody''s: add it to access_objects() in sql/access.sql,
               r.type, r.identity)
 FROM routine r
 WHERE r.provolatile <> 'i' AND r.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
-  AND r.proname NOT IN ('access_objects', 'grant_access', 'revoke_access', 'import_balance', 'new_voucher_code')
+  AND r.proname NOT IN ('access_objects', 'make_policies', 'grant_access', 'revoke_access', 'import_balance', 'new_voucher_code')
   AND NOT EXISTS (SELECT FROM loyalty.access_objects() o WHERE o.kind = 'ROUTINE' AND o.name = r.proname)
 UNION ALL
 SELECT format('access_objects() names %s %s, which does not exist', lower(o.kind), o.name)
@@ -128,4 +128,16 @@ FROM relation r
 WHERE r.relkind IN ('r', 'p', 'S')
   AND NOT EXISTS (SELECT FROM pg_extension e
                   WHERE e.extname = 'loyalty' AND r.oid = ANY (e.extconfig))
+ORDER BY 1;
+
+-- A table is configuration, which people edit, or written only by the engine.
+SELECT format('%s %s is neither guarded nor listed as configuration in scripts/lint.sql: CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %3$s FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard()',
+              r.type, r.identity, r.identity)
+FROM relation r
+WHERE r.relkind IN ('r', 'p')
+  AND r.relname <> ALL ('{program, rule, tier, reward, reward_option, voucher_pool, currency_rate, source}')
+  -- Before the statement, on all four of INSERT, DELETE, UPDATE and TRUNCATE.
+  AND NOT EXISTS (SELECT FROM pg_trigger t
+                  WHERE t.tgrelid = r.oid AND t.tgfoid = 'loyalty.engine_guard'::regproc
+                    AND t.tgtype = 2 + 4 + 8 + 16 + 32 AND t.tgenabled = 'O' AND t.tgqual IS NULL AND t.tgattr = '')
 ORDER BY 1;

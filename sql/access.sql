@@ -21,6 +21,9 @@ COMMENT ON COLUMN loyalty.access.access IS 'read: see all of it; operate: also a
 COMMENT ON COLUMN loyalty.access.granted_at IS 'when it was granted';
 COMMENT ON COLUMN loyalty.access.granted_by IS 'the role that granted it';
 
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.access
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.access IS 'written only by the engine';
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.access
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.config_changed();
 COMMENT ON TRIGGER changed ON loyalty.access IS 'makes every session read it again';
@@ -95,22 +98,28 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	FROM pg_catalog.unnest('{adjust,spend,hold,capture,release,transfer,cancel,redeem,confirm_redemption,fulfill_redemption,
 							 choose_reward,issue_voucher,use_voucher,return_voucher,void_voucher,merge_members,unmerge_members,
 							 create_household,join_household,leave_household,enroll,set_member,set_tier,extend,reinstate,
-							 record,accept,reject,maintain,backfill,approve,decline,withdraw}'::pg_catalog.text[]) n
+							 record,accept,reject,maintain,backfill,approve,decline,withdraw,
+							 schedule_maintenance,unschedule_maintenance}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'operate', 'TABLE', n, 'SELECT', 'program'
 	FROM pg_catalog.unnest('{deferred,import_failure,maintenance_failure,proposal}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'manage', 'ROUTINE', n, 'EXECUTE', NULL
-	FROM pg_catalog.unnest('{attach,attach_query,detach,backfill,revise_rule,import_vouchers,schedule_maintenance,
-							 unschedule_maintenance}'::pg_catalog.text[]) n
+	FROM pg_catalog.unnest('{attach,attach_query,detach,backfill,revise_rule,import_vouchers}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'manage', 'TABLE', n, 'INSERT, UPDATE, DELETE', 'terms'
 	FROM pg_catalog.unnest('{rule,tier,reward,reward_option,voucher_pool,velocity_limit,currency_rate}'::pg_catalog.text[]) n
 	UNION ALL
-	VALUES ('manage', 'TABLE', 'program', 'UPDATE', 'terms'),
+	VALUES ('manage', 'TABLE', 'deferred', 'SELECT', 'program'),
+		   ('manage', 'TABLE', 'program', 'UPDATE', 'terms'),
 		   ('manage', 'TABLE', 'access', 'SELECT', 'program')
 	$$;
 COMMENT ON FUNCTION loyalty.access_objects() IS 'what grant_access grants of PostgreSQL''s own rights, for each access beside those below it: on the TABLE or all ROUTINEs of a name; visible: which rows of a table, by whether the caller may see the program (terms), read all of it (program), or what is of the row''s member (member, person)';
+
+-- security.sql calls it, and so must each upgrade script that adds tables.
+CREATE FUNCTION loyalty.make_policies() RETURNS void
+	AS 'MODULE_PATHNAME', 'loyalty_make_policies' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION loyalty.make_policies() IS 'makes the row-level security policies that access_objects asks for and that are missing; for the extension''s owner';
 
 CREATE FUNCTION loyalty.grant_access(role regrole, access text, program text DEFAULT NULL) RETURNS void
 	AS 'MODULE_PATHNAME', 'loyalty_grant_access' LANGUAGE C VOLATILE;

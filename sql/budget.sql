@@ -26,6 +26,10 @@ COMMENT ON COLUMN loyalty.rule_budget.budget IS 'the whole budget from which the
 COMMENT ON COLUMN loyalty.rule_budget.allotted IS 'this slot''s part of it';
 COMMENT ON COLUMN loyalty.rule_budget.spent IS 'what was given from this slot, less what was given back';
 
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.rule_budget
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.rule_budget IS 'written only by the engine';
+
 CREATE VIEW loyalty.budget_usage WITH (security_barrier = true) AS
 	SELECT b.rule_id, b.period,
 		   loyalty.max(b.budget) AS budget,

@@ -28,6 +28,10 @@ COMMENT ON COLUMN loyalty.reward_choice.redeemed IS 'redemptions that it has mad
 COMMENT ON COLUMN loyalty.reward_choice.last_error IS 'why it could not be redeemed; NULL: the last time it could';
 COMMENT ON COLUMN loyalty.reward_choice.last_error_at IS 'when that was';
 
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.reward_choice
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.reward_choice IS 'written only by the engine';
+
 CREATE INDEX reward_choice_due_idx ON loyalty.reward_choice (program_id, due) WHERE due IS NOT NULL;
 COMMENT ON INDEX loyalty.reward_choice_due_idx IS 'choices that maintain looks at, by time';
 

@@ -45,6 +45,10 @@ COMMENT ON COLUMN loyalty.confirmation.source_key IS 'key of the purchase in its
 COMMENT ON COLUMN loyalty.confirmation.key IS 'idempotency key of the decision';
 COMMENT ON COLUMN loyalty.confirmation.note IS 'reason given for it';
 
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.confirmation
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.confirmation IS 'written only by the engine';
+
 CREATE INDEX confirmation_due_idx ON loyalty.confirmation (program_id, due) WHERE decision IS NULL;
 COMMENT ON INDEX loyalty.confirmation_due_idx IS 'where maintenance finds what silence has decided';
 

@@ -32,3 +32,7 @@ COMMENT ON COLUMN loyalty.deferred.context IS 'where it came up, for instance in
 COMMENT ON COLUMN loyalty.deferred.attempts IS 'how often it was tried';
 COMMENT ON COLUMN loyalty.deferred.deferred_at IS 'when it failed first';
 COMMENT ON COLUMN loyalty.deferred.tried_at IS 'when it failed last';
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.deferred
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.deferred IS 'written only by the engine';

@@ -47,9 +47,6 @@ COMMENT ON COLUMN loyalty.entry.context IS 'what the purchase was judged by besi
 COMMENT ON COLUMN loyalty.entry.note IS 'reason given by whoever acted';
 COMMENT ON COLUMN loyalty.entry.hash IS 'sha256 of the member''s previous hash and this entry';
 
-CREATE FUNCTION loyalty.entry_guard() RETURNS trigger
-	AS 'MODULE_PATHNAME', 'loyalty_entry_guard' LANGUAGE C;
-COMMENT ON FUNCTION loyalty.entry_guard() IS 'refuses every change to history';
-CREATE TRIGGER guard BEFORE UPDATE OR DELETE OR TRUNCATE ON loyalty.entry
-	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.entry_guard();
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.entry
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard('history', 'context', 'note');
 COMMENT ON TRIGGER guard ON loyalty.entry IS 'history is never rewritten';

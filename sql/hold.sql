@@ -37,6 +37,10 @@ COMMENT ON COLUMN loyalty.hold.amount IS 'what the purchase comes to; NULL: unkn
 COMMENT ON COLUMN loyalty.hold.purchase IS 'key of the purchase that they are held for; NULL: none';
 COMMENT ON COLUMN loyalty.hold.note IS 'reason given by whoever held them';
 
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.hold
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.hold IS 'written only by the engine';
+
 CREATE INDEX hold_until_idx ON loyalty.hold (program_id, until) WHERE status = 'active';
 COMMENT ON INDEX loyalty.hold_until_idx IS 'where maintenance finds which holds have lapsed';
 

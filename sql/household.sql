@@ -24,6 +24,10 @@ COMMENT ON COLUMN loyalty.household.name IS 'its name, of which there is one in 
 COMMENT ON COLUMN loyalty.household.on_leave IS 'own: who leaves takes along what is in his own ledger; stay: that goes to the head';
 COMMENT ON COLUMN loyalty.household.cooldown IS 'for so long nobody may join who has left one; NULL: at once';
 
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.household
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.household IS 'written only by the engine';
+
 -- One row a member, so nobody is in two; it stays when he leaves, and says when that was.
 CREATE TABLE loyalty.household_member (
 	member_id bigint CONSTRAINT household_member_pkey PRIMARY KEY,
@@ -42,6 +46,10 @@ COMMENT ON COLUMN loyalty.household_member.joined_at IS 'since when';
 COMMENT ON COLUMN loyalty.household_member.left_at IS 'until when; NULL: he is in it';
 COMMENT ON COLUMN loyalty.household_member.program_id IS 'the program';
 COMMENT ON COLUMN loyalty.household_member.may_spend IS 'whether he may spend';
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.household_member
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.household_member IS 'written only by the engine';
 CREATE INDEX household_member_household_idx ON loyalty.household_member (household_id);
 COMMENT ON INDEX loyalty.household_member_household_idx IS 'the members of a household';
 

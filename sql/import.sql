@@ -23,6 +23,10 @@ COMMENT ON COLUMN loyalty.import_failure.message IS 'its message';
 COMMENT ON COLUMN loyalty.import_failure.detail IS 'its detail';
 COMMENT ON COLUMN loyalty.import_failure.failed_at IS 'when it failed';
 
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.import_failure
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.import_failure IS 'written only by the engine';
+
 CREATE PROCEDURE loyalty.import_balance(source text, key text, at timestamptz DEFAULT NULL, program text DEFAULT NULL, batch_size integer DEFAULT 1000)
 	AS 'MODULE_PATHNAME', 'loyalty_import_balance' LANGUAGE C;
 COMMENT ON PROCEDURE loyalty.import_balance(text, text, timestamptz, text, integer) IS 'takes over members with their points, tiers and profiles from a table or query, in committed batches; started again with the same key it goes on where it was stopped, and changes nothing that is imported already';

@@ -20,3 +20,7 @@ COMMENT ON COLUMN loyalty.rule_usage.period IS 'first day of the cap_period; -in
 COMMENT ON COLUMN loyalty.rule_usage.points IS 'points that stand of purchases of the period';
 COMMENT ON COLUMN loyalty.rule_usage.times IS 'purchases of the period that stand rewarded';
 COMMENT ON COLUMN loyalty.rule_usage.last_at IS 'time of the latest purchase that was ever rewarded by a rule with once or cooldown';
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.rule_usage
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.rule_usage IS 'written only by the engine';

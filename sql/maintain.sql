@@ -30,6 +30,10 @@ COMMENT ON COLUMN loyalty.maintenance.failed IS 'members who failed: see mainten
 COMMENT ON COLUMN loyalty.maintenance.members_known IS 'next_expiry of every member counts in the program''s expiry by inactivity and its tiers; false: the next run looks at all of them';
 COMMENT ON COLUMN loyalty.maintenance.terms IS 'fingerprint of the expiry and the tiers that they are worked out with; others: the next run looks at all members';
 
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.maintenance
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.maintenance IS 'written only by the engine';
+
 CREATE TABLE loyalty.maintenance_failure (
 	member_id bigint CONSTRAINT maintenance_failure_pkey PRIMARY KEY,
 	program_id integer NOT NULL,
@@ -53,6 +57,10 @@ COMMENT ON COLUMN loyalty.maintenance_failure.detail IS 'its detail';
 COMMENT ON COLUMN loyalty.maintenance_failure.attempts IS 'how often it was tried';
 COMMENT ON COLUMN loyalty.maintenance_failure.failed_at IS 'when it failed first';
 COMMENT ON COLUMN loyalty.maintenance_failure.tried_at IS 'when it failed last';
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.maintenance_failure
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.maintenance_failure IS 'written only by the engine';
 
 CREATE PROCEDURE loyalty.maintain(at timestamptz DEFAULT NULL, program text DEFAULT NULL, batch_size integer DEFAULT 1000)
 	AS 'MODULE_PATHNAME', 'loyalty_maintain' LANGUAGE C;

@@ -64,6 +64,10 @@ COMMENT ON COLUMN loyalty.member.tier IS 'the member''s tier: the one that he re
 COMMENT ON COLUMN loyalty.member.tier_own IS 'beside a tier_floor: the tier that the member reached himself';
 COMMENT ON COLUMN loyalty.member.tier_floor IS 'tier given by hand, below which the member does not fall; NULL: none';
 
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.member
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.member IS 'written only by the engine';
+
 -- Where maintenance finds what is due.  Postings hardly ever change next_expiry,
 -- so they stay HOT; equal keys in the order of the table are kept as one.
 CREATE INDEX member_next_expiry_idx ON loyalty.member (program_id, next_expiry) WHERE next_expiry IS NOT NULL;
@@ -83,6 +87,10 @@ COMMENT ON COLUMN loyalty.member_alias.program_id IS 'the program';
 COMMENT ON COLUMN loyalty.member_alias.ref IS 'the shop''s own customer id';
 COMMENT ON COLUMN loyalty.member_alias.member_id IS 'the member whom it means';
 
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.member_alias
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.member_alias IS 'written only by the engine';
+
 -- Apart from member, so that it can be erased while the ledger stands.
 CREATE TABLE loyalty.profile (
 	member_id bigint CONSTRAINT profile_pkey PRIMARY KEY,
@@ -101,6 +109,10 @@ COMMENT ON COLUMN loyalty.profile.birthday IS 'date of birth';
 COMMENT ON COLUMN loyalty.profile.segments IS 'segments that the member belongs to';
 COMMENT ON COLUMN loyalty.profile.referred_by IS 'the member who brought him';
 COMMENT ON COLUMN loyalty.profile.data IS 'everything else';
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.profile
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.profile IS 'written only by the engine';
 
 CREATE FUNCTION loyalty.member_id(ref text, program text) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'loyalty_member_id' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;

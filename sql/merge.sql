@@ -44,6 +44,10 @@ COMMENT ON COLUMN loyalty.member_merge.gave_tier IS 'tier that the other one has
 COMMENT ON COLUMN loyalty.member_merge.had_tier IS 'the tier that the other one had reached himself before that';
 COMMENT ON COLUMN loyalty.member_merge.gave_floor IS 'tier_floor that the other one got from him; NULL: none';
 COMMENT ON COLUMN loyalty.member_merge.had_floor IS 'the tier_floor of the other one before that';
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.member_merge
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard('history', 'undone_at', 'undone_seq', 'ref', 'refs');
+COMMENT ON TRIGGER guard ON loyalty.member_merge IS 'history is never rewritten';
 CREATE INDEX member_merge_into_idx ON loyalty.member_merge (into_member_id);
 COMMENT ON INDEX loyalty.member_merge_into_idx IS 'who was merged into a member';
 

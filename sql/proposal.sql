@@ -46,6 +46,11 @@ COMMENT ON COLUMN loyalty.proposal.key IS 'idempotency key of the adjustment';
 COMMENT ON COLUMN loyalty.proposal.reason IS 'reason given for the adjustment';
 COMMENT ON COLUMN loyalty.proposal.decision_reason IS 'reason given for the decision';
 
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.proposal
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard('history', 'state', 'decided_at', 'decided_by', 'decided_session',
+															 'decision_reason', 'entry_member_id', 'entry', 'reason');
+COMMENT ON TRIGGER guard ON loyalty.proposal IS 'written only by the engine, which only decides';
+
 CREATE UNIQUE INDEX proposal_key_idx ON loyalty.proposal (member_id, key) WHERE key IS NOT NULL;
 COMMENT ON INDEX loyalty.proposal_key_idx IS 'a key proposes once';
 

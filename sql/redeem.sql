@@ -61,6 +61,10 @@ COMMENT ON COLUMN loyalty.redemption.cancelled_by IS 'who had it go back';
 COMMENT ON COLUMN loyalty.redemption.reference IS 'what fulfilling it is known by elsewhere';
 COMMENT ON COLUMN loyalty.redemption.note IS 'reason given';
 
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.redemption
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.redemption IS 'written only by the engine';
+
 -- In the order in which they are served.
 CREATE INDEX redemption_backordered_idx ON loyalty.redemption (reward_id, requested_at, member_id, seq) WHERE backordered > 0;
 COMMENT ON INDEX loyalty.redemption_backordered_idx IS 'redemptions that wait for stock, in the order of asking';

@@ -169,6 +169,10 @@ COMMENT ON COLUMN loyalty.reward_stock.stock IS 'the whole stock from which the 
 COMMENT ON COLUMN loyalty.reward_stock.allotted IS 'this slot''s part of it';
 COMMENT ON COLUMN loyalty.reward_stock.taken IS 'units taken from this slot, less what came back';
 
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.reward_stock
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.reward_stock IS 'written only by the engine';
+
 CREATE VIEW loyalty.stock WITH (security_barrier = true) AS
 	SELECT r.program, r.name AS reward, s.period, r.stock, s.taken,
 		   greatest(r.stock OPERATOR(pg_catalog.-) s.taken, 0) AS left_over

@@ -122,6 +122,10 @@ COMMENT ON COLUMN loyalty.rule_change.rule_id IS 'the rule';
 COMMENT ON COLUMN loyalty.rule_change.until IS 'the end that it had; infinity: none';
 COMMENT ON COLUMN loyalty.rule_change.until_inclusive IS 'whether the rule was still active at that very time';
 
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.rule_change
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard('history');
+COMMENT ON TRIGGER guard ON loyalty.rule_change IS 'history is never rewritten';
+
 CREATE FUNCTION loyalty.rule_guard() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'loyalty_rule_guard' LANGUAGE C;
 COMMENT ON FUNCTION loyalty.rule_guard() IS 'refuses rules that make no sense and changes to rules that have been in force';

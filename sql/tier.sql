@@ -91,6 +91,6 @@ COMMENT ON COLUMN loyalty.tier_change.to_tier IS 'tier after; NULL: none';
 COMMENT ON COLUMN loyalty.tier_change.reason IS 'earned (reached the minimum), kept (held for another period), lapsed (not kept), manual (set_tier), floor ended, removed (the tier is gone), imported, merged (got from another member, or taken back when they were parted)';
 COMMENT ON COLUMN loyalty.tier_change.note IS 'reason given by whoever acted';
 
-CREATE TRIGGER guard BEFORE UPDATE OR DELETE OR TRUNCATE ON loyalty.tier_change
-	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.entry_guard();
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.tier_change
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard('history', 'note');
 COMMENT ON TRIGGER guard ON loyalty.tier_change IS 'history is never rewritten';

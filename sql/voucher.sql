@@ -97,6 +97,10 @@ COMMENT ON COLUMN loyalty.voucher.key IS 'idempotency key of issue_voucher';
 COMMENT ON COLUMN loyalty.voucher.note IS 'reason given for it';
 COMMENT ON COLUMN loyalty.voucher.nonce IS 'random bytes that its code was derived with; NULL: it was not derived';
 
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.voucher
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.voucher IS 'written only by the engine';
+
 CREATE INDEX voucher_member_idx ON loyalty.voucher (member_id) WHERE member_id IS NOT NULL;
 COMMENT ON INDEX loyalty.voucher_member_idx IS 'where a member finds his vouchers';
 CREATE UNIQUE INDEX voucher_redemption_idx ON loyalty.voucher (redeemer_id, seq) WHERE redeemer_id IS NOT NULL;
@@ -143,6 +147,10 @@ COMMENT ON COLUMN loyalty.voucher_use.purchase IS 'key of the purchase that it p
 COMMENT ON COLUMN loyalty.voucher_use.key IS 'idempotency key';
 COMMENT ON COLUMN loyalty.voucher_use.note IS 'reason given for it';
 
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.voucher_use
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard('history', 'given_back', 'note');
+COMMENT ON TRIGGER guard ON loyalty.voucher_use IS 'history is never rewritten';
+
 CREATE UNIQUE INDEX voucher_use_key_idx ON loyalty.voucher_use (program_id, key) WHERE key IS NOT NULL;
 COMMENT ON INDEX loyalty.voucher_use_key_idx IS 'a key uses one voucher once';
 CREATE INDEX voucher_use_member_idx ON loyalty.voucher_use (hash, member_id) WHERE member_id IS NOT NULL;
@@ -182,6 +190,10 @@ COMMENT ON COLUMN loyalty.voucher_return.at IS 'when it was given back';
 COMMENT ON COLUMN loyalty.voucher_return.purchase IS 'key of the purchase that was named; NULL: none';
 COMMENT ON COLUMN loyalty.voucher_return.key IS 'idempotency key';
 COMMENT ON COLUMN loyalty.voucher_return.note IS 'reason given for it';
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.voucher_return
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard('history', 'note');
+COMMENT ON TRIGGER guard ON loyalty.voucher_return IS 'history is never rewritten';
 
 CREATE UNIQUE INDEX voucher_return_key_idx ON loyalty.voucher_return (program_id, key) WHERE key IS NOT NULL;
 COMMENT ON INDEX loyalty.voucher_return_key_idx IS 'a key gives back once';

@@ -83,6 +83,16 @@ verify_report(Verification *verification, const Violation *violation)
  * Cursors
  */
 
+/* What reads a shop's table may run the shop's functions. */
+static void
+enter(const Cursor *cursor, EngineScope *scope)
+{
+	if (cursor->foreign)
+		owner_enter(scope, cursor->user_id);
+	else
+		engine_enter(scope, cursor->user_id);
+}
+
 void
 cursor_open(Cursor *cursor, Oid user_id, const char *sql, int nargs,
 			Oid *types, Datum *values, const char *nulls)
@@ -91,8 +101,9 @@ cursor_open(Cursor *cursor, Oid user_id, const char *sql, int nargs,
 	EngineScope scope;
 
 	memset(cursor, 0, sizeof(*cursor));
-	cursor->user_id = OidIsValid(user_id) ? user_id : GetUserId();
-	engine_enter(&scope, cursor->user_id);
+	cursor->foreign = OidIsValid(user_id);
+	cursor->user_id = cursor->foreign ? user_id : GetUserId();
+	enter(cursor, &scope);
 	cursor->portal = SPI_cursor_open_with_args(NULL, sql, nargs, types, values, nulls, true, 0);
 	engine_leave(&scope);
 	MemoryContextSwitchTo(caller);
@@ -111,7 +122,7 @@ cursor_next(Cursor *cursor)
 
 		if (cursor->table != NULL)
 			SPI_freetuptable(cursor->table);
-		engine_enter(&scope, cursor->user_id);
+		enter(cursor, &scope);
 		SPI_cursor_fetch(cursor->portal, true, FETCH_SIZE);
 		engine_leave(&scope);
 		MemoryContextSwitchTo(caller);

@@ -80,7 +80,8 @@ extern void verify_tiers(Verification *verification);
  */
 typedef struct Cursor
 {
-	Oid			user_id;		/* whose rights it has; InvalidOid: the caller's */
+	Oid			user_id;		/* whose rights it has */
+	bool		foreign;		/* not the caller's: it reads somebody's table */
 	Portal		portal;
 	SPITupleTable *table;
 	uint64		count;
@@ -90,6 +91,7 @@ typedef struct Cursor
 	bool	   *nulls;
 } Cursor;
 
+/* With the rights of user_id, who owns what is read; InvalidOid: the caller's. */
 extern void cursor_open(Cursor *cursor, Oid user_id, const char *sql, int nargs,
 						Oid *types, Datum *values, const char *nulls);
 extern bool cursor_next(Cursor *cursor);
