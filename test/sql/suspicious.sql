@@ -7,16 +7,16 @@
 SET datestyle = iso;
 SET timezone = 'UTC';
 SET client_min_messages = warning; -- roles of an earlier run
-DROP ROLE IF EXISTS regress_loyalty_ann, regress_loyalty_bob, regress_loyalty_reader;
-CREATE ROLE regress_loyalty_ann;
-CREATE ROLE regress_loyalty_bob;
-CREATE ROLE regress_loyalty_reader;
+DROP ROLE IF EXISTS regress_loyalty_suspicious_ann, regress_loyalty_suspicious_bob, regress_loyalty_suspicious_reader;
+CREATE ROLE regress_loyalty_suspicious_ann;
+CREATE ROLE regress_loyalty_suspicious_bob;
+CREATE ROLE regress_loyalty_suspicious_reader;
 RESET client_min_messages;
 INSERT INTO loyalty.program (name, point_value) VALUES ('suspicious_a', 0.01), ('suspicious_b', 0.01);
 INSERT INTO loyalty.rule (program, name, award) SELECT name, 'base', '1 per 1' FROM loyalty.program WHERE name ~ '^suspicious_';
 INSERT INTO loyalty.rule (program, name, event, award) VALUES ('suspicious_a', 'review', 'review', '5');
-SELECT loyalty.grant_access(r, 'operate', 'suspicious_a') FROM unnest('{regress_loyalty_ann,regress_loyalty_bob}'::regrole[]) r \g /dev/null
-SELECT loyalty.grant_access('regress_loyalty_reader', 'read', 'suspicious_b') \g /dev/null
+SELECT loyalty.grant_access(r, 'operate', 'suspicious_a') FROM unnest('{regress_loyalty_suspicious_ann,regress_loyalty_suspicious_bob}'::regrole[]) r \g /dev/null
+SELECT loyalty.grant_access('regress_loyalty_suspicious_reader', 'read', 'suspicious_b') \g /dev/null
 SET loyalty.program = 'suspicious_a';
 CREATE TABLE suspicious_order (id int PRIMARY KEY, customer text, total numeric, at timestamptz DEFAULT now());
 GRANT ALL ON suspicious_order TO PUBLIC;
@@ -113,25 +113,25 @@ SELECT * FROM found WHERE reason ~ 'spent';
 
 -- By hand: just under the limit, often by one role, by vouchers
 UPDATE loyalty.program SET adjust_limit = 100 WHERE name = 'suspicious_a';
-SET SESSION AUTHORIZATION regress_loyalty_ann;
+SET SESSION AUTHORIZATION regress_loyalty_suspicious_ann;
 SELECT loyalty.adjust('friend', 95) \g /dev/null
 SELECT loyalty.adjust('cousin', 50) \g /dev/null
 SELECT loyalty.adjust('cousin', 50) \g /dev/null
 SELECT loyalty.adjust('aunt', 79) \g /dev/null
-SET SESSION AUTHORIZATION regress_loyalty_bob;
+SET SESSION AUTHORIZATION regress_loyalty_suspicious_bob;
 SELECT loyalty.adjust('uncle', 90) \g /dev/null
 SELECT loyalty.adjust('often', 1) FROM generate_series(1, 4) \g /dev/null
 SELECT loyalty.adjust('often', -1) \g /dev/null
 RESET SESSION AUTHORIZATION;
 SELECT * FROM found WHERE reason ~ 'limit|often|hand';
-SET SESSION AUTHORIZATION regress_loyalty_ann;
+SET SESSION AUTHORIZATION regress_loyalty_suspicious_ann;
 SELECT loyalty.adjust('aunt', 5) \g /dev/null
-SET SESSION AUTHORIZATION regress_loyalty_bob;
+SET SESSION AUTHORIZATION regress_loyalty_suspicious_bob;
 SELECT loyalty.adjust('often', 1) \g /dev/null
 RESET SESSION AUTHORIZATION;
 SELECT * FROM found WHERE reason ~ 'limit|often|hand';
 -- not when it is a small part of what the role does
-SET SESSION AUTHORIZATION regress_loyalty_bob;
+SET SESSION AUTHORIZATION regress_loyalty_suspicious_bob;
 SELECT count(loyalty.adjust('many' || n, 1)) FROM generate_series(1, 45) n;
 RESET SESSION AUTHORIZATION;
 SELECT * FROM found WHERE reason ~ 'often';
@@ -153,10 +153,10 @@ SELECT * FROM found WHERE reason = 'pooling';
 
 -- Of another program nothing is seen, and of this one by nobody without access
 SELECT count(*) > 10 AS many FROM found;
-SET ROLE regress_loyalty_reader;
+SET ROLE regress_loyalty_suspicious_reader;
 SELECT count(*) FROM loyalty.suspicious;
 SELECT count(*) FROM loyalty.gifts;
-SET ROLE regress_loyalty_ann;
+SET ROLE regress_loyalty_suspicious_ann;
 SELECT DISTINCT program FROM loyalty.suspicious;
 SET loyalty.member_ref = 'friend';
 SELECT count(*) FROM loyalty.suspicious;
@@ -167,5 +167,5 @@ SELECT count(*) FROM loyalty.suspicious WHERE since IS NULL OR figures IS NULL;
 DROP VIEW found;
 DROP TABLE suspicious_order;
 DELETE FROM loyalty.velocity_limit WHERE program = 'suspicious_a';
-DROP OWNED BY regress_loyalty_ann, regress_loyalty_bob, regress_loyalty_reader;
-DROP ROLE regress_loyalty_ann, regress_loyalty_bob, regress_loyalty_reader;
+SELECT loyalty.revoke_access(a.role::regrole, a.access, p.name) FROM loyalty.access a JOIN loyalty.program p USING (program_id) WHERE p.name ~ '^suspicious_';
+DROP ROLE regress_loyalty_suspicious_ann, regress_loyalty_suspicious_bob, regress_loyalty_suspicious_reader;
