@@ -64,7 +64,7 @@ static const char *const proposals_query =
 	"  format('entry %s was posted by no approved proposal', e.seq), " SAYS("e.context", FIELD_PROPOSAL) ", NULL"
 	" FROM loyalty.entry e JOIN programs p USING (program_id) LEFT JOIN loyalty.member m ON m.member_id = e.member_id"
 	" WHERE e.kind = 'adjust' AND (" SAYS("e.context", FIELD_PROPOSAL) ") IS NOT NULL AND NOT EXISTS"
-	"  (SELECT FROM loyalty.proposal q WHERE q.entry_member_id = e.member_id AND q.entry = e.seq AND q.state = 'approved')";
+	"  (SELECT FROM loyalty.proposal q WHERE q.entry_member_id = e.member_id AND q.entry = e.seq AND q.program_id = e.program_id AND q.state = 'approved')";
 
 void
 verify_proposals(Verification *verification)
