@@ -41,5 +41,6 @@
 #define ERRCODE_LOYALTY_HOUSEHOLD			MAKE_SQLSTATE('L', 'Y', '0', '2', '8')	/* what a household's rules do not allow */
 #define ERRCODE_LOYALTY_VELOCITY			MAKE_SQLSTATE('L', 'Y', '0', '2', '9')	/* too often, or too many points, within a time */
 #define ERRCODE_LOYALTY_PROPOSAL			MAKE_SQLSTATE('L', 'Y', '0', '3', '0')	/* it cannot be decided so, or the act takes a second person */
+#define ERRCODE_LOYALTY_UNKNOWN_SEAL		MAKE_SQLSTATE('L', 'Y', '0', '3', '1')
 
 #endif							/* LOYALTY_ERRORS_H */

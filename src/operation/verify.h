@@ -66,6 +66,8 @@ extern void verify_people(Verification *verification);
 
 /* Adjustments that took a second person: I6. */
 extern void verify_proposals(Verification *verification);
+/* Seals and their leaves: I3. */
+extern void verify_seals(Verification *verification);
 
 /* What was redeemed, and stock: I6. */
 extern void verify_redemptions(Verification *verification);
