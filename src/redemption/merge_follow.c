@@ -151,8 +151,11 @@ unite_profiles(Config *config, int64 from, int64 into)
 							  " data = excluded.data || p.data",
 							  lengthof(types), types, values, NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not unite profiles");
-	/* Nobody has brought himself; whom the one who went had brought, was brought by the other one. */
-	SPI_execute_with_args("UPDATE loyalty.profile SET referred_by = nullif($2, member_id) WHERE referred_by = $1",
+	/*
+	 * Whom the one who went had brought, was brought by the other one.  Who turns
+	 * out to have brought himself stays so on record, for loyalty.suspicious.
+	 */
+	SPI_execute_with_args("UPDATE loyalty.profile SET referred_by = $2 WHERE referred_by = $1",
 						  lengthof(types), types, values, NULL, false, 0);
 	SPI_finish();
 	engine_leave(&scope);
