@@ -41,8 +41,7 @@ our %types = (
 		lots => [ '<lot>', '<lot>, <lots>', '<lot>, <lot>,<lot> , <lots>', '<lot>, <lot>, <lot>, <lot>, <lot>, <lot>, <lots>' ],
 		lot => [ '<points>@<span>' ],
 		points => [ '5', '<digit><digit>', '-<digit>.<digit>', '<digit><digit><digit><digit><digit>', '0.0001', '12.5' ],
-		span => [ '<late>', '<early>/<late>', 'infinity', '<early>/infinity', '<early>/<early_end>' ],
-		early_end => [ '2019-07-01', '2020-01-01' ],
+		span => [ '<late>', '<early>/<late>', 'infinity', '<early>/infinity', '<early>/2020-01-01' ],
 		@dates, @digits),
 	tally => rules(
 		tally => [ '{<days>}', '{<months>}', '{ever: <figures>}', '{}', '{ever: 999999999999999999.999999/922337203685477.5807/2147483647}' ],
@@ -76,8 +75,7 @@ our %types = (
 		count => [ '1', '<nine>', '<nine><digit>', '1<digit><digit>' ],
 		nine => [ 1 .. 9 ],
 		@digits),
-	voucher_code => undef    # check characters do not come from a grammar: see voucher_codes()
-);
+	voucher_code => undef);    # of codes that there are: see fuzz.pl
 
 # What follows is put into texts, which has them meet the readers of texts.
 my @json = (
@@ -129,12 +127,21 @@ my @expressions = (
 		"'now'::timestamp > at", "pg_read_file('/etc/hostname') > ''", 'VARIADIC ARRAY[1]', 'amount OPERATOR(public.+) 1', "(amount)[1] = 1", 'amount NOTNULL', 'true; DROP TABLE orders', 'array_agg(<num>) IS NULL', "unnest(member.segments) = 'a'" ],
 	@digits);
 
-my $sound = q{SELECT fuzz_assert(NOT EXISTS (SELECT FROM loyalty.verify()), (SELECT v::text FROM loyalty.verify() v LIMIT 1))};
+our $sound = q{SELECT fuzz_assert(NOT EXISTS (SELECT FROM loyalty.verify()), (SELECT v::text FROM loyalty.verify() v LIMIT 1))};
 
 # Statements, each run with the input as $1: the first accepts or refuses it, the
 # others are done with what it left. slow: how many times fewer inputs than a type has.
 our %statements = (
 	condition => {
+		statements => [
+			q{INSERT INTO loyalty.rule (program, name, award, condition) VALUES ('beans', 'fuzz', '3', $1)},
+			q{SELECT * FROM loyalty.quote('42', at => '2026-02-28 12:00', lines => '[{"amount": 20.50, "item": "a", "category": "food", "quantity": 3, "channel": "web", "store": "s1", "data": {"a": 1, "vip": true, "at": "2026-01-05"}}, {"amount": -2, "item": "vip"}]')},
+		],
+		grammar => rules(@expressions),
+	},
+	# As orders come and change.
+	condition_orders => {
+		slow => 20,
 		statements => [
 			q{INSERT INTO loyalty.rule (program, name, award, condition) VALUES ('beans', 'fuzz', '3', $1)},
 			q{INSERT INTO line VALUES (1, 'a', 'food', 3, 'web', 's1', 20.50, '{"a": 1, "vip": true, "at": "2026-01-05"}'), (1, 'vip', NULL, NULL, NULL, NULL, -2, NULL)},
@@ -146,7 +153,7 @@ our %statements = (
 	},
 	# The same, and the ledger is proved.
 	condition_proved => {
-		slow => 20,
+		slow => 100,
 		statements => [
 			q{INSERT INTO loyalty.rule (program, name, award, condition, once) VALUES ('beans', 'fuzz', 'x2', $1, length($1) % 2 = 0)},
 			q{INSERT INTO line VALUES (1, 'a', 'food', 3, 'web', 's1', 20.50, '{"a": 1, "vip": true, "at": "2026-01-05"}'), (1, 'vip', NULL, NULL, NULL, NULL, -2, NULL)},
@@ -166,7 +173,7 @@ our %statements = (
 		grammar => rules(root => [ '<num>', '(<num>)::numeric', 'CASE WHEN <bool> THEN <num> ELSE 0 END' ], @expressions),
 	},
 	reward_condition => {
-		slow => 10,
+		slow => 4,
 		statements => [
 			q{INSERT INTO loyalty.reward (program, name, kind, cost, condition) VALUES ('beans', 'FUZZ', 'product', 1, $1)},
 			q{SELECT * FROM loyalty.catalogue('42')},
@@ -190,7 +197,7 @@ our %statements = (
 			text => [ "'a'", 'member', '<num>::text', 'lower(<text>)' ], @digits),
 	},
 	query => {
-		slow => 50,
+		slow => 20,
 		statements => [
 			q{SELECT loyalty.attach_query('fuzz', $1, '{head.id, line.id}', on_error => 'fail', program => 'beans')},
 			q{INSERT INTO head VALUES (1, '42', '2026-02-28 12:00', 'paid')},
@@ -242,7 +249,7 @@ our %statements = (
 			budget budget_period expiry pending qualifies confirm confirm_within on_silence name rule_id program lineage owner active created_at nothing event), '' ]),
 	},
 	import => {
-		slow => 10,
+		slow => 100,
 		statements => [ q{INSERT INTO old SELECT * FROM jsonb_populate_record(NULL::old, $1::jsonb)}, q{CALL loyalty.import_balance('old', key => 'fuzz', at => '2026-06-01', program => 'beans')}, $sound ],
 		grammar => rules(
 			root => [ '{"member": "<who>", <pair>}', '{"member": "<who>", <pair>, <pair>}', '{"member": "<who>", <pair>, <pair>, <pair>, <pair>}' ],
@@ -254,7 +261,7 @@ our %statements = (
 			tally => [ '{2026-05-01: 120/5/1}', '{2026-01: 1/2/3}', '{ever: 500/0/9}', '{}', '{2030-01-01: 5/5/5}', '{2026-05-01: -120/5/-1}' ], @digits),
 	},
 	intervals => {
-		slow => 4,
+		slow => 20,
 		statements => [
 			q{INSERT INTO loyalty.program (name, pending, tier_grace, hold_ttl, expiry, tier_window, tier_validity)
 				VALUES ('fuzz', $1::interval, nullif($1::interval, '0'), abs_interval($1), '12 months', 'rolling 30 days', '3 months')},
@@ -273,7 +280,7 @@ our %statements = (
 				'876600 hours', '2562047788 hours', '1 day 24 hours', 'P1Y2M3DT4H5M6S', '1.5 days', '1 week', '@ 1 day ago', '1000000 days', '3000000 days' ], @digits),
 	},
 	settings => {
-		slow => 4,
+		slow => 50,
 		statements => [
 			q{INSERT INTO loyalty.program (name, time_zone, currency) VALUES (left($1, 3) || 'f', split_part($1, '|', 2), nullif(split_part($1, '|', 1), ''))},
 			q{SELECT * FROM loyalty.record('1', 'purchase', amount => 50, program => left($1, 3) || 'f')},
@@ -285,10 +292,62 @@ our %statements = (
 	},
 );
 
-# The text of a code has a check character: codes that there are stand for the grammar.
-sub voucher_codes
+# Arguments whose name says more than their type.
+sub named
 {
-	return map { "code=$_" } @_;
+	return qw(program member key reason source rule reward event entry hold from_member into_member to_member code at since until query name watch option household pool codes within batch_size condition tier status);
+}
+
+# Calls of functions, given as rules "call=SELECT * FROM f(a => <a>, ...)": scripts of them and of acts that mean something.
+sub calls
+{
+	my @calls = @_;
+
+	return [
+		'script=<act>', "script=<act>\n<script>", "script=<call>\n<script>", "script=<act>\n<call>\n<act>\n<script>", "script=<act>\n<act>\n<act>\n<call>\n<script>",
+		@calls,
+		@{ rules(
+			act => [
+				"SELECT loyalty.adjust(<member>, <good>)", "SELECT loyalty.spend(<member>, <good>, key => <key>)", "SELECT loyalty.hold(<member>, <good>)", "SELECT loyalty.transfer('42', '7', <good>, key => <key>)",
+				"SELECT loyalty.release('42', <entry>)", "SELECT loyalty.capture('42', <entry>, <numeric>)", "SELECT loyalty.cancel('42', <entry>, <numeric>)", "SELECT loyalty.record(<member>, 'purchase', amount => <numeric>, at => <at>)",
+				"INSERT INTO orders VALUES (<digit>00<digit>, <member>, <numeric>, <at>)", "UPDATE orders SET total = <numeric> WHERE id = <digit>", "UPDATE orders SET customer = <member> WHERE id = <digit>", "DELETE FROM orders WHERE id = 1<digit>",
+				"SELECT loyalty.merge_members(<member>, <member>)", "SELECT loyalty.set_tier('42', 'gold', until => <date>)", "CALL loyalty.maintain(at => <at>)", "SELECT loyalty.extend('42', <date>, <date>)", "SELECT loyalty.reinstate('42', <entry>)",
+				"INSERT INTO loyalty.reward (program, name, kind, cost, stock) VALUES ('beans', 'MUG', 'product', <good>, <digit>)", "SELECT loyalty.redeem(<member>, 'MUG', quantity => <digit>)", "UPDATE loyalty.program SET expiry = <loyalty_expiry>, pending = <interval>",
+				"UPDATE loyalty.rule SET award = <loyalty_award>", "INSERT INTO loyalty.rule (program, name, award, member_cap, budget, pending) VALUES ('beans', 'extra', <loyalty_award>, <good>, <good>, <interval>)", "SELECT loyalty.issue_voucher('42', kind => 'value', value => <good>)",
+				"SELECT loyalty.use_voucher((loyalty.issue_voucher('7', kind => 'value', value => 10, stored => true)).code, <numeric>, <member>)", "SELECT loyalty.create_household('h', '42')", "SELECT loyalty.join_household('7', 'h')", "SELECT loyalty.leave_household(<member>)",
+				"SELECT loyalty.enroll(<member>, at => <at>)", "INSERT INTO loyalty.tier (program, name, rank, min_points) VALUES ('beans', <text>, <digit>, <good>)", "CALL loyalty.backfill('orders')", "SELECT loyalty.unmerge_members(<member>)", "SET LOCAL timezone = 'Asia/Tokyo'", "UPDATE loyalty.program SET clawback = 'available'" ],
+			program => [ 'NULL', "'beans'", "'beans'", "''", "'nope'" ],
+			member => [ "'42'", "'7'", "'42'", "'new'", 'NULL', "''", "'1'" ],
+			from_member => [ '<member>' ], into_member => [ '<member>' ], to_member => [ '<member>' ],
+			member_number => [ '42', '7', '-1', 'NULL' ], from_member_number => [ '<member_number>' ], into_member_number => [ '<member_number>' ], to_member_number => [ '<member_number>' ],
+			key => [ 'NULL', "'k'", "'1'", "''", "'#1'" ], key_number => [ '1', '12', 'NULL' ],
+			reason => [ 'NULL', "'because'", "''" ],
+			source => [ "'orders'", "'baskets'", "'api'", 'NULL', "'nope'" ],
+			rule => [ "'base'", "'review'", "'extra'", 'NULL' ],
+			reward => [ "'MUG'", 'NULL', "''" ], option => [ 'NULL', "'large'" ],
+			event => [ "'review'", "'purchase'", "''", "'nope'", 'NULL' ],
+			entry => [ '<digit>', '1<digit>', '-1', 'NULL', '9223372036854775807' ], entry_number => [ '<entry>' ], hold => [ '<entry>' ], hold_number => [ '<entry>' ],
+			code => [ "'7KQ4-9XMT-2R8W'", "''", 'NULL', "(SELECT code FROM loyalty.issue_voucher('42', kind => 'value', value => 5, key => 'fuzz'))" ], codes => [ "ARRAY['A1', 'B2']", "'{}'", 'NULL', "ARRAY[NULL, '']" ],
+			at => [ 'NULL', "'2026-03-01'", "'2026-01-15 10:00+00'", "'2024-02-29'", "'infinity'", "'-infinity'", "now() + interval '1 day'", "'294276-12-31 23:59:59+00'", "'4713-01-01 00:00:00+00 BC'" ], since => [ '<at>' ], until => [ '<at>' ],
+			within => [ '<interval>' ], query => [ "'SELECT 1'", "'SELECT id AS key, member, at, amount FROM head JOIN line USING (id)'", "''" ], name => [ "'fuzz'", "'beans'", "''", 'NULL' ], watch => [ "'{head.id, line.id}'", "'{}'", "'{nope.id}'", 'NULL' ],
+			household => [ "'h'", "''", 'NULL' ], pool => [ "'p'", "''", 'NULL' ], batch_size => [ '100', '0', '-1', '1', '2147483647' ], condition => [ "'true'", "'x'" ], tier => [ "'gold'", "'silver'", "'none'", 'NULL', "''" ], status => [ "'active'", "'suspended'", "'closed'", "'nope'", 'NULL' ],
+			good => [ '<digit>', '1<digit>', '2.50', '0.01' ],
+			text => [ "'a'", "''", 'NULL', "'own'", "'day'", "'value'", "E'\\\\'\\\\\\\\'", "repeat('x', 1000)", "'1 per 10'", "'amount'" ], text__ => [ "ARRAY['a']", "'{}'", 'NULL', "ARRAY[NULL, '']", "ARRAY[ARRAY['a'], ARRAY['b']]" ],
+			numeric => [ '<good>', '0', '-5', 'NULL', "'NaN'", "'Infinity'", '922337203685477.5807', '1e30', '0.00001', '-922337203685477.5808', '1e-300' ],
+			integer => [ '<digit>', '0', '-1', 'NULL', '2147483647', '-2147483648' ], bigint => [ '<digit>', '0', '-1', 'NULL', '9223372036854775807', '-9223372036854775808' ], smallint => [ '1', '-32768', 'NULL' ],
+			boolean => [ 'true', 'false', 'NULL' ], regclass => [ "'orders'", "'plain'", "'head'", "'pg_class'", "'loyalty.entry'", 'NULL', '0' ], oid => [ '0', 'NULL', '1259' ], bytea => [ "'\\\\x00010203040506070809'", "''", 'NULL' ], "\"char\"" => [ "'a'" ],
+			date => [ "'2026-12-31'", "'2027-06-30'", "'2024-02-29'", "'infinity'", "'-infinity'", 'NULL', "'5874897-12-31'", "'4713-01-01 BC'" ],
+			interval => [ "'1 day'", "'0'", "'30 days'", "'-1 day'", 'NULL', "'1 month'", "'178000000 years'", "'1 second'", "'2147483647 days'" ],
+			timestamp_with_time_zone => [ '<at>' ], timestamp_without_time_zone => [ "'2026-01-01'", "'infinity'", 'NULL' ], tstzrange => [ "'[2026-01-01,)'", "'empty'", 'NULL', "'(,)'" ],
+			jsonb => [ 'NULL', "'{}'", "'[]'", "'null'", "'{\"a\": 1}'", "'[{\"amount\": 5}]'", "'{\"award\": \"2 per 1\"}'", "'{\"birthday\": \"1990-05-17\"}'", '\'"x"\'', '\'[{"amount": -3, "item": "a"}, {"amount": 9}]\'' ], json => [ "'{}'", 'NULL' ],
+			loyalty_points => [ "'5'", "'-922337203685477.5807'", "'922337203685477.5807'", 'NULL', "'0.0001'" ],
+			loyalty_purse => [ "'{5\@2026-12-31, 3\@infinity}'", "'{}'", "'{-7\@infinity}'", 'NULL', "'{922337203685477.5807\@infinity}'", "'{9\@2026-02-01/2026-03-01, 1\@2026-12-31}'" ],
+			loyalty_tally => [ "'{2026-01: 120.50/37/2}'", "'{}'", "'{ever: 1/1/1}'", 'NULL', "'{2026-01-31: 9/9/1, 2026-02-01: -9/0.5/-1}'", "'{ever: 999999999999999999.999999/922337203685477.5807/2147483647}'" ],
+			loyalty_award => [ "'2 per 1'", "'x2'", "'5%'", "'100'", "'1 per full 10'", "'1000000000 each'", 'NULL' ],
+			loyalty_expiry => [ "'12 months'", "'never'", "'end of year'", "'inactive 6 months'", "'03-31 after 1 year'", "'1 day'", 'NULL', "'100 years'" ],
+			loyalty_qualification => [ "'lifetime'", "'rolling 30 days'", "'calendar year'", 'NULL' ], loyalty_voucher_code => [ "loyalty.derive_voucher_code('\\\\x01020304050607')", 'NULL' ],
+			record => [ 'NULL' ], anyelement => [ '1' ], @digits) }
+	];
 }
 
 1;

@@ -158,6 +158,7 @@ try_input(Run *run, Attempt attempt)
 	double		since;
 	double		took;
 
+	MemoryContextSwitchTo(run->each);
 	pgstat_report_activity(STATE_RUNNING,
 						   psprintf("fuzz seed " INT64_FORMAT " number " INT64_FORMAT ": %s", run->seed, run->number,
 									run->binary ? format_type_be(run->type) : run->input.data));
@@ -216,13 +217,13 @@ run_start(Run *run, ArrayType *grammar, int64 seed)
 	initStringInfo(&run->other);
 }
 
-/* The text of an input, damaged in three of four cases if at all. */
+/* The text of an input, damaged in "damaged" of four cases. */
 static void
-make_text(Run *run, Random *random, bool damaged)
+make_text(Run *run, Random *random, int damaged)
 {
 	resetStringInfo(&run->input);
 	grammar_word(run->grammar, random, &run->input);
-	if (!damaged || random_below(random, 4) == 0)
+	if (random_below(random, 4) >= damaged)
 		return;
 	resetStringInfo(&run->other);
 	grammar_word(run->grammar, random, &run->other);
@@ -406,7 +407,7 @@ fuzz_type(PG_FUNCTION_ARGS)
 		if (run.binary)
 			make_bytes(&run, &random);
 		else
-			make_text(&run, &random, true);
+			make_text(&run, &random, 3);
 		try_input(&run, attempt_type);
 		MemoryContextReset(run.each);
 	}
@@ -419,6 +420,61 @@ fuzz_type(PG_FUNCTION_ARGS)
  */
 
 static void
+execute(const char *statement, const char *input)
+{
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1] = {CStringGetTextDatum(input ? input : "")};
+	int			result = SPI_execute_with_args(statement, strstr(statement, "$1") != NULL, types, values, NULL, false, 0);
+
+	/* COMMIT and COPY are not for functions. */
+	if (result < 0 && result != SPI_ERROR_TRANSACTION && result != SPI_ERROR_COPY)
+		elog(ERROR, "SPI: %s", SPI_result_code_string(result));
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* Each line by itself: one that is refused does not end the others. */
+static void
+execute_lines(const Run *run, char *lines)
+{
+	char	   *rest;
+	char	   *line;
+	bool		refused = true;
+
+	for (line = strtok_r(lines, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
+	{
+		MemoryContext caller = CurrentMemoryContext;
+		ResourceOwner owner = CurrentResourceOwner;
+
+		BeginInternalSubTransaction(NULL);
+		MemoryContextSwitchTo(caller);
+		PG_TRY();
+		{
+			execute(line, NULL);
+			ReleaseCurrentSubTransaction();
+			refused = false;
+		}
+		PG_CATCH();
+		{
+			ErrorData  *error;
+
+			MemoryContextSwitchTo(caller);
+			error = CopyErrorData();
+			FlushErrorState();
+			RollbackAndReleaseCurrentSubTransaction();
+			if (!is_refusal(run, error->sqlerrcode))
+				ReThrowError(error);
+		}
+		PG_END_TRY();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = owner;
+	}
+	if (refused)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("all of it was refused")));
+}
+
+static void
 attempt_statement(Run *run)
 {
 	int			i;
@@ -426,34 +482,24 @@ attempt_statement(Run *run)
 	SPI_connect();
 	for (i = 0; i < run->nstatements; i++)
 	{
-		Oid			types[1] = {TEXTOID};
-		Datum		values[1] = {CStringGetTextDatum(run->input.data)};
-		int			result;
-
 		if (run->statements[i][0] == '\0')
-			result = SPI_execute(run->input.data, false, 0);
+			execute_lines(run, pstrdup(run->input.data));
 		else
-			result = SPI_execute_with_args(run->statements[i], strstr(run->statements[i], "$1") != NULL,
-										   types, values, NULL, false, 0);
-		/* COMMIT and COPY are not for functions. */
-		if (result < 0 && result != SPI_ERROR_TRANSACTION && result != SPI_ERROR_COPY)
-			elog(ERROR, "SPI: %s", SPI_result_code_string(result));
-		if (SPI_tuptable != NULL)
-			SPI_freetuptable(SPI_tuptable);
+			execute(run->statements[i], run->input.data);
 	}
 	SPI_finish();
 }
 
 /*
  * fuzz_statement(statements, damaged, grammar, seed, first, inputs): each word of
- * the grammar is $1 of the statements, one after the other; an empty one is the
- * word itself.
+ * the grammar is $1 of the statements, one after the other; an empty one stands for
+ * the word's own lines.
  */
 Datum
 fuzz_statement(PG_FUNCTION_ARGS)
 {
 	Run			run;
-	bool		damaged = PG_GETARG_BOOL(1);
+	int			damaged = PG_GETARG_INT32(1);
 	int64		first = PG_GETARG_INT64(4);
 	int64		inputs = PG_GETARG_INT64(5);
 	Datum	   *statements;
@@ -487,7 +533,7 @@ fuzz_word(PG_FUNCTION_ARGS)
 
 	run_start(&run, PG_GETARG_ARRAYTYPE_P(1), PG_GETARG_INT64(2));
 	random = random_start(run.seed, PG_GETARG_INT64(3));
-	make_text(&run, &random, PG_GETARG_BOOL(0));
+	make_text(&run, &random, PG_GETARG_INT32(0));
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(run.input.data, run.input.len));
 }
 

@@ -12,7 +12,7 @@
 #include "generate.h"
 
 /* Beyond this depth a symbol is its first alternative, which should end there. */
-#define MOST_DEPTH 7
+#define MOST_DEPTH 8
 /* No input grows beyond this by mutation or by recursion. */
 #define MOST_BYTES 4000
 
@@ -165,7 +165,8 @@ random_span(Random *random, const StringInfo string, int *length)
 {
 	int			at = (int) random_below(random, string->len + 1);
 
-	*length = Min((int) random_below(random, random_below(random, 4) == 0 ? 40 : 4), string->len - at);
+	*length = (int) random_below(random, random_below(random, 4) == 0 ? 40 : 4);
+	*length = Min(*length, string->len - at);
 	return at;
 }
 
