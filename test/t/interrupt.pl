@@ -39,7 +39,7 @@ CREATE INDEX ON line (id);
 SELECT loyalty.attach_query('baskets', 'SELECT id AS key, customer AS member, at, amount FROM head JOIN line USING (id)', '{head.id, line.id}', program => 'beans');
 INSERT INTO line SELECT i % ($orders / 4), 1 + i % 30 FROM generate_series(1, $orders) i;
 CREATE TABLE taken AS SELECT 'old' || i % $members AS member, i % 50 AS points, now()::date + i % 99 AS ends FROM generate_series(1, $orders) i;
-CREATE TABLE partitioned (id integer, customer integer, total numeric, day date) PARTITION BY HASH (day);
+CREATE TABLE partitioned (id integer NOT NULL, customer integer, total numeric, day date NOT NULL) PARTITION BY HASH (day);
 CREATE TABLE part PARTITION OF partitioned FOR VALUES WITH (MODULUS 1, REMAINDER 0);
 ALTER TABLE partitioned ADD UNIQUE (id, day);
 INSERT INTO partitioned SELECT i, i, 1, '2026-01-01'::date + i % 300 FROM generate_series(1, $orders * 5) i;
@@ -64,7 +64,7 @@ sub run
 	my ($sql, $timeout) = @_;
 	my $since = time;
 	my ($status, $output, $error) = $node->psql('postgres', $sql, extra_params => [ '-v', 'VERBOSITY=sqlstate' ],
-		connstr => $node->connstr('postgres') . " options='-c statement_timeout=$timeout'");
+		connstr => $node->connstr('postgres') . " options='-c statement_timeout=$timeout -c client_min_messages=error'");
 
 	return (time - $since, $error);
 }
@@ -87,7 +87,7 @@ sub stop
 	}
 
 	my $output = '';
-	my $session = IPC::Run::start [ 'psql', '-Xq', '-v', 'VERBOSITY=sqlstate', '-d', $node->connstr('postgres') . " application_name='victim'", '-c', $sql ], '>', \$output, '2>&1';
+	my $session = IPC::Run::start [ 'psql', '-Xq', '-v', 'VERBOSITY=sqlstate', '-d', $node->connstr('postgres') . " application_name='victim' options='-c client_min_messages=error'", '-c', $sql ], '>', \$output, '2>&1';
 	my $running = q{SELECT pid FROM pg_stat_activity WHERE application_name = 'victim' AND state = 'active' AND query_start < now() - interval '20 ms'};
 	my $until = time + 30;
 	my $cancelled = '';

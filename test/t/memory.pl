@@ -1,19 +1,20 @@
 # One session's memory does not grow, however many single orders, returns, acts and
 # refused statements it has had.
 #
-# MEMORY_ORDERS=1000000 makes it long (20000).
+# MEMORY_ORDERS=1000000 makes it long (6000).
 
 use strict;
 use warnings;
 
+use List::Util qw(max);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $orders = $ENV{MEMORY_ORDERS} || 20000;
+my $orders = $ENV{MEMORY_ORDERS} || 6000;
 # Until then caches fill: plans, the catalog, what a program's rules compile to.
-my $warm = 4000;
-my $most = 1024;    # kB that may come to it
+my $warm = 1500;
+my $most = 512;    # kB that may come to it
 
 my $node = PostgreSQL::Test::Cluster->new('memory');
 $node->init;
@@ -58,8 +59,13 @@ sub flat
 	note(sprintf '%s: %d statements; resident %s kB; contexts %s kB', $name, $count,
 		join(' ', map { $_->[0] } @figures), join(' ', map { $_->[1] } @figures));
 	cmp_ok(scalar @figures, '>', $steps / 2, "$name: went to the end");
-	cmp_ok($figures[-1][0] - $figures[0][0], '<', $most, "$name: the session's memory does not grow");
-	cmp_ok($figures[-1][1] - $figures[0][1], '<', $most / 2, "$name: nor do its contexts");
+	for my $figure (0, 1)
+	{
+		# What comes and goes may be there when it is asked, or not.
+		my @half = map { $_->[$figure] } @figures;
+		my @first = splice @half, 0, @half / 2 + 1;
+		cmp_ok(max(@half) - max(@first), '<', $most, "$name: " . ('the session\'s memory does not grow', 'nor do its contexts')[$figure]);
+	}
 	return;
 }
 
@@ -74,7 +80,7 @@ flat('refused statements', $orders / 4, q{SELECT loyalty.spend('m1', 1e9)}, q{SE
 	q{INSERT INTO loyalty.rule (program, name, award, condition) VALUES ('beans', 'bad', '1', 'amount >')}, q{SELECT '{1@x}'::loyalty.purse});
 # Rules are compiled anew in every session each time.
 flat('changed configuration', $orders / 20, q{UPDATE loyalty.program SET pending = (N % 3) * interval '1 day'}, q{INSERT INTO orders (customer, total) VALUES ('m' || N % 500, 10)},
-	q{SELECT loyalty.revise_rule('base', '{"award": "2 per 1"}')}, q{INSERT INTO orders (customer, total) VALUES ('m' || N % 500, 10)});
+	q{BEGIN; SELECT loyalty.revise_rule('base', '{"award": "2 per 1"}'); INSERT INTO orders (customer, total) VALUES ('m' || N % 500, 10); ROLLBACK}, q{INSERT INTO orders (customer, total) VALUES ('m' || N % 500, 10)});
 is($node->safe_psql('postgres', 'SELECT * FROM loyalty.verify()'), '', 'the ledger is sound');
 $node->stop;
 done_testing();
