@@ -231,11 +231,12 @@ SKIP:
 	{
 		# Orders, each committed before the next one: those that were answered.
 		$node->safe_psql('log', 'CHECKPOINT; SELECT pg_switch_wal(); CHECKPOINT');
-		fill($wal, 300 * $round);
-		my ($in, $out) = ('', '');
-		$in = "SET client_min_messages = error;\n" . join '', map { "INSERT INTO orders VALUES ($round * 100000 + $_, $_ % 3000, 3);\n\\if :ERROR\n\\else\n\\echo made $_\n\\endif\n"
-			  . ($_ % 3 ? '' : "SELECT loyalty.redeem(($_ % 3000)::text, 'MUG', key => '$round-$_') IS NOT NULL;\n") } 1 .. 4000;
-		IPC::Run::run [ 'psql', '-XqAt', '-v', 'VERBOSITY=sqlstate', '-d', $node->connstr('log') ], '<', \$in, '>', \$out, '2>&1';
+		fill($wal, 1500 * ($round - 1));
+		my $file = PostgreSQL::Test::Utils::tempdir() . '/orders.sql';
+		append_to_file($file, "SET client_min_messages = error;\n" . join '', map { "INSERT INTO orders VALUES ($round * 1000000 + $_, $_ % 3000, 3);\n\\if :ERROR\n\\else\n\\echo made $_\n\\endif\n"
+			  . ($_ % 3 ? '' : "SELECT loyalty.redeem(($_ % 3000)::text, 'MUG', key => '$round-$_') IS NOT NULL;\n") } 1 .. 30000);
+		my $out = '';
+		IPC::Run::run [ 'psql', '-XqAt', '-v', 'VERBOSITY=sqlstate', '-d', $node->connstr('log'), '-f', $file ], '>', \$out, '2>&1';
 		my @made = $out =~ /^made (\d+)$/mg;
 
 		unlink "$wal/filler";
@@ -254,7 +255,7 @@ SKIP:
 		}
 		note("log, round $round: " . @made . ' orders were answered; ' . errors($out));
 		cmp_ok(scalar @made, '>', 0, "log, round $round: some orders were made");
-		my %there = map { $_ => 1 } split /\n/, $node->safe_psql('log', "SELECT id - $round * 100000 FROM orders WHERE id BETWEEN $round * 100000 AND $round * 100000 + 99999");
+		my %there = map { $_ => 1 } split /\n/, $node->safe_psql('log', "SELECT id - $round * 1000000 FROM orders WHERE id BETWEEN $round * 1000000 AND $round * 1000000 + 999999");
 		is(scalar(grep { !$there{$_} } @made), 0, "log, round $round: every answered order is there");
 		cmp_ok(keys(%there) - @made, '<=', 1, "log, round $round: and none but the one that was not answered");
 		is_whole('log', "log, round $round");
