@@ -18,6 +18,7 @@ CREATE TABLE loyalty.deferred (
 	CONSTRAINT deferred_pkey PRIMARY KEY (source_id, source_key)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.deferred', '');
+ALTER TABLE loyalty.deferred ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.deferred IS 'purchases that failed to earn, with the cause; maintain tries them again';
 COMMENT ON COLUMN loyalty.deferred.source_id IS 'the source';
 COMMENT ON COLUMN loyalty.deferred.source_key IS 'key of the purchase';
@@ -31,3 +32,7 @@ COMMENT ON COLUMN loyalty.deferred.context IS 'where it came up, for instance in
 COMMENT ON COLUMN loyalty.deferred.attempts IS 'how often it was tried';
 COMMENT ON COLUMN loyalty.deferred.deferred_at IS 'when it failed first';
 COMMENT ON COLUMN loyalty.deferred.tried_at IS 'when it failed last';
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.deferred
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.deferred IS 'written only by the engine';

@@ -26,6 +26,7 @@ CREATE TABLE loyalty.entry (
 	CONSTRAINT entry_pkey PRIMARY KEY (member_id, source_id, source_key, rule_id, revision)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.entry', '');
+ALTER TABLE loyalty.entry ENABLE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE loyalty.entry IS 'every movement of points, append-only; written only by the engine';
 COMMENT ON COLUMN loyalty.entry.member_id IS 'the member';
@@ -42,13 +43,10 @@ COMMENT ON COLUMN loyalty.entry.kind IS 'earn, clawback, redeem, refund, hold, r
 COMMENT ON COLUMN loyalty.entry.source_key IS 'key of the purchase in its source; of an act its idempotency key or # and the seq; of points from another member ''transfer from'', his member_id, # and the seq of his entry';
 COMMENT ON COLUMN loyalty.entry.lots IS 'what was added to the member''s purse, by life span';
 COMMENT ON COLUMN loyalty.entry.amount IS 'purchase amount that this posting changed; stands on the first entry of a posting';
-COMMENT ON COLUMN loyalty.entry.context IS 'what the purchase was judged by beside its rows, the shortfall of a clawback, what a spend was for, what is undone, the other side of a transfer';
+COMMENT ON COLUMN loyalty.entry.context IS 'what the purchase was judged by beside its rows, the shortfall of a clawback, what a spend was for, what is undone, the other side of a transfer; of a forgotten member without what is personal, whose sha256 stands in its place';
 COMMENT ON COLUMN loyalty.entry.note IS 'reason given by whoever acted';
 COMMENT ON COLUMN loyalty.entry.hash IS 'sha256 of the member''s previous hash and this entry';
 
-CREATE FUNCTION loyalty.entry_guard() RETURNS trigger
-	AS 'MODULE_PATHNAME', 'loyalty_entry_guard' LANGUAGE C;
-COMMENT ON FUNCTION loyalty.entry_guard() IS 'refuses every change to history';
-CREATE TRIGGER guard BEFORE UPDATE OR DELETE OR TRUNCATE ON loyalty.entry
-	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.entry_guard();
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.entry
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard('history', 'context', 'note');
 COMMENT ON TRIGGER guard ON loyalty.entry IS 'history is never rewritten';

@@ -16,6 +16,7 @@ CREATE TABLE loyalty.maintenance (
 	terms bigint
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.maintenance', '');
+ALTER TABLE loyalty.maintenance ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.maintenance IS 'the last run of maintain for each program, but for passes inside a transaction';
 COMMENT ON COLUMN loyalty.maintenance.program IS 'name of the program';
 COMMENT ON COLUMN loyalty.maintenance.at IS 'what fell due up to this time was to be written down';
@@ -29,6 +30,10 @@ COMMENT ON COLUMN loyalty.maintenance.failed IS 'members who failed: see mainten
 COMMENT ON COLUMN loyalty.maintenance.members_known IS 'next_expiry of every member counts in the program''s expiry by inactivity and its tiers; false: the next run looks at all of them';
 COMMENT ON COLUMN loyalty.maintenance.terms IS 'fingerprint of the expiry and the tiers that they are worked out with; others: the next run looks at all members';
 
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.maintenance
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.maintenance IS 'written only by the engine';
+
 CREATE TABLE loyalty.maintenance_failure (
 	member_id bigint CONSTRAINT maintenance_failure_pkey PRIMARY KEY,
 	program_id integer NOT NULL,
@@ -41,6 +46,7 @@ CREATE TABLE loyalty.maintenance_failure (
 	tried_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.maintenance_failure', '');
+ALTER TABLE loyalty.maintenance_failure ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.maintenance_failure IS 'members for whom maintain could not write down what fell due, with the cause; it tries them again, and strikes them off when it succeeds';
 COMMENT ON COLUMN loyalty.maintenance_failure.member_id IS 'the member';
 COMMENT ON COLUMN loyalty.maintenance_failure.program_id IS 'the program';
@@ -52,6 +58,10 @@ COMMENT ON COLUMN loyalty.maintenance_failure.attempts IS 'how often it was trie
 COMMENT ON COLUMN loyalty.maintenance_failure.failed_at IS 'when it failed first';
 COMMENT ON COLUMN loyalty.maintenance_failure.tried_at IS 'when it failed last';
 
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.maintenance_failure
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.maintenance_failure IS 'written only by the engine';
+
 CREATE PROCEDURE loyalty.maintain(at timestamptz DEFAULT NULL, program text DEFAULT NULL, batch_size integer DEFAULT 1000)
 	AS 'MODULE_PATHNAME', 'loyalty_maintain' LANGUAGE C;
-COMMENT ON PROCEDURE loyalty.maintain(timestamptz, text, integer) IS 'tries deferred purchases again, and writes down what fell due up to a time (now by default): which holds have lapsed, what silence decided of points that awaited confirmation, debt that lots have repaid, lots that lapsed; then reviews tiers, serves redemptions that wait for stock, and redeems what members have chosen; of one program or of all, in committed batches';
+COMMENT ON PROCEDURE loyalty.maintain(timestamptz, text, integer) IS 'tries deferred purchases again, and writes down what fell due up to a time (now by default): which holds have lapsed, what silence decided of points that awaited confirmation, debt that lots have repaid, lots that lapsed; then reviews tiers, serves redemptions that wait for stock, redeems what members have chosen, and forgets members by the program''s retention; of one program or of all, in committed batches';

@@ -36,6 +36,7 @@ CREATE TABLE loyalty.member (
 	tier_floor text COLLATE "C"
 ) WITH (fillfactor = 70, toast_tuple_target = 8160);
 SELECT pg_catalog.pg_extension_config_dump('loyalty.member', '');
+ALTER TABLE loyalty.member ENABLE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE loyalty.member IS 'members of programs with their points; written only by the engine';
 COMMENT ON COLUMN loyalty.member.member_id IS 'loyalty.member_id(ref, program), unless member_alias says otherwise';
@@ -54,14 +55,18 @@ COMMENT ON COLUMN loyalty.member.tier_changes IS 'number of the member''s last r
 COMMENT ON COLUMN loyalty.member.tier_until IS 'last day on which the tier that the member reached himself is not reviewed; NULL: it is held as long as the window gives it';
 COMMENT ON COLUMN loyalty.member.tier_floor_until IS 'last day of tier_floor; NULL: it has no end';
 COMMENT ON COLUMN loyalty.member.tally_since IS 'the tally is complete from this day on; NULL: it has not been counted yet';
-COMMENT ON COLUMN loyalty.member.ref IS 'the shop''s own customer id';
-COMMENT ON COLUMN loyalty.member.status IS 'active; suspended or closed: new purchases earn nothing; merged: another member has what was his';
+COMMENT ON COLUMN loyalty.member.ref IS 'the shop''s own customer id; of a forgotten member a pseudonym';
+COMMENT ON COLUMN loyalty.member.status IS 'active; suspended or closed: new purchases earn nothing; merged: another member has what was his; forgotten: who he was has been erased, and nothing is posted to him any more';
 COMMENT ON COLUMN loyalty.member.purse IS 'the points by life span: the sum of the member''s entries';
 COMMENT ON COLUMN loyalty.member.head IS 'hash of the last entry, which covers all before it';
 COMMENT ON COLUMN loyalty.member.tally IS 'what counts toward tiers, by day; in a lifetime window as one total';
 COMMENT ON COLUMN loyalty.member.tier IS 'the member''s tier: the one that he reached himself, or tier_floor if that is higher; NULL: none';
 COMMENT ON COLUMN loyalty.member.tier_own IS 'beside a tier_floor: the tier that the member reached himself';
 COMMENT ON COLUMN loyalty.member.tier_floor IS 'tier given by hand, below which the member does not fall; NULL: none';
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.member
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.member IS 'written only by the engine';
 
 -- Where maintenance finds what is due.  Postings hardly ever change next_expiry,
 -- so they stay HOT; equal keys in the order of the table are kept as one.
@@ -76,10 +81,15 @@ CREATE TABLE loyalty.member_alias (
 	CONSTRAINT member_alias_pkey PRIMARY KEY (program_id, ref)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.member_alias', '');
+ALTER TABLE loyalty.member_alias ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.member_alias IS 'refs that lead to another member_id than the one they compute; written only by the engine';
 COMMENT ON COLUMN loyalty.member_alias.program_id IS 'the program';
-COMMENT ON COLUMN loyalty.member_alias.ref IS 'the shop''s own customer id';
+COMMENT ON COLUMN loyalty.member_alias.ref IS 'the shop''s own customer id; of a forgotten member ''sha256:'' and the digest of it';
 COMMENT ON COLUMN loyalty.member_alias.member_id IS 'the member whom it means';
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.member_alias
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.member_alias IS 'written only by the engine';
 
 -- Apart from member, so that it can be erased while the ledger stands.
 CREATE TABLE loyalty.profile (
@@ -91,6 +101,7 @@ CREATE TABLE loyalty.profile (
 	data jsonb NOT NULL DEFAULT '{}'
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.profile', '');
+ALTER TABLE loyalty.profile ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.profile IS 'what is known of a member as a person';
 COMMENT ON COLUMN loyalty.profile.member_id IS 'the member';
 COMMENT ON COLUMN loyalty.profile.program_id IS 'the program';
@@ -98,6 +109,12 @@ COMMENT ON COLUMN loyalty.profile.birthday IS 'date of birth';
 COMMENT ON COLUMN loyalty.profile.segments IS 'segments that the member belongs to';
 COMMENT ON COLUMN loyalty.profile.referred_by IS 'the member who brought him';
 COMMENT ON COLUMN loyalty.profile.data IS 'everything else';
+CREATE INDEX profile_referred_by_idx ON loyalty.profile (referred_by) WHERE referred_by IS NOT NULL;
+COMMENT ON INDEX loyalty.profile_referred_by_idx IS 'whom a member has brought';
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.profile
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.profile IS 'written only by the engine';
 
 CREATE FUNCTION loyalty.member_id(ref text, program text) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'loyalty_member_id' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -105,22 +122,18 @@ COMMENT ON FUNCTION loyalty.member_id(text, text) IS 'where a member lives: the 
 
 CREATE FUNCTION loyalty.enroll(member text, profile jsonb DEFAULT NULL, referred_by text DEFAULT NULL,
 							   key text DEFAULT NULL, at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS bigint
-	AS 'MODULE_PATHNAME', 'loyalty_enroll' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_enroll' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.enroll(text, jsonb, text, text, timestamptz, text) IS 'makes a customer a member and returns the member_id; enrolling again changes nothing but the profile''s given fields';
 CREATE FUNCTION loyalty.enroll(member bigint, profile jsonb DEFAULT NULL, referred_by text DEFAULT NULL,
 							   key text DEFAULT NULL, at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS bigint
-	AS 'MODULE_PATHNAME', 'loyalty_enroll' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_enroll' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.enroll(bigint, jsonb, text, text, timestamptz, text) IS 'the same for a numeric customer id';
 
 CREATE FUNCTION loyalty.set_member(member text, status text DEFAULT NULL, segments text[] DEFAULT NULL,
 								   data jsonb DEFAULT NULL, birthday date DEFAULT NULL, program text DEFAULT NULL) RETURNS void
-	AS 'MODULE_PATHNAME', 'loyalty_set_member' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_set_member' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.set_member(text, text, text[], jsonb, date, text) IS 'changes a member''s status or profile; NULL leaves a field as it is, data is merged key by key';
 CREATE FUNCTION loyalty.set_member(member bigint, status text DEFAULT NULL, segments text[] DEFAULT NULL,
 								   data jsonb DEFAULT NULL, birthday date DEFAULT NULL, program text DEFAULT NULL) RETURNS void
-	AS 'MODULE_PATHNAME', 'loyalty_set_member' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_set_member' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.set_member(bigint, text, text[], jsonb, date, text) IS 'the same for a numeric customer id';

@@ -61,6 +61,7 @@ CREATE TABLE loyalty.voucher (
 	CONSTRAINT voucher_stock_check CHECK (pool IS NOT NULL OR (issued_at IS NOT NULL AND code IS NULL))
 ) WITH (fillfactor = 80);
 SELECT pg_catalog.pg_extension_config_dump('loyalty.voucher', '');
+ALTER TABLE loyalty.voucher ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.voucher IS 'vouchers, and codes that are in a pool still, by the hash of their code; written only by the engine';
 COMMENT ON COLUMN loyalty.voucher.hash IS 'sha256 of the code: loyalty.voucher_hash() of one of our own; of any other, of its text without blanks around it, in UTF-8';
 COMMENT ON COLUMN loyalty.voucher.member_id IS 'whose it is; of a bearer voucher to whom it was given; NULL: to nobody that we know';
@@ -96,6 +97,10 @@ COMMENT ON COLUMN loyalty.voucher.key IS 'idempotency key of issue_voucher';
 COMMENT ON COLUMN loyalty.voucher.note IS 'reason given for it';
 COMMENT ON COLUMN loyalty.voucher.nonce IS 'random bytes that its code was derived with; NULL: it was not derived';
 
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.voucher
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.voucher IS 'written only by the engine';
+
 CREATE INDEX voucher_member_idx ON loyalty.voucher (member_id) WHERE member_id IS NOT NULL;
 COMMENT ON INDEX loyalty.voucher_member_idx IS 'where a member finds his vouchers';
 CREATE UNIQUE INDEX voucher_redemption_idx ON loyalty.voucher (redeemer_id, seq) WHERE redeemer_id IS NOT NULL;
@@ -126,6 +131,7 @@ CREATE TABLE loyalty.voucher_use (
 	CONSTRAINT voucher_use_given_back_check CHECK (given_back BETWEEN 0 AND taken)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.voucher_use', '');
+ALTER TABLE loyalty.voucher_use ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.voucher_use IS 'what vouchers were used for; written only by the engine';
 COMMENT ON COLUMN loyalty.voucher_use.hash IS 'the voucher, whose row''s lock guards these too';
 COMMENT ON COLUMN loyalty.voucher_use.use_no IS 'number of the use, from 1';
@@ -141,10 +147,16 @@ COMMENT ON COLUMN loyalty.voucher_use.purchase IS 'key of the purchase that it p
 COMMENT ON COLUMN loyalty.voucher_use.key IS 'idempotency key';
 COMMENT ON COLUMN loyalty.voucher_use.note IS 'reason given for it';
 
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.voucher_use
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard('history', 'given_back', 'note');
+COMMENT ON TRIGGER guard ON loyalty.voucher_use IS 'history is never rewritten';
+
 CREATE UNIQUE INDEX voucher_use_key_idx ON loyalty.voucher_use (program_id, key) WHERE key IS NOT NULL;
 COMMENT ON INDEX loyalty.voucher_use_key_idx IS 'a key uses one voucher once';
 CREATE INDEX voucher_use_member_idx ON loyalty.voucher_use (hash, member_id) WHERE member_id IS NOT NULL;
 COMMENT ON INDEX loyalty.voucher_use_member_idx IS 'where uses of one member are counted';
+CREATE INDEX voucher_use_by_idx ON loyalty.voucher_use (member_id) WHERE member_id IS NOT NULL;
+COMMENT ON INDEX loyalty.voucher_use_by_idx IS 'what a member has used';
 
 CREATE TABLE loyalty.voucher_return (
 	hash bytea NOT NULL,
@@ -163,6 +175,7 @@ CREATE TABLE loyalty.voucher_return (
 	CONSTRAINT voucher_return_pkey PRIMARY KEY (hash, return_no)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.voucher_return', '');
+ALTER TABLE loyalty.voucher_return ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.voucher_return IS 'what was given back of uses of vouchers; written only by the engine';
 COMMENT ON COLUMN loyalty.voucher_return.hash IS 'the voucher, whose row''s lock guards these too';
 COMMENT ON COLUMN loyalty.voucher_return.return_no IS 'number of the return, from 1';
@@ -176,6 +189,10 @@ COMMENT ON COLUMN loyalty.voucher_return.at IS 'when it was given back';
 COMMENT ON COLUMN loyalty.voucher_return.purchase IS 'key of the purchase that was named; NULL: none';
 COMMENT ON COLUMN loyalty.voucher_return.key IS 'idempotency key';
 COMMENT ON COLUMN loyalty.voucher_return.note IS 'reason given for it';
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.voucher_return
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard('history', 'note');
+COMMENT ON TRIGGER guard ON loyalty.voucher_return IS 'history is never rewritten';
 
 CREATE UNIQUE INDEX voucher_return_key_idx ON loyalty.voucher_return (program_id, key) WHERE key IS NOT NULL;
 COMMENT ON INDEX loyalty.voucher_return_key_idx IS 'a key gives back once';

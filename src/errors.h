@@ -13,7 +13,7 @@
 
 #define ERRCODE_LOYALTY_INSUFFICIENT_POINTS	MAKE_SQLSTATE('L', 'Y', '0', '0', '1')
 #define ERRCODE_LOYALTY_UNKNOWN_MEMBER		MAKE_SQLSTATE('L', 'Y', '0', '0', '2')
-#define ERRCODE_LOYALTY_MEMBER_STATUS		MAKE_SQLSTATE('L', 'Y', '0', '0', '3')	/* suspended or closed */
+#define ERRCODE_LOYALTY_MEMBER_STATUS		MAKE_SQLSTATE('L', 'Y', '0', '0', '3')	/* suspended, closed, merged or forgotten */
 #define ERRCODE_LOYALTY_UNKNOWN_PROGRAM		MAKE_SQLSTATE('L', 'Y', '0', '0', '4')	/* or none named among several */
 #define ERRCODE_LOYALTY_UNKNOWN_SOURCE		MAKE_SQLSTATE('L', 'Y', '0', '0', '5')	/* or a purchase that it does not have */
 #define ERRCODE_LOYALTY_KEY_REUSED			MAKE_SQLSTATE('L', 'Y', '0', '0', '6')	/* same key, other arguments */
@@ -39,5 +39,6 @@
 #define ERRCODE_LOYALTY_POOL_EMPTY			MAKE_SQLSTATE('L', 'Y', '0', '2', '6')	/* all its codes have been handed out */
 #define ERRCODE_LOYALTY_MERGE				MAKE_SQLSTATE('L', 'Y', '0', '2', '7')	/* members that cannot be merged, or not be parted */
 #define ERRCODE_LOYALTY_HOUSEHOLD			MAKE_SQLSTATE('L', 'Y', '0', '2', '8')	/* what a household's rules do not allow */
+#define ERRCODE_LOYALTY_UNKNOWN_SEAL		MAKE_SQLSTATE('L', 'Y', '0', '3', '1')
 
 #endif							/* LOYALTY_ERRORS_H */

@@ -4,17 +4,21 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "parser/parse_expr.h"
 #include "parser/parser.h"
 #include "utils/array.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
 #include "earning/confirm.h"
 #include "earning/trigger.h"
+#include "ledger/access.h"
 #include "ledger/config.h"
 #include "loyalty.h"
 #include "redemption/choice.h"
@@ -26,6 +30,28 @@ PG_MODULE_MAGIC;
 char	   *loyalty_default_program = NULL;
 
 void		_PG_init(void);
+
+/*
+ * One for each engine_enter and owner_enter that has not been left: what holds
+ * in the session while the engine itself runs a statement there.  A function or
+ * trigger of somebody else that is reached from it runs as another user, in
+ * another security context or under another trigger.
+ */
+typedef struct EngineLevel
+{
+	bool		engine;			/* false: somebody else's code is meant to run */
+	int			transaction;	/* nest level of the transaction that entered */
+	int			trigger_depth;
+	Oid			user_id;
+	int			sec_context;
+} EngineLevel;
+
+static EngineLevel *levels = NULL;
+static int	nlevels = 0;
+static int	max_levels = 0;
+
+static void end_transaction(XactEvent event, void *arg);
+static void end_subtransaction(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg);
 
 /* Nothing here may fail or read a catalog: pg_upgrade merely loads the library. */
 void
@@ -39,6 +65,14 @@ _PG_init(void)
 							   PGC_USERSET,
 							   0,
 							   NULL, NULL, NULL);
+	DefineCustomStringVariable("loyalty.member_ref",
+							   "The one member whom the session is about.",
+							   NULL,
+							   &loyalty_member_ref,
+							   "",
+							   PGC_USERSET,
+							   0,
+							   NULL, NULL, NULL);
 	voucher_secret_init();
 #if PG_VERSION_NUM >= 150000
 	MarkGUCPrefixReserved("loyalty");
@@ -46,6 +80,8 @@ _PG_init(void)
 	EmitWarningsOnPlaceholders("loyalty");
 #endif
 
+	RegisterXactCallback(end_transaction, NULL);
+	RegisterSubXactCallback(end_subtransaction, NULL);
 	config_init();
 	trigger_init();
 	confirm_init();
@@ -53,12 +89,53 @@ _PG_init(void)
 	held_init();
 }
 
+/* An abort left what was entered since the (sub)transaction began. */
+static void
+end_transaction(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
+		nlevels = 0;
+}
+
+static void
+end_subtransaction(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		while (nlevels > 0 && levels[nlevels - 1].transaction >= GetCurrentTransactionNestLevel())
+			nlevels--;
+}
+
+static int
+trigger_depth(void)
+{
+	return DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0));
+}
+
 /* Take on rights and a safe search_path. */
 static void
-enter(EngineScope *scope, Oid user_id, int sec_context)
+enter(EngineScope *scope, Oid user_id, int sec_context, bool engine)
 {
+	EngineLevel *level;
+
+	if (nlevels == max_levels)
+	{
+		int			size = Max(16, 2 * max_levels);
+
+		levels = levels == NULL
+			? MemoryContextAlloc(TopMemoryContext, size * sizeof(EngineLevel))
+			: repalloc(levels, size * sizeof(EngineLevel));
+		max_levels = size;
+	}
 	GetUserIdAndSecContext(&scope->user_id, &scope->sec_context);
-	SetUserIdAndSecContext(user_id, scope->sec_context | sec_context);
+	scope->level = nlevels;
+	level = &levels[nlevels++];
+	level->engine = engine;
+	level->transaction = GetCurrentTransactionNestLevel();
+	level->trigger_depth = trigger_depth();
+	level->user_id = user_id;
+	level->sec_context = scope->sec_context | sec_context;
+
+	SetUserIdAndSecContext(user_id, level->sec_context);
 	scope->guc_level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION,
@@ -68,13 +145,28 @@ enter(EngineScope *scope, Oid user_id, int sec_context)
 void
 engine_enter(EngineScope *scope, Oid user_id)
 {
-	enter(scope, user_id, SECURITY_LOCAL_USERID_CHANGE);
+	enter(scope, user_id, SECURITY_LOCAL_USERID_CHANGE, true);
 }
 
 void
 owner_enter(EngineScope *scope, Oid user_id)
 {
-	enter(scope, user_id, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	enter(scope, user_id, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION, false);
+}
+
+bool
+engine_is_writing(void)
+{
+	const EngineLevel *level;
+	Oid			user_id;
+	int			sec_context;
+
+	if (nlevels == 0)
+		return false;
+	level = &levels[nlevels - 1];
+	GetUserIdAndSecContext(&user_id, &sec_context);
+	return level->engine && level->user_id == user_id && level->sec_context == sec_context &&
+		level->trigger_depth + 1 == trigger_depth();
 }
 
 static void
@@ -122,6 +214,7 @@ give_way(void)
 void
 engine_leave(EngineScope *scope)
 {
+	nlevels = scope->level;
 	AtEOXact_GUC(false, scope->guc_level);
 	SetUserIdAndSecContext(scope->user_id, scope->sec_context);
 }

@@ -27,6 +27,7 @@ typedef struct EngineScope
 	Oid			user_id;
 	int			sec_context;
 	int			guc_level;
+	int			level;			/* how deep the session was in such scopes before */
 } EngineScope;
 
 extern void engine_enter(EngineScope *scope, Oid user_id);
@@ -34,6 +35,13 @@ extern void engine_leave(EngineScope *scope);
 
 /* The same with the rights of a table's owner, whose functions may run: a security-restricted operation. */
 extern void owner_enter(EngineScope *scope, Oid user_id);
+
+/*
+ * For a trigger: whether the statement that fired it is one that the engine
+ * itself runs between engine_enter and engine_leave, and not somebody else's
+ * function or trigger that was reached from there.
+ */
+extern bool engine_is_writing(void);
 
 /*
  * Between these, settings have the values under which texts and times read the

@@ -13,6 +13,7 @@
 
 #include "earning/request.h"
 #include "earning/single.h"
+#include "ledger/access.h"
 #include "ledger/awaiting.h"
 #include "ledger/member.h"
 #include "loyalty.h"
@@ -35,9 +36,12 @@ find_member(Config *config, const Program *program, Store *store, Snapshot snaps
 	if (ref != NULL)
 	{
 		store_begin_read(store, snapshot);
+		row->status = MEMBER_ACTIVE;
 		known = store_find_member(store, member_resolve(config, program, ref), row) &&
 			member_is(config, program, row, ref);
 		store_end_read(store);
+		if (!known && row->status == MEMBER_FORGOTTEN)
+			member_forgotten(program, ref);
 		if (!known && !program->auto_enroll)
 			member_unknown(program, ref);
 	}
@@ -53,7 +57,8 @@ loyalty_quote(PG_FUNCTION_ARGS)
 	Tuplestorestate *result = result_begin(fcinfo, &desc);
 	Config	   *config = config_get();
 	text	   *ref = PG_ARGISNULL(ARG_MEMBER) ? NULL : member_argument(fcinfo, ARG_MEMBER);
-	Program    *program = config_program(config, text_argument(fcinfo, ARG_PROGRAM));
+	Program    *program = ref == NULL ? access_program(config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_READ)
+		: access_program_for(config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_READ, ref);
 	Snapshot	snapshot = GetActiveSnapshot();
 	EventRequest request;
 	Purchase	purchase;

@@ -2,7 +2,7 @@
  * config.c
  *		Programs as every backend keeps them, and when it must read them again.
  *
- * Writers of program, currency_rate, rule, tier, reward, reward_option and source
+ * Writers of program, access, currency_rate, rule, tier, reward, reward_option and source
  * send a relation cache invalidation (loyalty_config_changed); it reaches every
  * backend when they commit, and their own at once, also when a savepoint is
  * rolled back.  The callback must not read catalogs or allocate: it only
@@ -40,6 +40,7 @@ relation_changed(Datum arg, Oid relid)
 		return;
 	if (!OidIsValid(relid) ||
 		relid == current->program_rel ||
+		relid == current->access_rel ||
 		relid == current->rate_rel ||
 		relid == current->rule_rel ||
 		relid == current->tier_rel ||
@@ -248,7 +249,9 @@ load_programs(Config *config)
 					" transfer_enabled, transfer_policy, transfer_minimum, transfer_maximum, transfer_cap, transfer_cap_period,"
 					" hold_ttl, reinstate,"
 					" EXISTS (SELECT FROM loyalty.member_merge g WHERE g.program_id = p.program_id),"
-					" EXISTS (SELECT FROM loyalty.household h WHERE h.program_id = p.program_id)"
+					" EXISTS (SELECT FROM loyalty.household h WHERE h.program_id = p.program_id),"
+					" EXISTS (SELECT FROM loyalty.forgotten f WHERE f.program_id = p.program_id), retention IS NOT NULL,"
+					" EXISTS (SELECT FROM loyalty.forgotten_purchase f WHERE f.program_id = p.program_id)"
 					" FROM loyalty.program p LEFT JOIN LATERAL"
 	/* The highest of the tiers that nothing is asked for. */
 					" (SELECT t.name AS base_tier, t.rank AS base_rank FROM loyalty.tier t WHERE t.program = p.name"
@@ -299,6 +302,9 @@ load_programs(Config *config)
 		program->hold_ttl = *DatumGetIntervalP(SPI_getbinval(row, desc, 31, &isnull));
 		program->has_merges = program->has_aliases || DatumGetBool(SPI_getbinval(row, desc, 33, &isnull));
 		program->has_households = DatumGetBool(SPI_getbinval(row, desc, 34, &isnull));
+		program->has_forgotten = DatumGetBool(SPI_getbinval(row, desc, 35, &isnull));
+		program->has_retention = DatumGetBool(SPI_getbinval(row, desc, 36, &isnull));
+		program->has_forgotten_purchases = DatumGetBool(SPI_getbinval(row, desc, 37, &isnull));
 		reinstate = SPI_getbinval(row, desc, 32, &isnull);
 		program->has_reinstate = !isnull;
 		if (!isnull)
@@ -322,6 +328,7 @@ config_build(void)
 
 	config->context = context;
 	config->program_rel = relation_oid(schema, "program");
+	config->access_rel = relation_oid(schema, "access");
 	config->rate_rel = relation_oid(schema, "currency_rate");
 	config->rule_rel = relation_oid(schema, "rule");
 	config->tier_rel = relation_oid(schema, "tier");
@@ -345,6 +352,8 @@ config_build(void)
 	config->stock_rel = relation_oid(schema, "reward_stock");
 	config->redemption_rel = relation_oid(schema, "redemption");
 	config->choice_rel = relation_oid(schema, "reward_choice");
+	config->forgotten_rel = relation_oid(schema, "forgotten");
+	config->forgotten_purchase_rel = relation_oid(schema, "forgotten_purchase");
 
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(config->member_rel));
 	if (!HeapTupleIsValid(tuple))
@@ -478,37 +487,51 @@ config_program_if_named(Config *config, const text *name)
 	return name == NULL && default_program() == NULL ? NULL : config_program(config, name);
 }
 
+char *
+config_wanted_program(const text *name)
+{
+	return name != NULL ? text_to_cstring(name) : default_program();
+}
+
+void
+config_unknown_program(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
+			 errmsg("loyalty program \"%s\" does not exist", name)));
+}
+
+void
+config_several_programs(int count)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
+			 errmsg("no loyalty program is named, and there are several"),
+			 errdetail("There are %d programs.", count),
+			 errhint("Pass program => '...', or SET loyalty.program.")));
+}
+
 Program *
 config_program(Config *config, const text *name)
 {
-	char	   *wanted = name != NULL ? text_to_cstring(name) : default_program();
+	char	   *wanted = config_wanted_program(name);
 	Program    *program;
 
-	if (wanted == NULL)
-	{
-		if (config->nprograms == 1)
-			return &config->programs[0];
-		if (config->nprograms == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
-					 errmsg("there is no loyalty program yet"),
-					 errhint("Add one: INSERT INTO loyalty.program (name) VALUES ('points');")));
+	if (wanted == NULL && config->nprograms == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
-				 errmsg("no loyalty program is named, and there are several"),
-				 errdetail("There are %d programs.", config->nprograms),
-				 errhint("Pass program => '...', or SET loyalty.program.")));
-	}
+				 errmsg("there is no loyalty program yet"),
+				 errhint("Add one: INSERT INTO loyalty.program (name) VALUES ('points');")));
+	if (wanted == NULL && config->nprograms > 1)
+		config_several_programs(config->nprograms);
 
-	program = config_program_by_name(config, wanted);
+	program = wanted == NULL ? &config->programs[0] : config_program_by_name(config, wanted);
 	if (program == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
-				 errmsg("loyalty program \"%s\" does not exist", wanted)));
+		config_unknown_program(wanted);
 	return program;
 }
 
-/* Trigger on program, currency_rate, rule, tier and source: every backend reads them again. */
+/* Trigger on program, access, currency_rate, rule, tier and source: every backend reads them again. */
 Datum
 loyalty_config_changed(PG_FUNCTION_ARGS)
 {

@@ -5,8 +5,8 @@
  * One Config holds what was compiled from the tables program, currency_rate,
  * rule, tier, reward, reward_option and source.  A change to any of them, to an
  * attached table, or to what their expressions may name, marks it stale; the next
- * operation builds a new one.  So does the first merge, household or choice of a
- * program, which it says there are.  The old one lives on until the last
+ * operation builds a new one.  So does the first merge, household, choice or
+ * forgotten member of a program, which it says there are.  The old one lives on until the last
  * operation that holds it has ended, so nobody's pointers go bad under him.
  */
 #ifndef LOYALTY_CONFIG_H
@@ -49,6 +49,7 @@ typedef enum Downgrade
 	DOWNGRADE_EARNED			/* to what is earned */
 } Downgrade;
 
+struct AccessList;				/* ledger/access.c */
 struct RateSet;					/* earning/rate.c */
 struct RewardSet;				/* redemption/reward.h */
 struct RuleSet;					/* earning/rule.h */
@@ -70,6 +71,8 @@ typedef struct Program
 	bool		has_aliases;	/* any row in member_alias */
 	bool		has_merges;		/* any row there, or in member_merge */
 	bool		has_households; /* any row in household */
+	bool		has_forgotten;	/* any row in forgotten */
+	bool		has_forgotten_purchases;	/* any row there */
 	Qualification tier_window;
 	bool		tier_match_all; /* tier_match; else any */
 	bool		tier_has_validity;
@@ -92,6 +95,7 @@ typedef struct Program
 	Interval	hold_ttl;
 	bool		has_reinstate;
 	Expiry		reinstate;		/* if there is one; else such points lapse */
+	bool		has_retention;	/* members are forgotten after a time */
 	struct RateSet *rates;		/* read when first asked for */
 	struct RuleSet *rules;		/* likewise */
 	struct TierSet *tiers;		/* likewise */
@@ -105,6 +109,7 @@ typedef struct Config
 	bool		stale;
 	Oid			owner;			/* of the extension's tables */
 	Oid			program_rel;
+	Oid			access_rel;
 	Oid			rate_rel;
 	Oid			rule_rel;
 	Oid			tier_rel;
@@ -128,8 +133,11 @@ typedef struct Config
 	Oid			stock_rel;
 	Oid			redemption_rel;
 	Oid			choice_rel;
+	Oid			forgotten_rel;
+	Oid			forgotten_purchase_rel;
 	int			nprograms;
 	Program    *programs;
+	struct AccessList *access;	/* read when first asked for */
 	HTAB	   *sources;		/* earning/source.c's, by source_id and relation */
 	HTAB	   *watched;		/* attached tables whose change makes it stale */
 	bool		uses_types;		/* rules do, so that a change of any makes it stale */
@@ -154,6 +162,13 @@ extern void config_invalidate(Config *config);
  * loyalty.program, else the only program).  LY004 when there is none.
  */
 extern Program *config_program(Config *config, const text *name);
+/* The name that is meant: as given, else the setting loyalty.program; NULL: none. */
+extern char *config_wanted_program(const text *name);
+
+/* LY004 for a name that no program has, and where none is named among several. */
+extern void config_unknown_program(const char *name) pg_attribute_noreturn();
+extern void config_several_programs(int count) pg_attribute_noreturn();
+
 extern Program *config_program_if_named(Config *config, const text *name);	/* NULL where none is named */
 extern Program *config_program_by_id(Config *config, int32 program_id); /* NULL: none */
 extern Program *config_program_by_name(Config *config, const char *name);	/* NULL: none */

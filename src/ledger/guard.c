@@ -1,6 +1,7 @@
 /*
  * guard.c
- *		Triggers that keep history and the terms of a program as they are.
+ *		Triggers that keep what only the engine writes, and the terms of a
+ *		program, as they are.
  *
  * Guards only refuse, they never move points; so they are harmless in a
  * restore.
@@ -8,41 +9,164 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/fmgrprotos.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "ledger/config.h"
 #include "ledger/guard.h"
 #include "loyalty.h"
 #include "types/calendar.h"
 
-PG_FUNCTION_INFO_V1(loyalty_entry_guard);
+PG_FUNCTION_INFO_V1(loyalty_engine_guard);
 PG_FUNCTION_INFO_V1(loyalty_program_guard);
 
-/* Trigger on what is history: before UPDATE, DELETE and TRUNCATE. */
-Datum
-loyalty_entry_guard(PG_FUNCTION_ARGS)
+/*
+ * What only the engine writes
+ */
+
+/* How people change what stands in the tables that they may not write. */
+static const struct
 {
 	const char *table;
+	const char *way;
+}			ways[] = {
+	{"entry", "loyalty.adjust puts a balance right."},
+	{"tier_change", "loyalty.set_tier gives a member a tier."},
+	{"member", "loyalty.set_member changes a member, loyalty.adjust his points, loyalty.set_tier his tier."},
+	{"member_alias", "loyalty.merge_members makes two members one."},
+	{"member_merge", "loyalty.unmerge_members parts members."},
+	{"profile", "loyalty.enroll writes a member's profile."},
+	{"hold", "loyalty.capture, loyalty.release and loyalty.cancel end a hold."},
+	{"redemption", "loyalty.cancel undoes a redemption."},
+	{"voucher", "loyalty.void_voucher makes a voucher void."},
+	{"voucher_use", "loyalty.return_voucher gives back what was used."},
+	{"reward_stock", "The stock of a reward stands in loyalty.reward."},
+	{"reward_choice", "loyalty.choose_reward changes what a member has chosen."},
+	{"rule_budget", "The budget of a rule stands in loyalty.rule."},
+	{"confirmation", "loyalty.accept and loyalty.reject decide."},
+	{"household_member", "loyalty.join_household and loyalty.leave_household change it."},
+	{"deferred", "CALL loyalty.maintain() tries purchases again, and removes those that earn."}
+};
 
-	if (!CALLED_AS_TRIGGER(fcinfo))
+static void refuse(Relation rel, int code, const char *message, const char *detail) pg_attribute_noreturn();
+
+static void
+refuse(Relation rel, int code, const char *message, const char *detail)
+{
+	const char *way = "";
+	const char *repair = superuser()
+		? "To repair or test, set session_replication_role to replica, and look at loyalty.verify() afterwards." : "";
+	int			i;
+
+	for (i = 0; i < lengthof(ways); i++)
+		if (strcmp(RelationGetRelationName(rel), ways[i].table) == 0)
+			way = ways[i].way;
+	ereport(ERROR,
+			(errcode(code),
+			 errmsg_internal("%s", message),
+			 errdetail_internal("%s", detail),
+			 way[0] == '\0' && repair[0] == '\0' ? 0
+			 : errhint("%s%s%s", way, way[0] != '\0' && repair[0] != '\0' ? "\n" : "", repair)));
+}
+
+/* Whether all columns that the UPDATE names are among the trigger's arguments. */
+static bool
+changes_only_listed(const TriggerData *trigdata)
+{
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+	const Trigger *trigger = trigdata->tg_trigger;
+	int			column = -1;
+
+	while ((column = bms_next_member(trigdata->tg_updatedcols, column)) >= 0)
+	{
+		AttrNumber	attnum = column + FirstLowInvalidHeapAttributeNumber;
+		bool		listed = false;
+		int			i;
+
+		for (i = 1; i < trigger->tgnargs && attnum > 0; i++)
+			listed |= namestrcmp(&TupleDescAttr(desc, attnum - 1)->attname, trigger->tgargs[i]) == 0;
+		if (!listed)
+			return false;
+	}
+	return true;
+}
+
+/* Whether the caller has the rights of the extension's owner, who owns the trigger's function. */
+static bool
+caller_is_owner(Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", function);
+	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
+	ReleaseSysCache(tuple);
+	return has_privs_of_role(GetUserId(), owner);
+}
+
+/*
+ * Statement trigger on what only the engine writes: before INSERT, UPDATE,
+ * DELETE and TRUNCATE.  Whatever somebody was granted, or owns, he does not.
+ * Only the owner may insert: a restore does.
+ *
+ * With the argument 'history' the engine itself inserts only; further arguments
+ * are columns that it changes nevertheless.
+ */
+Datum
+loyalty_engine_guard(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	TriggerEvent event;
+	Relation	rel;
+	bool		history;
+	bool		engine;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
+		!TRIGGER_FIRED_FOR_STATEMENT(trigdata->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called by trigger manager", "loyalty.entry_guard")));
-	table = RelationGetRelationName(((TriggerData *) fcinfo->context)->tg_relation);
-	ereport(ERROR,
-			(errcode(ERRCODE_LOYALTY_APPEND_ONLY),
-			 errmsg("the ledger is append-only"),
-			 errdetail("Rows of table \"%s\" are never changed or removed.", table),
-			 strcmp(table, "tier_change") == 0 ? errhint("loyalty.set_tier gives a member a tier.")
-			 : errhint("loyalty.adjust puts a balance right.")));
-	PG_RETURN_POINTER(NULL);			/* keep compiler quiet */
+				 errmsg("function \"%s\" was not called as a BEFORE STATEMENT trigger", "loyalty.engine_guard")));
+	event = trigdata->tg_event;
+	rel = trigdata->tg_relation;
+	history = trigdata->tg_trigger->tgnargs > 0;
+	engine = engine_is_writing();
+
+	if (engine && !history)
+		return PointerGetDatum(NULL);
+	if (TRIGGER_FIRED_BY_INSERT(event))
+	{
+		if (!engine && !caller_is_owner(fcinfo->flinfo->fn_oid))
+			refuse(rel, ERRCODE_INSUFFICIENT_PRIVILEGE,
+				   psprintf("table \"%s\" is written only by the engine", RelationGetRelationName(rel)),
+				   "Beside it only a restore inserts rows, with the rights of the extension's owner.");
+		return PointerGetDatum(NULL);
+	}
+	if (engine && TRIGGER_FIRED_BY_UPDATE(event) && changes_only_listed(trigdata))
+		return PointerGetDatum(NULL);
+	if (history)
+		refuse(rel, ERRCODE_LOYALTY_APPEND_ONLY, "the ledger is append-only",
+			   psprintf("Rows of table \"%s\" are never changed or removed.", RelationGetRelationName(rel)));
+	refuse(rel, ERRCODE_INSUFFICIENT_PRIVILEGE,
+		   psprintf("table \"%s\" is written only by the engine", RelationGetRelationName(rel)),
+		   "This holds for its owner and for superusers too.");
+	return PointerGetDatum(NULL);		/* keep compiler quiet */
 }
+
+/*
+ * Programs
+ */
 
 bool
 guard_has_members(Oid owner, int32 program_id)
@@ -183,6 +307,21 @@ check_transfers(HeapTuple tuple, TupleDesc desc)
 	}
 }
 
+/* How long members are kept who are inactive; like check_spending. */
+static void
+check_retention(HeapTuple tuple, TupleDesc desc)
+{
+	Interval	least = {0, 1, 0};
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, SPI_fnumber(desc, "retention"), desc, &isnull);
+
+	if (!isnull && DatumGetBool(DirectFunctionCall2(interval_lt, value, IntervalPGetDatum(&least))))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("retention must be at least a day"),
+				 errhint("For instance '3 years'; with NULL members are never forgotten by themselves.")));
+}
+
 /* Values that the table's own constraints cannot judge. */
 static void
 check_values(HeapTuple tuple, TupleDesc desc)
@@ -211,6 +350,7 @@ check_values(HeapTuple tuple, TupleDesc desc)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("points that are given back cannot be reinstated until inactivity"),
 				 errhint("For instance '30 days', 'end of year' or 'never'.")));
+	check_retention(tuple, desc);
 	check_spending(tuple, desc);
 	check_transfers(tuple, desc);
 }

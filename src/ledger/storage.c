@@ -9,7 +9,8 @@
  * table_tuple_update with the constraints checked and the indexes kept.
  *
  * Here is what the tables have in common; storage_member.c, storage_entry.c,
- * storage_tier.c and storage_hold.c know their rows.  Rows that belong to a member are found in one place,
+ * storage_tier.c and storage_hold.c know their rows; storage_blank.c blanks
+ * what they say of a person.  Rows that belong to a member are found in one place,
  * store_open(): a ledger spread over several relations by member would be
  * resolved there.
  */
@@ -167,6 +168,16 @@ store_begin_scan(Store *store, StoreTable *table, int nkeys, IndexScanDesc *scan
 							nkeys, 0);
 	*slot = table_slot_create(table->rel, NULL);
 	MemoryContextSwitchTo(caller);
+}
+
+bool
+store_next(Store *store, IndexScanDesc scan, TupleTableSlot *slot)
+{
+	MemoryContext caller = MemoryContextSwitchTo(store->context);
+	bool		found = index_getnext_slot(scan, ForwardScanDirection, slot);
+
+	MemoryContextSwitchTo(caller);
+	return found;
 }
 
 void

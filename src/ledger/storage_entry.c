@@ -51,6 +51,8 @@ unpack_entry(TupleTableSlot *slot, EntryRow *entry)
 	bool	   *nulls;
 	struct varlena *hash;
 
+	StaticAssertStmt(ANUM_ENTRY_SEQ == Anum_entry_seq && ANUM_ENTRY_CONTEXT == Anum_entry_context &&
+					 ANUM_ENTRY_NOTE == Anum_entry_note, "columns of entry have moved");
 	slot_getallattrs(slot);
 	values = slot->tts_values - 1;
 	nulls = slot->tts_isnull - 1;
@@ -105,7 +107,7 @@ store_visit_entries(Store *store, int64 member_id, int32 source_id,
 	if (*scan == NULL)
 		store_begin_scan(store, &store->entry, nkeys, scan, slot);
 	index_rescan(*scan, keys, nkeys, NULL, 0);
-	while (index_getnext_slot(*scan, ForwardScanDirection, *slot))
+	while (store_next(store, *scan, *slot))
 	{
 		CHECK_FOR_INTERRUPTS();
 		unpack_entry(*slot, &entry);

@@ -17,6 +17,12 @@
 
 #include "ledger/storage.h"
 
+/* Columns that are blanked when a person is forgotten; storage_entry.c and storage_tier.c know all of them. */
+#define ANUM_ENTRY_SEQ 2
+#define ANUM_ENTRY_CONTEXT 15
+#define ANUM_ENTRY_NOTE 16
+#define ANUM_CHANGE_NOTE 13
+
 /* Entries are looked up by up to so many columns of their key. */
 #define ENTRY_SCANS 3
 
@@ -63,6 +69,9 @@ extern void store_close_table(StoreTable *table);
 /* Start an index scan with nkeys keys, and make the slot for what it finds; they outlive the caller's context. */
 extern void store_begin_scan(Store *store, StoreTable *table, int nkeys,
 							 IndexScanDesc *scan, TupleTableSlot **slot);
+
+/* On to its next row, false at the end.  What an index remembers of dead rows outlives the caller's context too. */
+extern bool store_next(Store *store, IndexScanDesc scan, TupleTableSlot *slot);
 
 /* End one scan and its slot. */
 extern void store_end_scan(IndexScanDesc *scan, TupleTableSlot **slot);

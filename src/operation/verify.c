@@ -17,7 +17,8 @@
  *		  purchases that have a first posting.
  * I3	  each entry's hash covers it and the hash before it; the row has the
  *		  last.  A wrong hash is reported once: the next one is held against
- *		  what is stored.
+ *		  what is stored.  Of forgotten members alone the digests that were
+ *		  left of context and note are taken for these.
  * I5	  no lot of the purse is below zero but a debt, which is the lot that
  *		  starts at once and never ends; so nobody has less than zero available
  *		  otherwise.  The program's policy of today does not tell whether a debt
@@ -27,11 +28,12 @@
  * member his ref leads to his row, his program exists, his status is known, and
  *		  no points end before next_expiry.
  *
- * Purchases (I4) are in verify_purchases.c, limits in verify_limits.c, what
- * awaits confirmation in verify_confirm.c; transfers, holds, cancellations,
- * redemptions, vouchers, merges and households (I6) in verify_transfers.c,
- * verify_holds.c, verify_cancel.c, verify_redemptions.c, verify_vouchers.c and
- * verify_people.c; tiers (I7) in verify_tiers.c.
+ * Seals (I3) are in verify_seals.c, purchases (I4) in verify_purchases.c, limits
+ * in verify_limits.c, what awaits confirmation in verify_confirm.c; who was
+ * forgotten in verify_forgotten.c; transfers, holds, cancellations, redemptions,
+ * vouchers, merges and households (I6) in verify_transfers.c, verify_holds.c,
+ * verify_cancel.c, verify_redemptions.c, verify_vouchers.c and verify_people.c;
+ * tiers (I7) in verify_tiers.c.
  */
 #include "postgres.h"
 
@@ -45,6 +47,7 @@
 
 #include "earning/attempt.h"
 #include "earning/request.h"
+#include "ledger/access.h"
 #include "ledger/balance.h"
 #include "ledger/chain.h"
 #include "ledger/member.h"
@@ -82,6 +85,16 @@ verify_report(Verification *verification, const Violation *violation)
  * Cursors
  */
 
+/* What reads a shop's table may run the shop's functions. */
+static void
+enter(const Cursor *cursor, EngineScope *scope)
+{
+	if (cursor->foreign)
+		owner_enter(scope, cursor->user_id);
+	else
+		engine_enter(scope, cursor->user_id);
+}
+
 void
 cursor_open(Cursor *cursor, Oid user_id, const char *sql, int nargs,
 			Oid *types, Datum *values, const char *nulls)
@@ -90,8 +103,9 @@ cursor_open(Cursor *cursor, Oid user_id, const char *sql, int nargs,
 	EngineScope scope;
 
 	memset(cursor, 0, sizeof(*cursor));
-	cursor->user_id = OidIsValid(user_id) ? user_id : GetUserId();
-	engine_enter(&scope, cursor->user_id);
+	cursor->foreign = OidIsValid(user_id);
+	cursor->user_id = cursor->foreign ? user_id : GetUserId();
+	enter(cursor, &scope);
 	cursor->portal = SPI_cursor_open_with_args(NULL, sql, nargs, types, values, nulls, true, 0);
 	engine_leave(&scope);
 	MemoryContextSwitchTo(caller);
@@ -110,7 +124,7 @@ cursor_next(Cursor *cursor)
 
 		if (cursor->table != NULL)
 			SPI_freetuptable(cursor->table);
-		engine_enter(&scope, cursor->user_id);
+		enter(cursor, &scope);
 		SPI_cursor_fetch(cursor->portal, true, FETCH_SIZE);
 		engine_leave(&scope);
 		MemoryContextSwitchTo(caller);
@@ -176,6 +190,7 @@ typedef struct Walk
 	Verification *verification;
 	int64		member_id;
 	bool		known;			/* his row is there */
+	bool		forgotten;		/* what was personal has been blanked */
 	MemberRow	row;			/* then; but for status and head */
 	const char *status;
 	struct varlena *head;
@@ -256,6 +271,7 @@ read_member(Walk *walk, const Cursor *members)
 	row->next_expiry = nulls[6] ? DATEVAL_NOEND : DatumGetDateADT(values[6]);
 	row->ref = DatumGetTextPP(values[7]);
 	walk->status = TextDatumGetCString(values[8]);
+	walk->forgotten = strcmp(walk->status, "forgotten") == 0;
 	purse_init(&row->purse);
 	purse_read(&row->purse, values[9]);
 	walk->head = PG_DETOAST_DATUM_PACKED(values[10]);
@@ -355,7 +371,7 @@ add_entry(void *arg)
 	EntryRow	rehashed = *entry;
 	Purse		lots;
 
-	chain_hash(&rehashed, walk->nentries == 0 ? NULL : walk->hash);
+	chain_hash(&rehashed, walk->nentries == 0 ? NULL : walk->hash, walk->forgotten);
 	memcpy(walk->computed, rehashed.hash, HASH_LENGTH);
 	purse_init(&lots);
 	purse_read(&lots, entry->lots);
@@ -516,6 +532,9 @@ check_ref(Walk *walk)
 		report(walk, "member", "program does not exist", NULL, int_text(walk->row.program_id));
 		return;
 	}
+	/* His is a pseudonym: verify_forgotten.c looks at it. */
+	if (walk->forgotten)
+		return;
 	computed = DatumGetInt64(DirectFunctionCall2(loyalty_member_id, PointerGetDatum(walk->row.ref),
 												 CStringGetTextDatum(walk->program->name)));
 	if (computed != walk->member_id &&
@@ -537,8 +556,8 @@ end_walk(Walk *walk)
 	check_lots(walk);
 	check_ref(walk);
 	if (strcmp(walk->status, "active") != 0 && strcmp(walk->status, "suspended") != 0 &&
-		strcmp(walk->status, "closed") != 0 && strcmp(walk->status, "merged") != 0)
-		report(walk, "member", "status is not known", "active, suspended, closed or merged", walk->status);
+		strcmp(walk->status, "closed") != 0 && strcmp(walk->status, "merged") != 0 && !walk->forgotten)
+		report(walk, "member", "status is not known", "active, suspended, closed, merged or forgotten", walk->status);
 }
 
 void
@@ -601,11 +620,13 @@ Datum
 loyalty_verify(PG_FUNCTION_ARGS)
 {
 	Verification verification;
+	EngineScope scope;
 
 	verification.config = config_get();
-	verification.only = PG_ARGISNULL(0) ? NULL
-		: config_program(verification.config, PG_GETARG_TEXT_PP(0));
+	verification.only = PG_ARGISNULL(0) && access_is_owner(verification.config) ? NULL
+		: access_program(verification.config, text_argument(fcinfo, 0), ACCESS_READ);
 	verification.result = result_begin(fcinfo, &verification.desc);
+	engine_enter(&scope, verification.config->owner);
 	SPI_connect();
 	verify_members(&verification);
 	verify_purchases(&verification);
@@ -617,7 +638,10 @@ loyalty_verify(PG_FUNCTION_ARGS)
 	verify_redemptions(&verification);
 	verify_vouchers(&verification);
 	verify_people(&verification);
+	verify_seals(&verification);
 	verify_tiers(&verification);
+	verify_forgotten(&verification);
 	SPI_finish();
+	engine_leave(&scope);
 	PG_RETURN_NULL();
 }

@@ -64,6 +64,11 @@ extern void verify_vouchers(Verification *verification);
 /* Members who were merged: I6. */
 extern void verify_people(Verification *verification);
 
+/* Seals and their leaves: I3. */
+extern void verify_seals(Verification *verification);
+/* Of whom nothing personal is to be left. */
+extern void verify_forgotten(Verification *verification);
+
 /* What was redeemed, and stock: I6. */
 extern void verify_redemptions(Verification *verification);
 
@@ -77,7 +82,8 @@ extern void verify_tiers(Verification *verification);
  */
 typedef struct Cursor
 {
-	Oid			user_id;		/* whose rights it has; InvalidOid: the caller's */
+	Oid			user_id;		/* whose rights it has */
+	bool		foreign;		/* not the caller's: it reads somebody's table */
 	Portal		portal;
 	SPITupleTable *table;
 	uint64		count;
@@ -87,6 +93,7 @@ typedef struct Cursor
 	bool	   *nulls;
 } Cursor;
 
+/* With the rights of user_id, who owns what is read; InvalidOid: the caller's. */
 extern void cursor_open(Cursor *cursor, Oid user_id, const char *sql, int nargs,
 						Oid *types, Datum *values, const char *nulls);
 extern bool cursor_next(Cursor *cursor);

@@ -15,7 +15,7 @@ SELECT no_plan();
 CREATE FUNCTION has(member text, at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS text LANGUAGE sql AS
 	$$ SELECT format('%s available, %s pending, %s held, %s owed', available, pending, held, debt) FROM loyalty.balance($1, $2, $3) $$;
 -- as if the hold had been made to end then
-CREATE FUNCTION let_end(member text, seq bigint, at timestamptz, program text) RETURNS void LANGUAGE sql AS $$
+CREATE FUNCTION let_end(member text, seq bigint, at timestamptz, program text) RETURNS void LANGUAGE sql SET session_replication_role = replica AS $$
 	UPDATE loyalty.hold h SET until = $3 WHERE h.member_id = loyalty.member_id($1, $4) AND h.seq = $2;
 	UPDATE loyalty.member m SET hold_until = (SELECT min(until) FROM loyalty.hold h WHERE h.member_id = m.member_id AND status = 'active') WHERE m.member_id = loyalty.member_id($1, $4) $$;
 CREATE FUNCTION entries(member text, program text, since bigint DEFAULT 0) RETURNS text LANGUAGE sql AS $$
@@ -198,11 +198,13 @@ END $$;
 UPDATE sales SET total = total / 4 WHERE id % 4 = 0;
 DELETE FROM sales WHERE id % 7 = 0;
 SELECT count(loyalty.record('m' || n % 25, 'review', at => timestamptz '2024-01-20' + random() * interval '60 days', key => 'v' || n, program => p)) FROM generate_series(1, 30) n, unnest('{r1,r2,r3}'::text[]) p \g /dev/null
+SET session_replication_role = replica;
 UPDATE loyalty.hold h SET until = greatest(made_at + interval '6 days', made_at + random() * interval '90 days') FROM loyalty.program p WHERE p.program_id = h.program_id AND p.name ~ '^r' AND h.status = 'active' AND random() < 0.8;
 -- two that end at one time
 UPDATE loyalty.hold h SET until = (SELECT max(until) FROM loyalty.hold g WHERE g.member_id = h.member_id AND g.until < now() AND g.status = 'active')
 	WHERE h.status = 'active' AND h.seq % 3 = 0 AND h.made_at < (SELECT max(until) FROM loyalty.hold g WHERE g.member_id = h.member_id AND g.until < now() AND g.status = 'active');
 UPDATE loyalty.member m SET hold_until = (SELECT min(until) FROM loyalty.hold h WHERE h.member_id = m.member_id AND status = 'active');
+RESET session_replication_role;
 SELECT cmp_ok((SELECT count(*) FROM loyalty.hold WHERE status = 'active' AND until < now()), '>', 50::bigint, 'many holds have lapsed and are not written down');
 SELECT cmp_ok((SELECT count(*) FROM loyalty.member WHERE hold_until < now() AND awaiting::numeric > 0), '>', 20::bigint, 'of members on whose reviews silence has decided, too');
 CREATE TABLE instant AS SELECT at FROM generate_series(timestamptz '2024-01-03 12:00', '2024-08-01', '9 days') at UNION SELECT until FROM loyalty.hold WHERE until < now() AND seq % 2 = 0 UNION SELECT now() + n * interval '40 days' FROM generate_series(0, 3) n;

@@ -46,7 +46,7 @@ END $$;
 CREATE FUNCTION names(seq int, target text) RETURNS text LANGUAGE sql AS $$
 	SELECT format('UPDATE loyalty.entry SET context = jsonb_set(context, ''{entry}'', %L) WHERE member_id = <ann> AND seq = %s', target, seq)
 $$;
-ALTER TABLE loyalty.entry DISABLE TRIGGER guard;
+SET session_replication_role = replica;
 SELECT finds('SELECT 1', 'nothing', VARIADIC '{}');
 SELECT finds('DELETE FROM loyalty.entry WHERE member_id = <ann> AND seq = 3', 'what was undone is gone', 'ann | entry 4 cancels no act that is there | entry 3', 'ann | entry 5 cancels no act that is there | entry 3');
 SELECT finds(names(4, '99'), 'another number', 'ann | entry 4 cancels no act that is there | entry 99',
@@ -89,7 +89,7 @@ SELECT finds($$UPDATE loyalty.entry SET context = '{"entry": "x"}' WHERE member_
 SELECT loyalty.cancel('ann', 3, 1, key => 'k', program => 'tamper'), loyalty.transfer('bob', 'ann', 30, program => 'tamper') \g /dev/null
 SELECT loyalty.cancel('bob', 5, 10, program => 'tamper') \g /dev/null
 UPDATE loyalty.entry SET context = NULL WHERE member_id = loyalty.member_id('ann', 'tamper');
-ALTER TABLE loyalty.entry ENABLE TRIGGER guard;
+RESET session_replication_role;
 SELECT throws_ok($$SELECT loyalty.cancel('ann', 3, 1, key => 'k', program => 'tamper')$$, 'LY006', NULL, 'a key is known without it');
 SELECT throws_ok($$SELECT loyalty.cancel('ann', 8, program => 'tamper')$$, 'LY017', NULL, 'a transfer that no longer names the other one');
 SELECT is((SELECT points::numeric FROM loyalty.cancel('bob', 5, program => 'tamper')), 20::numeric, 'from the other side it can be cancelled');

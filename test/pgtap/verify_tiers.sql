@@ -32,6 +32,7 @@ SELECT sound('and after');
 SELECT tier_since AS since FROM loyalty.member WHERE ref = 'ada' \gset
 
 BEGIN;
+SET LOCAL session_replication_role = replica;
 SAVEPOINT sound;
 
 UPDATE loyalty.member SET tally = '{}' WHERE ref = 'ada';

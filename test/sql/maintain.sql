@@ -107,7 +107,9 @@ CALL maintain('2024-03-01', 'maintain due');
 SELECT * FROM run;
 
 -- one who fails does not stop the others; he is kept, and tried again
+SET session_replication_role = replica;
 UPDATE loyalty.member SET head = '\x00' WHERE ref = 'c' AND member_id = loyalty.member_id('c', 'maintain due');
+RESET session_replication_role;
 CALL maintain('2024-04-01', 'maintain due');
 SELECT * FROM written WHERE occurred_at > '2024-03-15';
 SELECT * FROM bounds;
@@ -115,8 +117,10 @@ SELECT * FROM run;
 CALL maintain('2024-04-02', 'maintain due', 1);
 SELECT m.ref, f.due, f.error_code, f.message, f.detail, f.attempts, f.tried_at > f.failed_at AS again
 FROM loyalty.maintenance_failure f JOIN loyalty.member m USING (member_id);
+SET session_replication_role = replica;
 UPDATE loyalty.member SET head = (SELECT hash FROM loyalty.entry e WHERE e.member_id = loyalty.member_id('c', 'maintain due') ORDER BY seq DESC LIMIT 1)
 WHERE member_id = loyalty.member_id('c', 'maintain due');
+RESET session_replication_role;
 CALL maintain(program => 'maintain due');
 SELECT count(*) AS failures FROM loyalty.maintenance_failure;
 SELECT count(*) AS written, count(DISTINCT ref) AS members FROM written;

@@ -107,11 +107,17 @@ SELECT * FROM loyalty.tier_progress('outlook_lea', program => 'outlook_life');
 
 -- A floor: until its end, what is missing is what reaches the tier; one above it does not show
 BEGIN;
+SET session_replication_role = replica;
 UPDATE loyalty.member SET tier = 'gold', tier_own = 'silver', tier_floor = 'gold', tier_floor_until = '2990-06-30' WHERE ref = 'outlook_lea';
+RESET session_replication_role;
 SELECT tier, until, projected, floor, floor_until, keep_amount, keep_by, next_tier FROM loyalty.tier_outlook('outlook_lea', program => 'outlook_life');
+SET session_replication_role = replica;
 UPDATE loyalty.member SET tier = 'founder', tier_own = 'silver', tier_floor = 'founder', tier_floor_until = NULL WHERE ref = 'outlook_lea';
+RESET session_replication_role;
 SELECT tier, until, projected, floor, floor_until, keep_amount, keep_by, next_tier FROM loyalty.tier_outlook('outlook_lea', program => 'outlook_life');
+SET session_replication_role = replica;
 UPDATE loyalty.member SET tier = 'silver', tier_own = 'silver', tier_floor = 'base', tier_floor_until = '2990-06-30' WHERE ref = 'outlook_lea';
+RESET session_replication_role;
 SELECT tier, projected, floor, floor_until, keep_amount, next_tier FROM loyalty.tier_outlook('outlook_lea', program => 'outlook_life');
 ROLLBACK;
 

@@ -53,7 +53,9 @@ CALL loyalty.maintain(program => 'report_b');
 SELECT * FROM distribution WHERE program = 'report_b';
 -- by hand, and due
 BEGIN;
+SET session_replication_role = replica;
 UPDATE loyalty.member SET tier = 'gold', tier_own = 'base', tier_floor = 'gold', next_expiry = '2023-01-01' WHERE ref = 'report_eve' AND program_id = (SELECT program_id FROM loyalty.program WHERE name = 'report_a');
+RESET session_replication_role;
 SELECT * FROM distribution WHERE program = 'report_a';
 ROLLBACK;
 -- A purchase that is older than the enrollment: he is there since then
