@@ -301,25 +301,29 @@ check_forms(Run *run, Datum value)
 		elog(ERROR, "another binary form than the one that was read");
 }
 
-/* Operators agree with each other, and equality with what is printed. */
+/*
+ * Operators agree with each other and with what is printed.  Values that are
+ * written differently may be equal where there is no order ("1 year" and
+ * "12 months"), and only there.
+ */
 static void
 check_operators(Run *run, Datum a, Datum b)
 {
 	TypeCacheEntry *operators = run->operators;
 	bool		same = is_same(run, a, b);
+	bool		equal = DatumGetBool(FunctionCall2Coll(&operators->eq_opr_finfo, InvalidOid, a, b));
 
-	if (OidIsValid(operators->eq_opr_finfo.fn_oid) &&
-		DatumGetBool(FunctionCall2Coll(&operators->eq_opr_finfo, InvalidOid, a, b)) != same)
-		elog(ERROR, "= does not agree with the values");
+	if (same && !equal)
+		elog(ERROR, "a value is not equal to itself");
 	if (OidIsValid(operators->cmp_proc_finfo.fn_oid))
 	{
 		int			order = DatumGetInt32(FunctionCall2Coll(&operators->cmp_proc_finfo, InvalidOid, a, b));
 		int			reverse = DatumGetInt32(FunctionCall2Coll(&operators->cmp_proc_finfo, InvalidOid, b, a));
 
-		if ((order == 0) != same || (order < 0) != (reverse > 0))
+		if ((order == 0) != same || equal != same || (order < 0) != (reverse > 0))
 			elog(ERROR, "the order does not agree with the values");
 	}
-	if (OidIsValid(operators->hash_proc_finfo.fn_oid) && same &&
+	if (OidIsValid(operators->hash_proc_finfo.fn_oid) && equal &&
 		FunctionCall1Coll(&operators->hash_proc_finfo, InvalidOid, a) !=
 		FunctionCall1Coll(&operators->hash_proc_finfo, InvalidOid, b))
 		elog(ERROR, "equal values have two hashes");

@@ -61,7 +61,11 @@ CREATE TABLE old (member text, points numeric, starts date, ends date, lifetime 
 SELECT loyalty.enroll('42', profile => '{"birthday": "1990-05-17", "segments": ["vip", "staff"], "vip": true}', at => '2025-01-01');
 SELECT loyalty.enroll('7', at => '2025-06-01');
 INSERT INTO orders SELECT i, CASE i % 2 WHEN 0 THEN '42' ELSE '7' END, i * 3.25, '2026-01-01'::timestamptz + i * interval '1 day' FROM generate_series(1, 30) i;
+SELECT loyalty.enroll('sealed ' || i) FROM generate_series(1, 20) i;
+SELECT loyalty.seal();
+CREATE TABLE kept AS SELECT s.hash, loyalty.proof(m) AS proof FROM loyalty.seals s, unnest('{42,7,sealed 3,sealed 9}'::text[]) m;
 SQL
+$Targets::statements{proof}{grammar} = [ map { "proof=$_" } split /\n/, $node->safe_psql('fuzz', 'SELECT proof FROM kept') ];
 
 # Every function as the catalog has it, with values for its arguments; some in a row, and then the ledger is proved.
 my $named = join ', ', map { "'$_'" } Targets::named();
