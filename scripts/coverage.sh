@@ -15,9 +15,9 @@ source "$(dirname "$0")/lib.sh"
 
 need "${build_packages[@]}" "${test_packages[@]}"
 make_work
-note "building with -fsanitize=undefined --coverage"
+note "building with -fsanitize=undefined -fno-wrapv --coverage"
 # Sums must not depend on how often a line was inlined: so little optimization.
-export COPT="-O1 -fsanitize=undefined -fno-sanitize-recover=all --coverage -fprofile-update=atomic"
+export COPT="-O1 -fsanitize=undefined -fno-sanitize-recover=all -fno-wrapv --coverage -fprofile-update=atomic"
 build_stage
 # The counts are written by the server, as user postgres.
 find "$build/src" -type d -exec chmod 777 {} +
