@@ -200,7 +200,8 @@ CREATE VIEW loyalty.suspicious_gifts WITH (security_barrier) AS
 		  GROUP BY g.program_id, g.to_member_id
 		  HAVING count(DISTINCT g.from_member_id) >= 5) f
 	JOIN loyalty.program p ON p.program_id = f.program_id
-	JOIN loyalty.member m ON m.member_id = f.member_id;
+	JOIN loyalty.member m ON m.member_id = f.member_id
+	WHERE loyalty.may_read(p.program_id);
 COMMENT ON VIEW loyalty.suspicious_gifts IS 'members whose gifts go in a circle, or who get them from many';
 COMMENT ON COLUMN loyalty.suspicious_gifts.program IS 'name of the program';
 COMMENT ON COLUMN loyalty.suspicious_gifts.member IS 'the shop''s own customer id';
