@@ -5,8 +5,8 @@
  * One Config holds what was compiled from the tables program, currency_rate,
  * rule, tier, reward, reward_option, velocity_limit and source.  A change to any of them, to an
  * attached table, or to what their expressions may name, marks it stale; the next
- * operation builds a new one.  So does the first merge, household or choice of a
- * program, which it says there are.  The old one lives on until the last
+ * operation builds a new one.  So does the first merge, household, choice or
+ * forgotten member of a program, which it says there are.  The old one lives on until the last
  * operation that holds it has ended, so nobody's pointers go bad under him.
  */
 #ifndef LOYALTY_CONFIG_H
@@ -72,6 +72,8 @@ typedef struct Program
 	bool		has_aliases;	/* any row in member_alias */
 	bool		has_merges;		/* any row there, or in member_merge */
 	bool		has_households; /* any row in household */
+	bool		has_forgotten;	/* any row in forgotten */
+	bool		has_forgotten_purchases;	/* any row there */
 	bool		has_velocity;	/* any row in velocity_limit */
 	Qualification tier_window;
 	bool		tier_match_all; /* tier_match; else any */
@@ -95,6 +97,7 @@ typedef struct Program
 	Interval	hold_ttl;
 	bool		has_reinstate;
 	Expiry		reinstate;		/* if there is one; else such points lapse */
+	bool		has_retention;	/* members are forgotten after a time */
 	Points		adjust_limit;	/* 0: none */
 	struct RateSet *rates;		/* read when first asked for */
 	struct RuleSet *rules;		/* likewise */
@@ -135,6 +138,8 @@ typedef struct Config
 	Oid			stock_rel;
 	Oid			redemption_rel;
 	Oid			choice_rel;
+	Oid			forgotten_rel;
+	Oid			forgotten_purchase_rel;
 	int			nprograms;
 	Program    *programs;
 	struct AccessList *access;	/* read when first asked for */
