@@ -71,10 +71,12 @@ SELECT pg_temp.try($$SELECT loyalty.spend('ben', 1)$$);
 SELECT pg_temp.try($$SELECT loyalty.spend('ben', 101)$$);
 SELECT a.points, s.points FROM loyalty.adjust('ann', 10, program => 'velocity_b') a, loyalty.spend('ann', 1, program => 'velocity_b') s;
 -- once it is long enough ago
+BEGIN;
 SELECT pg_temp.age('ben', '23 hours 59 minutes');
 SELECT pg_temp.try($$SELECT loyalty.spend('ben', 1)$$);
 SELECT pg_temp.age('ben', '2 minutes');
 SELECT points FROM loyalty.spend('ben', 1);
+ROLLBACK;
 -- it is as it is now: changed, reported only, or gone
 UPDATE loyalty.velocity_limit SET max_times = 4 WHERE program = 'velocity_a';
 SELECT points FROM loyalty.spend('ann', 1);
@@ -146,8 +148,10 @@ SELECT taken FROM loyalty.use_voucher(:'value', 5);
 UPDATE loyalty.velocity_limit SET max_times = NULL WHERE program = 'velocity_a';
 SELECT taken FROM loyalty.use_voucher(:'value', 5, member => 'ned');
 SELECT pg_temp.try(format('SELECT loyalty.use_voucher(%L, member => %L)', :'points', 'ned'));
+BEGIN;
 SELECT pg_temp.age('ned', '1 day');
 SELECT taken FROM loyalty.use_voucher(:'points', member => 'ned');
+ROLLBACK;
 DELETE FROM loyalty.velocity_limit WHERE program = 'velocity_a';
 
 -- What a member has chosen is redeemed by the order that reaches its cost; a limit must not stop that one
