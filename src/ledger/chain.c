@@ -21,8 +21,8 @@
 #include "loyalty.h"
 #include "types/sha256.h"
 
-static void
-append_int(StringInfo bytes, int64 value)
+void
+chain_append_int(StringInfo bytes, int64 value)
 {
 	uint64		big_endian = pg_hton64((uint64) value);
 
@@ -32,13 +32,13 @@ append_int(StringInfo bytes, int64 value)
 static void
 append_bytes(StringInfo bytes, const char *value, int length)
 {
-	append_int(bytes, length);
+	chain_append_int(bytes, length);
 	appendBinaryStringInfo(bytes, value, length);
 }
 
 /* So that a dump into another encoding keeps its hashes. */
-static void
-append_text(StringInfo bytes, const char *value, int length)
+void
+chain_append_text(StringInfo bytes, const char *value, int length)
 {
 	const char *utf8 = canonical_text(value, &length);
 
@@ -77,73 +77,94 @@ static void
 append_digest(StringInfo bytes, const uint8 *digest)
 {
 	if (digest == NULL)
-		append_int(bytes, -1);
+		chain_append_int(bytes, -1);
 	else
 		append_bytes(bytes, (const char *) digest, HASH_LENGTH);
 }
 
 /* "context" and "note" are their digests. */
 static void
-hash_entry(EntryRow *entry, const uint8 *previous, const uint8 *context, const uint8 *note)
+append_entry(StringInfo bytes, const EntryRow *entry, const uint8 *context, const uint8 *note)
 {
-	StringInfoData bytes;
 	struct varlena *lots = PG_DETOAST_DATUM_PACKED(entry->lots);
 
-	initStringInfo(&bytes);
-	append_int(&bytes, entry->member_id);
-	append_int(&bytes, entry->seq);
-	append_int(&bytes, entry->points);
-	append_int(&bytes, entry->occurred_at);
-	append_int(&bytes, entry->posted_at);
-	append_int(&bytes, entry->program_id);
-	append_int(&bytes, entry->rule_id);
-	append_int(&bytes, entry->source_id);
-	append_int(&bytes, entry->revision);
-	append_int(&bytes, entry->rule_horizon);
-	append_bytes(&bytes, entry->kind, strlen(entry->kind));
-	append_text(&bytes, VARDATA_ANY(entry->source_key), VARSIZE_ANY_EXHDR(entry->source_key));
-	append_bytes(&bytes, VARDATA_ANY(lots), VARSIZE_ANY_EXHDR(lots));
+	chain_append_int(bytes, entry->member_id);
+	chain_append_int(bytes, entry->seq);
+	chain_append_int(bytes, entry->points);
+	chain_append_int(bytes, entry->occurred_at);
+	chain_append_int(bytes, entry->posted_at);
+	chain_append_int(bytes, entry->program_id);
+	chain_append_int(bytes, entry->rule_id);
+	chain_append_int(bytes, entry->source_id);
+	chain_append_int(bytes, entry->revision);
+	chain_append_int(bytes, entry->rule_horizon);
+	append_bytes(bytes, entry->kind, strlen(entry->kind));
+	chain_append_text(bytes, VARDATA_ANY(entry->source_key), VARSIZE_ANY_EXHDR(entry->source_key));
+	append_bytes(bytes, VARDATA_ANY(lots), VARSIZE_ANY_EXHDR(lots));
 
 	if (entry->amount == NULL)
-		append_int(&bytes, -1);
+		chain_append_int(bytes, -1);
 	else
 	{
 		char	   *amount = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(entry->amount)));
 
-		append_bytes(&bytes, amount, strlen(amount));
+		append_bytes(bytes, amount, strlen(amount));
 		pfree(amount);
 	}
 
-	append_digest(&bytes, context);
-	append_digest(&bytes, note);
-	sha256_joined(previous, previous == NULL ? 0 : HASH_LENGTH,
-				  bytes.data, bytes.len, entry->hash);
-	pfree(bytes.data);
+	append_digest(bytes, context);
+	append_digest(bytes, note);
 }
 
 void
-chain_hash(EntryRow *entry, const uint8 *previous)
+chain_bytes(const EntryRow *entry, StringInfo bytes)
 {
 	uint8		context[HASH_LENGTH];
 	uint8		note[HASH_LENGTH];
 
-	hash_entry(entry, previous, chain_context_digest(entry->context, context), chain_note_digest(entry->note, note));
+	append_entry(bytes, entry, chain_context_digest(entry->context, context), chain_note_digest(entry->note, note));
 }
 
-void
-chain_hash_blanked(EntryRow *entry, const uint8 *previous)
+/* The same where context and note may have been blanked. */
+static void
+append_blanked(StringInfo bytes, const EntryRow *entry)
 {
 	uint8		context[HASH_LENGTH];
 	uint8		note[HASH_LENGTH];
 	JsonbValue	blanked;
 
 	if (!context_field_of(entry->context, FIELD_SHA256, jbvBinary, &blanked))
-	{
-		chain_hash(entry, previous);
-		return;
-	}
-	hash_entry(entry, previous,
-			   forgotten_digest(entry->context, "context", context) ? context : NULL,
-			   entry->note != NULL ? chain_note_digest(entry->note, note)
-			   : forgotten_digest(entry->context, "note", note) ? note : NULL);
+		chain_bytes(entry, bytes);
+	else
+		append_entry(bytes, entry,
+					 forgotten_digest(entry->context, "context", context) ? context : NULL,
+					 entry->note != NULL ? chain_note_digest(entry->note, note)
+					 : forgotten_digest(entry->context, "note", note) ? note : NULL);
+}
+
+static void
+set_hash(EntryRow *entry, const uint8 *previous, StringInfo bytes)
+{
+	sha256_joined(previous, previous == NULL ? 0 : HASH_LENGTH, bytes->data, bytes->len, entry->hash);
+	pfree(bytes->data);
+}
+
+void
+chain_hash(EntryRow *entry, const uint8 *previous)
+{
+	StringInfoData bytes;
+
+	initStringInfo(&bytes);
+	chain_bytes(entry, &bytes);
+	set_hash(entry, previous, &bytes);
+}
+
+void
+chain_hash_blanked(EntryRow *entry, const uint8 *previous)
+{
+	StringInfoData bytes;
+
+	initStringInfo(&bytes);
+	append_blanked(&bytes, entry);
+	set_hash(entry, previous, &bytes);
 }

@@ -5,6 +5,8 @@
 #ifndef LOYALTY_CHAIN_H
 #define LOYALTY_CHAIN_H
 
+#include "lib/stringinfo.h"
+
 #include "ledger/storage.h"
 
 /*
@@ -22,5 +24,12 @@ extern void chain_hash_blanked(EntryRow *entry, const uint8 *previous);
 /* The digests of a context and a note, which are all that is hashed of them; NULL where there is none. */
 extern const uint8 *chain_context_digest(const Jsonb *context, uint8 *room);
 extern const uint8 *chain_note_digest(const text *note, uint8 *room);
+
+/* The canonical bytes of an entry are appended: what its hash covers beside the hash before it. */
+extern void chain_bytes(const EntryRow *entry, StringInfo bytes);
+
+/* What they are made of: an integer, and text as its length and its UTF-8 bytes. */
+extern void chain_append_int(StringInfo bytes, int64 value);
+extern void chain_append_text(StringInfo bytes, const char *value, int length);
 
 #endif							/* LOYALTY_CHAIN_H */

@@ -67,6 +67,9 @@ extern void verify_people(Verification *verification);
 /* Of whom nothing personal is to be left. */
 extern void verify_forgotten(Verification *verification);
 
+/* Seals and their leaves: I3. */
+extern void verify_seals(Verification *verification);
+
 /* What was redeemed, and stock: I6. */
 extern void verify_redemptions(Verification *verification);
 
