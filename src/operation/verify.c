@@ -30,9 +30,10 @@
  *
  * Seals (I3) are in verify_seals.c, purchases (I4) in verify_purchases.c, limits
  * in verify_limits.c, what awaits confirmation in verify_confirm.c, who was
- * forgotten in verify_forgotten.c; transfers, holds, cancellations, redemptions, vouchers, merges and households (I6) in
- * verify_transfers.c, verify_holds.c, verify_cancel.c, verify_redemptions.c,
- * verify_vouchers.c and verify_people.c; tiers (I7) in verify_tiers.c.
+ * forgotten in verify_forgotten.c; transfers, holds, cancellations, redemptions,
+ * vouchers, merges and households (I6) in verify_transfers.c, verify_holds.c,
+ * verify_cancel.c, verify_redemptions.c, verify_vouchers.c and verify_people.c;
+ * tiers (I7) in verify_tiers.c.
  */
 #include "postgres.h"
 

@@ -93,7 +93,12 @@ SELECT pg_temp.try($$SELECT loyalty.forget_member(NULL::text)$$);
 CREATE TEMP TABLE before AS SELECT member_id, seq, points, lots, amount, hash, occurred_at, source_key FROM loyalty.entry WHERE program_id = :pid;
 CREATE TEMP TABLE others AS SELECT * FROM loyalty.member WHERE ref = 'ben' AND program_id = :pid;
 SELECT points AS liable_before FROM loyalty.liability WHERE program = 'forget' ORDER BY 1;
+SELECT hash AS sealed FROM loyalty.seal() \gset
+SELECT loyalty.proof('zyx-1') AS proof \gset
 SELECT loyalty.forget_member('zyx-1', reason => 'letter 7') AS pseudonym \gset
+-- what was sealed and proven of him still is
+SELECT loyalty.check_proof(:'proof', :'sealed') AS proven, previous = :'sealed' AS follows, changed FROM loyalty.seal();
+SELECT pg_temp.try($$SELECT loyalty.proof('zyx-1')$$);
 SELECT pg_temp.short(:'pseudonym');
 SELECT * FROM loyalty.verify('forget');
 SELECT count(*) AS changed FROM before b LEFT JOIN loyalty.entry e USING (member_id, seq, hash, occurred_at, source_key)
