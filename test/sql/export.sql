@@ -144,3 +144,7 @@ SELECT loyalty.revoke_access('regress_loyalty_export_reader', 'read', 'export'),
 DROP ROLE regress_loyalty_export_reader, regress_loyalty_export_clerk, regress_loyalty_export_app;
 SELECT loyalty.detach('export_lines'), loyalty.detach('export_order');
 DROP TABLE export_order, export_line;
+-- nothing for other tests to find
+SET client_min_messages = error;
+DROP EXTENSION loyalty CASCADE;
+CREATE EXTENSION loyalty;
