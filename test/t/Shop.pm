@@ -250,6 +250,18 @@ SELECT loyalty.spend('Zoë', 15, purchase => 'n° 7', reason => 'dû', key => 'c
 	loyalty.record('Zoë', 'visit', data => '{"prénoms": "é", "surname": 1, "à": {"b": [true, null, 1.50, "ÿ"], "é": []}}', key => 'clé 3', program => 'Café "Zoë"'),
 	loyalty.transfer('Zoë', 'Åke "ÿ"', 5, reason => 'à toi', key => 'clé 2', program => 'Café "Zoë"'),
 	loyalty.create_household('forêt', 'Zoë', program => 'Café "Zoë"'), loyalty.join_household('Åke "ÿ"', 'forêt', program => 'Café "Zoë"');
+
+-- Consents; and persons who were forgotten: with two cards, an order that has changed hands since, and what was said of them blanked.
+SELECT loyalty.set_consent('Zoë', 'publicité', true, source => 'à la "caisse"', key => 'clé 4', program => 'Café "Zoë"'), loyalty.set_consent('Zoë', 'publicité', false, program => 'Café "Zoë"');
+SELECT loyalty.enroll('René', profile => '{"prénoms": "René", "birthday": "1990-05-17"}', program => 'Café "Zoë"');
+INSERT INTO zzz.visit VALUES ('n° 21', 'René', 10), ('n° 22', 'René', 10);
+SELECT loyalty.adjust('René', 5, reason => 'désolé René', program => 'Café "Zoë"'), loyalty.set_consent('René', 'publicité', true, program => 'Café "Zoë"');
+SELECT loyalty.forget_member('René', reason => 'lettre du 1er août', program => 'Café "Zoë"');
+UPDATE zzz.visit SET qui = 'effacé' WHERE "clé" = 'n° 21';
+INSERT INTO aaa.orders (order_id, customer, total) VALUES (1060, 'erased 1', 30), (1061, 'erased 2', 20);
+SELECT loyalty.merge_members('erased 2', 'erased 1', program => 'beans');
+SELECT loyalty.forget_member('erased 1', program => 'beans');
+UPDATE loyalty.program SET retention = '30 years' WHERE name = 'club';
 CREATE TABLE zzz."reçu" AS SELECT code FROM loyalty.issue_voucher('Zoë', 'value', value => 5, reason => 'désolé', program => 'Café "Zoë"');
 SQL
 
@@ -268,7 +280,7 @@ sub open_shop
 	is($node->safe_psql($db, 'SELECT string_agg(DISTINCT reason, $$ $$) FROM loyalty.tier_change'), 'earned kept lapsed', 'members who rose, kept their tier, and fell');
 	is($node->safe_psql($db, 'SELECT count(*) > 0 FROM loyalty.member WHERE tally::text <> $${}$$ AND tally_since IS NOT NULL AND tier_until IS NOT NULL'), 't', 'tallies');
 	is($node->safe_psql($db, 'SELECT count(*), count(issued_at), count(void_at), bool_or(sealed) FROM loyalty.voucher'), '11|7|1|t', 'vouchers');
-	is($node->safe_psql($db, 'SELECT status FROM loyalty.member WHERE status <> \'active\' ORDER BY 1'), "closed\nmerged\nmerged\nsuspended", 'members who do not earn');
+	is($node->safe_psql($db, 'SELECT status FROM loyalty.member WHERE status <> \'active\' ORDER BY 1'), "closed\nforgotten\nforgotten\nforgotten\nmerged\nmerged\nsuspended", 'members who do not earn');
 	is_sound($db, 'at first');
 	return;
 }
@@ -482,6 +494,17 @@ SELECT loyalty.spend('kid', 10, amount => 100, program => 'beans')});
 		 SELECT available FROM loyalty.balance('Zoë', program => 'Café "Zoë"')}), 2 * (30 + 40 + 60 + 10) - 15 + 2 * (10 + 30 + 50), "$name: households with accents earn");
 	is($node->safe_psql($db, q{SELECT "left" FROM zzz."reçu", loyalty.use_voucher(code, 10, member => 'Zoë', program => 'Café "Zoë"')}), 0, "$name: and pay");
 
+	# In the other program that the orders are attached to nobody was.
+	my $kept = sub { return $node->safe_psql($db, q{SELECT count(*) FROM loyalty.entry JOIN loyalty.program USING (program_id) WHERE name IN ('beans', 'Café "Zoë"')}) };
+	$count = $kept->();
+	$node->safe_psql($db, q{UPDATE zzz.visit SET total = 99 WHERE "clé" IN ('n° 21', 'n° 22'); DELETE FROM aaa.orders WHERE order_id = 1060;
+		 UPDATE aaa.orders SET customer = 'nobody' WHERE order_id = 1061; INSERT INTO aaa.orders (order_id, customer, total) VALUES (7060, 'erased 2', 5)});
+	is($kept->(), $count, "$name: orders of who was forgotten change nothing");
+	is($node->safe_psql($db, q{SELECT count(*) FROM loyalty.member JOIN loyalty.program USING (program_id) WHERE name IN ('beans', 'Café "Zoë"') AND ref ~ '^(René|effacé|nobody|erased .)$'}), 0, "$name: and make nobody a member");
+	($code, $out, $err) = $node->psql($db, q{\set VERBOSITY verbose
+SELECT loyalty.enroll('René', program => 'Café "Zoë"'), loyalty.enroll('erased 2', program => 'beans')});
+	like($err, qr/LY003/, "$name: who was forgotten is known by his customer id");
+	is($node->safe_psql($db, q{SELECT loyalty.has_consent('Zoë', 'publicité', program => 'Café "Zoë"'), count(*) FROM loyalty.consent}), 'f|2', "$name: consents are there");
 	$count = $entries->();
 	$node->psql($db, q{CALL loyalty.import_balance('SELECT v.*, 100 AS points FROM (VALUES (\'i1\')) v (member)', 'old till', program => 'club')});
 	is($entries->(), $count, "$name: and so is the key of an import");
