@@ -15,7 +15,7 @@ SQL_ORDER := $(patsubst %,sql/%.sql, prelude \
 	act extend set_tier balance spend hold transfer cancel voucher voucher_pool \
 	reward redeem choice catalogue merge household \
 	source backfill deferred record quote explain confirm \
-	maintain import schedule expiring verify liability outlook tier_report \
+	maintain import schedule expiring verify liability outlook tier_report replication \
 	security)
 SQL_PARTS := $(foreach part,$(SQL_ORDER),$(wildcard $(part)))
 
