@@ -30,6 +30,7 @@ sub state_of
 	on_node($node);
 	return {
 		ledger => whole_ledger('shop'),
+		sequences => sequences('shop'),
 		balances => balances('shop', $at),
 		triggers => triggers('shop'),
 		rights => $node->safe_psql('shop', q{
