@@ -237,6 +237,8 @@ SELECT loyalty.spend('Zoë', 15, purchase => 'n° 7', reason => 'dû', key => 'c
 	loyalty.record('Zoë', 'visit', data => '{"prénoms": "é", "surname": 1, "à": {"b": [true, null, 1.50, "ÿ"], "é": []}}', key => 'clé 3', program => 'Café "Zoë"'),
 	loyalty.transfer('Zoë', 'Åke "ÿ"', 5, reason => 'à toi', key => 'clé 2', program => 'Café "Zoë"'),
 	loyalty.create_household('forêt', 'Zoë', program => 'Café "Zoë"'), loyalty.join_household('Åke "ÿ"', 'forêt', program => 'Café "Zoë"');
+SELECT loyalty.seal(name) FROM loyalty.program;
+SELECT loyalty.adjust('sealed', 5, program => 'beans'), loyalty.seal('beans');
 CREATE TABLE zzz."reçu" AS SELECT code FROM loyalty.issue_voucher('Zoë', 'value', value => 5, reason => 'désolé', program => 'Café "Zoë"');
 SQL
 
@@ -472,6 +474,11 @@ SELECT loyalty.spend('kid', 10, amount => 100, program => 'beans')});
 	is($node->safe_psql($db, q{INSERT INTO zzz.visit VALUES ('n° 8', 'Zoë', 10); UPDATE zzz.visit SET total = 30 WHERE "clé" = 'n° 2';
 		 SELECT available FROM loyalty.balance('Zoë', program => 'Café "Zoë"')}), 2 * (30 + 40 + 60 + 10) - 15 + 2 * (10 + 30 + 50), "$name: households with accents earn");
 	is($node->safe_psql($db, q{SELECT "left" FROM zzz."reçu", loyalty.use_voucher(code, 10, member => 'Zoë', program => 'Café "Zoë"')}), 0, "$name: and pay");
+
+	is($node->safe_psql($db, q{SELECT count(*), bool_and(loyalty.check_proof(loyalty.proof(m.ref, s.seal, s.program), s.hash))
+		 FROM loyalty.seals s JOIN loyalty.program p ON p.name = s.program JOIN loyalty.seal_leaf l ON l.program_id = p.program_id AND l.seal = s.seal JOIN loyalty.member m USING (member_id)}) =~ s/^\d{2}\d*\|//r, 't',
+		"$name: old seals prove what they did");
+	is($node->safe_psql($db, q{SELECT seal FROM loyalty.seal('beans')}), 3, "$name: and there are new ones");
 
 	$count = $entries->();
 	$node->psql($db, q{CALL loyalty.import_balance('SELECT v.*, 100 AS points FROM (VALUES (\'i1\')) v (member)', 'old till', program => 'club')});

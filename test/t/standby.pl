@@ -54,6 +54,10 @@ my %values = (
 	'issue_voucher kind text' => q{'value'}, 'issue_voucher value numeric' => '5', 'quote amount numeric' => '20', 'expiring within interval' => q{'10 years'},
 	'attach program text' => q{'club'}, 'attach_query program text' => q{'club'}, 'detach program text' => q{'beans'},
 
+	'proof seal integer' => '1', 'check_proof proof jsonb' => q{loyalty.proof('c1', 1, 'beans')},
+	'check_proof root bytea' => q{(SELECT decode(hash, 'hex') FROM loyalty.seals WHERE program = 'beans' AND seal = 1)},
+	'check_proof root text' => q{(SELECT hash FROM loyalty.seals WHERE program = 'beans' AND seal = 1)},
+
 	'coarsen text' => q{'month'}, 'derive_voucher_code bytea' => q{'\xc0ffee00c0ffee00'},
 	points => q{'12.5'}, purse => q{'{120@2026-03-31, 40@2026-01-15/2026-12-31, 5@infinity}'}, award => q{'1 per 10'}, expiry => q{'12 months end of month'},
 	qualification => q{'rolling 365 days'}, tally => q{'{2026-01: 120.50/37/2, 2026-02: 9/9/1}'}, voucher_code => q{(SELECT code::loyalty.voucher_code FROM zzz.code WHERE name = 'card')},
@@ -145,7 +149,7 @@ is($primary->safe_psql('shop', 'SELECT count(*) FROM loyalty.verify()'), 0, 'not
 
 # Promoted while orders and acts are under way.  One transaction is open.
 my $script = PostgreSQL::Test::Utils::tempdir . '/stream.sql';
-append_to_file($script, q{\set n random(1, 20)
+append_to_file($script, q{\set n random(1, 1000)
 INSERT INTO aaa.orders (customer, total) VALUES ('s' || :n, 100 + :n);
 SELECT loyalty.record('s' || :n, 'survey', key => nextval('zzz.keys')::text, program => 'beans');
 BEGIN;
