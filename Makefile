@@ -11,7 +11,7 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" loyalty.co
 # The install script is these parts, in this order; `make lint` says when one is missing.
 SQL_ORDER := $(patsubst %,sql/%.sql, prelude \
 	points purse award expiry qualification tally voucher_code \
-	guard program rate rule budget limit member entry tier purchase \
+	guard program access rate rule budget limit member entry tier purchase \
 	act extend set_tier balance spend hold transfer cancel voucher voucher_pool \
 	reward redeem choice catalogue merge household \
 	source backfill deferred record quote explain confirm \

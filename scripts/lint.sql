@@ -41,10 +41,11 @@ JOIN pg_trigger t ON t.tgrelid = r.oid AND NOT t.tgisinternal
 WHERE obj_description(t.oid, 'pg_trigger') IS NULL
 ORDER BY 1;
 
--- Nothing for PUBLIC, but the use of types.
+-- Nothing for PUBLIC, but the use of types and of what only computes.
 SELECT format('PUBLIC has %s on %s %s: revoke it in sql/security.sql', a.privilege_type, o.type, o.identity)
 FROM (SELECT type, identity, coalesce(proacl, acldefault('f', proowner)) AS acl
       FROM routine
+      WHERE provolatile <> 'i'
       UNION ALL
       SELECT type, identity, relacl
       FROM relation
@@ -58,6 +59,46 @@ FROM (SELECT type, identity, coalesce(proacl, acldefault('f', proowner)) AS acl
       JOIN pg_namespace n ON m.classid = 'pg_namespace'::regclass AND n.oid = m.objid) o
 CROSS JOIN aclexplode(o.acl) a
 WHERE a.grantee = 0
+ORDER BY 1;
+
+SELECT format('%s %s is IMMUTABLE but not for PUBLIC: grant it in sql/security.sql', type, identity)
+FROM routine r
+WHERE provolatile = 'i'
+  AND NOT EXISTS (SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) a WHERE a.grantee = 0)
+ORDER BY 1;
+
+-- Who may call the rest is loyalty.access_objects()'s to say; some are for the
+-- extension's owner alone.
+SELECT format('%s %s is nobody''s: add it to access_objects() in sql/access.sql, or to the owner''s in scripts/lint.sql',
+              r.type, r.identity)
+FROM routine r
+WHERE r.provolatile <> 'i' AND r.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+  AND r.proname NOT IN ('access_objects', 'grant_access', 'revoke_access', 'import_balance', 'new_voucher_code')
+  AND NOT EXISTS (SELECT FROM loyalty.access_objects() o WHERE o.kind = 'ROUTINE' AND o.name = r.proname)
+UNION ALL
+SELECT format('access_objects() names %s %s, which does not exist', lower(o.kind), o.name)
+FROM loyalty.access_objects() o
+WHERE NOT EXISTS (SELECT FROM routine r WHERE o.kind = 'ROUTINE' AND r.proname = o.name)
+  AND NOT EXISTS (SELECT FROM relation r WHERE o.kind = 'TABLE' AND r.relname = o.name)
+UNION ALL
+SELECT format('%s %s is to be read by programs: say which rows in access_objects()', r.type, r.identity)
+FROM loyalty.access_objects() o
+JOIN relation r ON r.relname = o.name AND r.relkind = 'r'
+WHERE o.kind = 'TABLE' AND o.visible IS NULL
+ORDER BY 1;
+
+-- Tables keep the rows of programs apart, and views pass over that.
+SELECT format('%s %s has no row-level security: ALTER TABLE ... ENABLE ROW LEVEL SECURITY', type, identity)
+FROM relation
+WHERE relkind IN ('r', 'p') AND NOT relrowsecurity
+UNION ALL
+SELECT format('%s %s is no security barrier: CREATE VIEW ... WITH (security_barrier)', type, identity)
+FROM relation
+WHERE relkind = 'v' AND NOT 'security_barrier=true' = ANY (coalesce(reloptions, '{}'))
+UNION ALL
+SELECT format('%s %s shows every program: filter it by loyalty.may_read', type, identity)
+FROM relation
+WHERE relkind = 'v' AND pg_get_viewdef(oid) !~ 'may_(read|see|manage)'
 ORDER BY 1;
 
 -- Who runs with the owner's rights looks up names where the owner says.

@@ -16,11 +16,9 @@ COMMENT ON COLUMN loyalty.posting.repeated IS 'true when an earlier call with th
 
 CREATE FUNCTION loyalty.adjust(member text, points numeric, expires date DEFAULT NULL, reason text DEFAULT NULL,
 							   key text DEFAULT NULL, at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS loyalty.posting
-	AS 'MODULE_PATHNAME', 'loyalty_adjust' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_adjust' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.adjust(text, numeric, date, text, text, timestamptz, text) IS 'adds points (expires: their last day, else as the program''s) or takes them (soonest to expire first, never below zero)';
 CREATE FUNCTION loyalty.adjust(member bigint, points numeric, expires date DEFAULT NULL, reason text DEFAULT NULL,
 							   key text DEFAULT NULL, at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS loyalty.posting
-	AS 'MODULE_PATHNAME', 'loyalty_adjust' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_adjust' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.adjust(bigint, numeric, date, text, text, timestamptz, text) IS 'the same for a numeric customer id';

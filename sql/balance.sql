@@ -3,8 +3,7 @@
 --
 
 CREATE FUNCTION loyalty.find_member(member text, program text DEFAULT NULL) RETURNS bigint
-	AS 'MODULE_PATHNAME', 'loyalty_find_member' LANGUAGE C STABLE PARALLEL RESTRICTED
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_find_member' LANGUAGE C STABLE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION loyalty.find_member(text, text) IS 'member_id of a member, NULL when nobody knows him and the program enrolls by itself, else LY002';
 
 CREATE FUNCTION loyalty.balance(member text, at timestamptz DEFAULT NULL, program text DEFAULT NULL,
@@ -33,7 +32,7 @@ CREATE FUNCTION loyalty.statement(member text, since timestamptz DEFAULT NULL, u
 	RETURNS TABLE (entry bigint, occurred_at timestamptz, kind text, points loyalty.points, balance loyalty.points,
 				   amount numeric, rule text, source text, purchase text, lots loyalty.purse, note text,
 				   awaiting loyalty.points, decision text)
-	LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT s.seq, s.occurred_at, s.kind, s.points, s.balance, s.amount, r.name,
 		   CASE s.source_id WHEN 0 THEN 'api' ELSE o.name END, s.source_key, s.lots, s.note,
@@ -53,6 +52,6 @@ CREATE FUNCTION loyalty.statement(member bigint, since timestamptz DEFAULT NULL,
 	RETURNS TABLE (entry bigint, occurred_at timestamptz, kind text, points loyalty.points, balance loyalty.points,
 				   amount numeric, rule text, source text, purchase text, lots loyalty.purse, note text,
 				   awaiting loyalty.points, decision text)
-	LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT * FROM loyalty.statement($1::text, $2, $3, $4) $$;
 COMMENT ON FUNCTION loyalty.statement(bigint, timestamptz, timestamptz, text) IS 'the same for a numeric customer id';

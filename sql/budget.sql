@@ -17,6 +17,7 @@ CREATE TABLE loyalty.rule_budget (
 	CONSTRAINT rule_budget_pkey PRIMARY KEY (rule_id, period, slot)
 ) WITH (fillfactor = 50);
 SELECT pg_catalog.pg_extension_config_dump('loyalty.rule_budget', '');
+ALTER TABLE loyalty.rule_budget ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.rule_budget IS 'budgets of rules with what was spent of them, in slots; written only by the engine';
 COMMENT ON COLUMN loyalty.rule_budget.rule_id IS 'the rule; of a revised rule its first version';
 COMMENT ON COLUMN loyalty.rule_budget.period IS 'first day of the period; -infinity: one budget for ever';
@@ -29,12 +30,14 @@ CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.ru
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
 COMMENT ON TRIGGER guard ON loyalty.rule_budget IS 'written only by the engine';
 
-CREATE VIEW loyalty.budget_usage AS
+CREATE VIEW loyalty.budget_usage WITH (security_barrier = true) AS
 	SELECT b.rule_id, b.period,
 		   loyalty.max(b.budget) AS budget,
 		   loyalty.sum(b.spent) AS spent,
 		   loyalty.max(b.budget) OPERATOR(loyalty.-) loyalty.sum(b.spent) AS left_over
 	FROM loyalty.rule_budget b
+	LEFT JOIN loyalty.rule r ON r.rule_id OPERATOR(pg_catalog.=) b.rule_id
+	WHERE loyalty.may_read(r.program)
 	GROUP BY b.rule_id, b.period
 	ORDER BY b.rule_id, b.period;
 COMMENT ON VIEW loyalty.budget_usage IS 'budgets of rules and what is left of them; those of which nothing was drawn yet are not there';

@@ -15,6 +15,7 @@ CREATE TABLE loyalty.reward_choice (
 	last_error_at timestamptz
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.reward_choice', '');
+ALTER TABLE loyalty.reward_choice ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.reward_choice IS 'rewards that members have chosen to be redeemed as soon as their points suffice; written only by the engine';
 COMMENT ON COLUMN loyalty.reward_choice.member_id IS 'the member, whose row''s lock guards this too';
 COMMENT ON COLUMN loyalty.reward_choice.program_id IS 'the program';
@@ -41,13 +42,14 @@ CREATE FUNCTION loyalty.choose_reward(member bigint, reward text, option text DE
 	AS 'MODULE_PATHNAME', 'loyalty_choose_reward' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.choose_reward(bigint, text, text, text) IS 'the same for a numeric customer id';
 
-CREATE VIEW loyalty.choices AS
+CREATE VIEW loyalty.choices WITH (security_barrier = true) AS
 	SELECT p.name AS program, m.ref AS member, r.name AS reward, c.option, c.chosen_at, c.reached_at, c.due,
 		   c.redeemed, c.last_error, c.last_error_at
 	FROM loyalty.reward_choice c
 	JOIN loyalty.program p ON p.program_id OPERATOR(pg_catalog.=) c.program_id
 	JOIN loyalty.member m ON m.member_id OPERATOR(pg_catalog.=) c.member_id
-	LEFT JOIN loyalty.reward r ON r.reward_id OPERATOR(pg_catalog.=) c.reward_id;
+	LEFT JOIN loyalty.reward r ON r.reward_id OPERATOR(pg_catalog.=) c.reward_id
+	WHERE loyalty.may_read(p.program_id);
 COMMENT ON VIEW loyalty.choices IS 'who has chosen what to be redeemed by itself, and how that stands';
 COMMENT ON COLUMN loyalty.choices.program IS 'name of the program';
 COMMENT ON COLUMN loyalty.choices.member IS 'the shop''s own customer id';

@@ -24,6 +24,7 @@ CREATE TABLE loyalty.confirmation (
 	CONSTRAINT confirmation_pkey PRIMARY KEY (member_id, seq)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.confirmation', '');
+ALTER TABLE loyalty.confirmation ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.confirmation IS 'awards that await confirmation, and what was decided of them; written only by the engine';
 COMMENT ON COLUMN loyalty.confirmation.member_id IS 'the member, whose row''s lock guards these too';
 COMMENT ON COLUMN loyalty.confirmation.seq IS 'number of the entry that began to await: the entry that accept() and reject() take';
@@ -51,7 +52,7 @@ COMMENT ON TRIGGER guard ON loyalty.confirmation IS 'written only by the engine'
 CREATE INDEX confirmation_due_idx ON loyalty.confirmation (program_id, due) WHERE decision IS NULL;
 COMMENT ON INDEX loyalty.confirmation_due_idx IS 'where maintenance finds what silence has decided';
 
-CREATE VIEW loyalty.awaiting AS
+CREATE VIEW loyalty.awaiting WITH (security_barrier = true) AS
 	SELECT p.name AS program, m.ref AS member, c.seq AS entry,
 		   CASE c.source_id WHEN 0 THEN 'api' ELSE s.name END AS source, c.source_key AS purchase,
 		   r.name AS rule, c.points, c.since, c.due, c.on_silence
@@ -60,7 +61,7 @@ CREATE VIEW loyalty.awaiting AS
 	JOIN loyalty.member m ON m.member_id OPERATOR(pg_catalog.=) c.member_id
 	LEFT JOIN loyalty.rule r ON r.rule_id OPERATOR(pg_catalog.=) c.rule_id
 	LEFT JOIN loyalty.source s ON s.source_id OPERATOR(pg_catalog.=) c.source_id
-	WHERE c.decision IS NULL AND c.points::pg_catalog.numeric OPERATOR(pg_catalog.>) 0
+	WHERE loyalty.may_read(p.program_id) AND c.decision IS NULL AND c.points::pg_catalog.numeric OPERATOR(pg_catalog.>) 0
 	  -- by then silence has decided, whether or not it has been written down
 	  AND (c.due IS NULL OR c.due OPERATOR(pg_catalog.>) pg_catalog.timezone(p.time_zone, pg_catalog.now())::pg_catalog.date)
 	ORDER BY c.due, c.since, c.member_id, c.seq;
@@ -78,22 +79,18 @@ COMMENT ON COLUMN loyalty.awaiting.on_silence IS 'what it decides: accept, rejec
 
 CREATE FUNCTION loyalty.accept(member text, entry bigint, reason text DEFAULT NULL, key text DEFAULT NULL,
 							   at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS loyalty.posting
-	AS 'MODULE_PATHNAME', 'loyalty_accept' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_accept' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.accept(text, bigint, text, text, timestamptz, text) IS 'gives the points that await confirmation since an entry; accepting again answers the same, accepting what was rejected is LY013';
 CREATE FUNCTION loyalty.accept(member bigint, entry bigint, reason text DEFAULT NULL, key text DEFAULT NULL,
 							   at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS loyalty.posting
-	AS 'MODULE_PATHNAME', 'loyalty_accept' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_accept' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.accept(bigint, bigint, text, text, timestamptz, text) IS 'the same for a numeric customer id';
 
 CREATE FUNCTION loyalty.reject(member text, entry bigint, reason text DEFAULT NULL, key text DEFAULT NULL,
 							   at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS loyalty.posting
-	AS 'MODULE_PATHNAME', 'loyalty_reject' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_reject' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.reject(text, bigint, text, text, timestamptz, text) IS 'gives nothing of the points that await confirmation since an entry; rejecting again answers the same, rejecting what was accepted is LY013';
 CREATE FUNCTION loyalty.reject(member bigint, entry bigint, reason text DEFAULT NULL, key text DEFAULT NULL,
 							   at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS loyalty.posting
-	AS 'MODULE_PATHNAME', 'loyalty_reject' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_reject' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.reject(bigint, bigint, text, text, timestamptz, text) IS 'the same for a numeric customer id';

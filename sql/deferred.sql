@@ -18,6 +18,7 @@ CREATE TABLE loyalty.deferred (
 	CONSTRAINT deferred_pkey PRIMARY KEY (source_id, source_key)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.deferred', '');
+ALTER TABLE loyalty.deferred ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.deferred IS 'purchases that failed to earn, with the cause; maintain tries them again';
 COMMENT ON COLUMN loyalty.deferred.source_id IS 'the source';
 COMMENT ON COLUMN loyalty.deferred.source_key IS 'key of the purchase';

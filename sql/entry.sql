@@ -26,6 +26,7 @@ CREATE TABLE loyalty.entry (
 	CONSTRAINT entry_pkey PRIMARY KEY (member_id, source_id, source_key, rule_id, revision)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.entry', '');
+ALTER TABLE loyalty.entry ENABLE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE loyalty.entry IS 'every movement of points, append-only; written only by the engine';
 COMMENT ON COLUMN loyalty.entry.member_id IS 'the member';

@@ -20,6 +20,7 @@ CREATE TABLE loyalty.hold (
 	CONSTRAINT hold_pkey PRIMARY KEY (member_id, seq)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.hold', '');
+ALTER TABLE loyalty.hold ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.hold IS 'points that are or were held; written only by the engine';
 COMMENT ON COLUMN loyalty.hold.member_id IS 'the member, whose row''s lock guards these too';
 COMMENT ON COLUMN loyalty.hold.seq IS 'number of the entry that made it: the hold that capture() and release() take';
@@ -43,7 +44,6 @@ COMMENT ON TRIGGER guard ON loyalty.hold IS 'written only by the engine';
 CREATE INDEX hold_until_idx ON loyalty.hold (program_id, until) WHERE status = 'active';
 COMMENT ON INDEX loyalty.hold_until_idx IS 'where maintenance finds which holds have lapsed';
 
--- None is SECURITY DEFINER, for the reason that spend is not.
 CREATE FUNCTION loyalty.hold(member text, points numeric, ttl interval DEFAULT NULL, purchase text DEFAULT NULL,
 							 amount numeric DEFAULT NULL, reason text DEFAULT NULL, key text DEFAULT NULL,
 							 at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS loyalty.posting

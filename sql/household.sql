@@ -13,6 +13,7 @@ CREATE TABLE loyalty.household (
 	cooldown interval
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.household', '');
+ALTER TABLE loyalty.household ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.household IS 'members who share one balance; written only by the engine';
 COMMENT ON COLUMN loyalty.household.household_id IS 'computed from program and name as member_id is from program and ref';
 COMMENT ON COLUMN loyalty.household.head_member_id IS 'its head: who gets what stays behind';
@@ -37,6 +38,7 @@ CREATE TABLE loyalty.household_member (
 	may_spend boolean NOT NULL
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.household_member', '');
+ALTER TABLE loyalty.household_member ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.household_member IS 'who is in which household, or was last; written only by the engine';
 COMMENT ON COLUMN loyalty.household_member.member_id IS 'the member';
 COMMENT ON COLUMN loyalty.household_member.household_id IS 'the household';
@@ -53,34 +55,29 @@ COMMENT ON INDEX loyalty.household_member_household_idx IS 'the members of a hou
 
 CREATE FUNCTION loyalty.create_household(name text, head text, max_members integer DEFAULT NULL, on_leave text DEFAULT 'own',
 										 cooldown interval DEFAULT NULL, at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS bigint
-	AS 'MODULE_PATHNAME', 'loyalty_create_household' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_create_household' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.create_household(text, text, integer, text, interval, timestamptz, text) IS 'makes a household of one member, its head, with its rules, and returns its number; or gives it other rules, if that member is its head';
 
 CREATE FUNCTION loyalty.join_household(member text, household text, may_spend boolean DEFAULT true,
 									   at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS void
-	AS 'MODULE_PATHNAME', 'loyalty_join_household' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_join_household' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.join_household(text, text, boolean, timestamptz, text) IS 'takes a member into a household; who is in it already may spend from now on, or not';
 CREATE FUNCTION loyalty.join_household(member bigint, household text, may_spend boolean DEFAULT true,
 									   at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS void
-	AS 'MODULE_PATHNAME', 'loyalty_join_household' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_join_household' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.join_household(bigint, text, boolean, timestamptz, text) IS 'the same for a numeric customer id';
 
 CREATE FUNCTION loyalty.leave_household(member text, reason text DEFAULT NULL, at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS void
-	AS 'MODULE_PATHNAME', 'loyalty_leave_household' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_leave_household' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.leave_household(text, text, timestamptz, text) IS 'takes a member out of his household: with his own points, or without, as it says; the next head is who joined first, and who is the last one ends it';
 CREATE FUNCTION loyalty.leave_household(member bigint, reason text DEFAULT NULL, at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS void
-	AS 'MODULE_PATHNAME', 'loyalty_leave_household' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_leave_household' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.leave_household(bigint, text, timestamptz, text) IS 'the same for a numeric customer id';
 
 CREATE FUNCTION loyalty.household(member text, program text DEFAULT NULL)
 	RETURNS TABLE (household text, member text, head boolean, may_spend boolean, joined_at timestamptz,
 				   available loyalty.points, pending loyalty.points)
-	LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT h.name, m.ref, m.member_id = h.head_member_id, o.may_spend, o.joined_at,
 		   loyalty.available(s.lots, s.day), loyalty.pending(s.lots, s.day)
@@ -98,6 +95,6 @@ COMMENT ON FUNCTION loyalty.household(text, text) IS 'who is in a member''s hous
 CREATE FUNCTION loyalty.household(member bigint, program text DEFAULT NULL)
 	RETURNS TABLE (household text, member text, head boolean, may_spend boolean, joined_at timestamptz,
 				   available loyalty.points, pending loyalty.points)
-	LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT * FROM loyalty.household($1::text, $2) $$;
 COMMENT ON FUNCTION loyalty.household(bigint, text) IS 'the same for a numeric customer id';

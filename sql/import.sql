@@ -13,6 +13,7 @@ CREATE TABLE loyalty.import_failure (
 	CONSTRAINT import_failure_pkey PRIMARY KEY (program_id, key, ref)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.import_failure', '');
+ALTER TABLE loyalty.import_failure ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.import_failure IS 'members whom the last run of an import could not take, with the cause; started again, it tries them again';
 COMMENT ON COLUMN loyalty.import_failure.program_id IS 'the program';
 COMMENT ON COLUMN loyalty.import_failure.key IS 'key of the import';

@@ -15,7 +15,7 @@ COMMENT ON FUNCTION loyalty.held_ends(loyalty.purse, integer, timestamptz, times
 -- What silence has accepted, and what a hold held that has lapsed, is owed
 -- though nobody has written it down: such members, few after maintenance, are
 -- read one by one.
-CREATE VIEW loyalty.liability AS
+CREATE VIEW loyalty.liability WITH (security_barrier = true) AS
 	SELECT o.program,
 		   -- not by date_trunc: the last days of the calendar are no timestamps
 		   CASE WHEN pg_catalog.isfinite(o.ends)
@@ -28,7 +28,8 @@ CREATE VIEW loyalty.liability AS
 		  FROM loyalty.member m
 		  JOIN loyalty.program p ON p.program_id OPERATOR(pg_catalog.=) m.program_id
 		  CROSS JOIN LATERAL loyalty.lots(loyalty.outstanding(m.purse, m.program_id, m.last_activity, m.enrolled_at, pg_catalog.now())) l
-		  WHERE NOT EXISTS (SELECT
+		  WHERE loyalty.may_read(p.program_id)
+			AND NOT EXISTS (SELECT
 							FROM loyalty.confirmation c
 							JOIN loyalty.program q ON q.program_id OPERATOR(pg_catalog.=) c.program_id
 							WHERE c.member_id OPERATOR(pg_catalog.=) m.member_id AND c.decision IS NULL
@@ -50,13 +51,15 @@ CREATE VIEW loyalty.liability AS
 		  JOIN loyalty.member m ON m.member_id OPERATOR(pg_catalog.=) s.member_id
 		  JOIN loyalty.program p ON p.program_id OPERATOR(pg_catalog.=) m.program_id
 		  CROSS JOIN LATERAL loyalty.lots(m.ref, NULL::pg_catalog.timestamptz, p.name) l
+		  WHERE loyalty.may_read(p.program_id)
 		  UNION ALL
 		  SELECT p.name, m.member_id, l.ends, l.points
 		  FROM loyalty.program p
 		  JOIN loyalty.hold h ON h.program_id OPERATOR(pg_catalog.=) p.program_id
 		  JOIN loyalty.member m ON m.member_id OPERATOR(pg_catalog.=) h.member_id
 		  CROSS JOIN LATERAL loyalty.lots(loyalty.held_ends(h.lots, m.program_id, m.last_activity, m.enrolled_at, pg_catalog.now())) l
-		  WHERE h.status OPERATOR(pg_catalog.=) 'active' AND h.until OPERATOR(pg_catalog.>) pg_catalog.now()) o
+		  WHERE loyalty.may_read(p.program_id)
+			AND h.status OPERATOR(pg_catalog.=) 'active' AND h.until OPERATOR(pg_catalog.>) pg_catalog.now()) o
 	GROUP BY o.program, 2
 	ORDER BY o.program, 2;
 COMMENT ON VIEW loyalty.liability IS 'points owed now, by program and the month in which they expire';

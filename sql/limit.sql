@@ -12,6 +12,7 @@ CREATE TABLE loyalty.rule_usage (
 	CONSTRAINT rule_usage_pkey PRIMARY KEY (member_id, rule_id, period)
 ) WITH (fillfactor = 70);
 SELECT pg_catalog.pg_extension_config_dump('loyalty.rule_usage', '');
+ALTER TABLE loyalty.rule_usage ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.rule_usage IS 'what members have had of limited rules, by period; written only by the engine';
 COMMENT ON COLUMN loyalty.rule_usage.member_id IS 'the member, whose row''s lock guards these too';
 COMMENT ON COLUMN loyalty.rule_usage.rule_id IS 'the rule''s first version';

@@ -16,6 +16,7 @@ CREATE TABLE loyalty.maintenance (
 	terms bigint
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.maintenance', '');
+ALTER TABLE loyalty.maintenance ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.maintenance IS 'the last run of maintain for each program, but for passes inside a transaction';
 COMMENT ON COLUMN loyalty.maintenance.program IS 'name of the program';
 COMMENT ON COLUMN loyalty.maintenance.at IS 'what fell due up to this time was to be written down';
@@ -45,6 +46,7 @@ CREATE TABLE loyalty.maintenance_failure (
 	tried_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.maintenance_failure', '');
+ALTER TABLE loyalty.maintenance_failure ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.maintenance_failure IS 'members for whom maintain could not write down what fell due, with the cause; it tries them again, and strikes them off when it succeeds';
 COMMENT ON COLUMN loyalty.maintenance_failure.member_id IS 'the member';
 COMMENT ON COLUMN loyalty.maintenance_failure.program_id IS 'the program';

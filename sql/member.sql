@@ -36,6 +36,7 @@ CREATE TABLE loyalty.member (
 	tier_floor text COLLATE "C"
 ) WITH (fillfactor = 70, toast_tuple_target = 8160);
 SELECT pg_catalog.pg_extension_config_dump('loyalty.member', '');
+ALTER TABLE loyalty.member ENABLE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE loyalty.member IS 'members of programs with their points; written only by the engine';
 COMMENT ON COLUMN loyalty.member.member_id IS 'loyalty.member_id(ref, program), unless member_alias says otherwise';
@@ -80,6 +81,7 @@ CREATE TABLE loyalty.member_alias (
 	CONSTRAINT member_alias_pkey PRIMARY KEY (program_id, ref)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.member_alias', '');
+ALTER TABLE loyalty.member_alias ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.member_alias IS 'refs that lead to another member_id than the one they compute; written only by the engine';
 COMMENT ON COLUMN loyalty.member_alias.program_id IS 'the program';
 COMMENT ON COLUMN loyalty.member_alias.ref IS 'the shop''s own customer id';
@@ -99,6 +101,7 @@ CREATE TABLE loyalty.profile (
 	data jsonb NOT NULL DEFAULT '{}'
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.profile', '');
+ALTER TABLE loyalty.profile ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.profile IS 'what is known of a member as a person';
 COMMENT ON COLUMN loyalty.profile.member_id IS 'the member';
 COMMENT ON COLUMN loyalty.profile.program_id IS 'the program';
@@ -117,22 +120,18 @@ COMMENT ON FUNCTION loyalty.member_id(text, text) IS 'where a member lives: the 
 
 CREATE FUNCTION loyalty.enroll(member text, profile jsonb DEFAULT NULL, referred_by text DEFAULT NULL,
 							   key text DEFAULT NULL, at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS bigint
-	AS 'MODULE_PATHNAME', 'loyalty_enroll' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_enroll' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.enroll(text, jsonb, text, text, timestamptz, text) IS 'makes a customer a member and returns the member_id; enrolling again changes nothing but the profile''s given fields';
 CREATE FUNCTION loyalty.enroll(member bigint, profile jsonb DEFAULT NULL, referred_by text DEFAULT NULL,
 							   key text DEFAULT NULL, at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS bigint
-	AS 'MODULE_PATHNAME', 'loyalty_enroll' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_enroll' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.enroll(bigint, jsonb, text, text, timestamptz, text) IS 'the same for a numeric customer id';
 
 CREATE FUNCTION loyalty.set_member(member text, status text DEFAULT NULL, segments text[] DEFAULT NULL,
 								   data jsonb DEFAULT NULL, birthday date DEFAULT NULL, program text DEFAULT NULL) RETURNS void
-	AS 'MODULE_PATHNAME', 'loyalty_set_member' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_set_member' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.set_member(text, text, text[], jsonb, date, text) IS 'changes a member''s status or profile; NULL leaves a field as it is, data is merged key by key';
 CREATE FUNCTION loyalty.set_member(member bigint, status text DEFAULT NULL, segments text[] DEFAULT NULL,
 								   data jsonb DEFAULT NULL, birthday date DEFAULT NULL, program text DEFAULT NULL) RETURNS void
-	AS 'MODULE_PATHNAME', 'loyalty_set_member' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_set_member' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.set_member(bigint, text, text[], jsonb, date, text) IS 'the same for a numeric customer id';

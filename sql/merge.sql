@@ -25,6 +25,7 @@ CREATE TABLE loyalty.member_merge (
 	CONSTRAINT member_merge_pkey PRIMARY KEY (member_id, seq)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.member_merge', '');
+ALTER TABLE loyalty.member_merge ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.member_merge IS 'members who were merged into others; written only by the engine';
 COMMENT ON COLUMN loyalty.member_merge.member_id IS 'who was merged';
 COMMENT ON COLUMN loyalty.member_merge.seq IS 'number of his entry that gave what he had';
@@ -52,22 +53,18 @@ COMMENT ON INDEX loyalty.member_merge_into_idx IS 'who was merged into a member'
 
 CREATE FUNCTION loyalty.merge_members(from_member text, into_member text, reason text DEFAULT NULL, key text DEFAULT NULL,
 									  at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS void
-	AS 'MODULE_PATHNAME', 'loyalty_merge_members' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_merge_members' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.merge_members(text, text, text, text, timestamptz, text) IS 'makes two members one: all that the first one has becomes the second one''s, whom his ref means from now on';
 CREATE FUNCTION loyalty.merge_members(from_member bigint, into_member bigint, reason text DEFAULT NULL, key text DEFAULT NULL,
 									  at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS void
-	AS 'MODULE_PATHNAME', 'loyalty_merge_members' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_merge_members' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.merge_members(bigint, bigint, text, text, timestamptz, text) IS 'the same for numeric customer ids';
 
 CREATE FUNCTION loyalty.unmerge_members(from_member text, partial boolean DEFAULT false, reason text DEFAULT NULL, key text DEFAULT NULL,
 										at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS void
-	AS 'MODULE_PATHNAME', 'loyalty_unmerge_members' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_unmerge_members' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.unmerge_members(text, boolean, text, text, timestamptz, text) IS 'parts a member again from the one he was merged into: what he brought comes back to him; partial: as far as it has not been spent';
 CREATE FUNCTION loyalty.unmerge_members(from_member bigint, partial boolean DEFAULT false, reason text DEFAULT NULL, key text DEFAULT NULL,
 										at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS void
-	AS 'MODULE_PATHNAME', 'loyalty_unmerge_members' LANGUAGE C VOLATILE
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_unmerge_members' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.unmerge_members(bigint, boolean, text, text, timestamptz, text) IS 'the same for a numeric customer id';

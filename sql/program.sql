@@ -58,6 +58,7 @@ CREATE TABLE loyalty.program (
 	CONSTRAINT program_transfer_cap_limits_check CHECK (transfer_minimum OPERATOR(loyalty.<=) transfer_cap)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.program', '');
+ALTER TABLE loyalty.program ENABLE ROW LEVEL SECURITY;
 SELECT pg_catalog.pg_extension_config_dump('loyalty.program_program_id_seq', '');
 COMMENT ON SEQUENCE loyalty.program_program_id_seq IS 'numbers for program.program_id';
 

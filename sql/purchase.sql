@@ -12,6 +12,7 @@ CREATE TABLE loyalty.purchase (
 	CONSTRAINT purchase_pkey PRIMARY KEY (source_id, source_key)
 ) WITH (fillfactor = 60);
 SELECT pg_catalog.pg_extension_config_dump('loyalty.purchase', '');
+ALTER TABLE loyalty.purchase ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.purchase IS 'purchases of queries, and who has their entries; written only by the engine';
 COMMENT ON COLUMN loyalty.purchase.source_id IS 'the source: a query';
 COMMENT ON COLUMN loyalty.purchase.source_key IS 'key of the purchase';

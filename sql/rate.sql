@@ -14,6 +14,7 @@ CREATE TABLE loyalty.currency_rate (
 	CONSTRAINT currency_rate_pkey PRIMARY KEY (program, currency, valid)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.currency_rate', '');
+ALTER TABLE loyalty.currency_rate ENABLE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE loyalty.currency_rate IS 'what other currencies are worth in a program''s own; edited freely, for purchases yet to come';
 COMMENT ON COLUMN loyalty.currency_rate.program IS 'name of the program';

@@ -32,6 +32,7 @@ CREATE TABLE loyalty.redemption (
 	CONSTRAINT redemption_pkey PRIMARY KEY (member_id, seq)
 ) WITH (fillfactor = 90);
 SELECT pg_catalog.pg_extension_config_dump('loyalty.redemption', '');
+ALTER TABLE loyalty.redemption ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.redemption IS 'what was redeemed, a row beside each entry that took the points; written only by the engine';
 COMMENT ON COLUMN loyalty.redemption.member_id IS 'the member, whose row''s lock guards these too';
 COMMENT ON COLUMN loyalty.redemption.seq IS 'number of the entry, which is the redemption''s number for its member';
@@ -68,7 +69,7 @@ COMMENT ON TRIGGER guard ON loyalty.redemption IS 'written only by the engine';
 CREATE INDEX redemption_backordered_idx ON loyalty.redemption (reward_id, requested_at, member_id, seq) WHERE backordered > 0;
 COMMENT ON INDEX loyalty.redemption_backordered_idx IS 'redemptions that wait for stock, in the order of asking';
 
-CREATE VIEW loyalty.redemptions AS
+CREATE VIEW loyalty.redemptions WITH (security_barrier = true) AS
 	SELECT p.name AS program, m.ref AS member, d.seq AS entry, r.name AS reward, d.option, d.quantity, d.returned,
 		   d.points, d.price, d.status, d.backordered, d.automatic, d.purchase,
 		   d.requested_at, d.requested_by, d.confirmed_at, d.confirmed_by, d.fulfilled_at, d.fulfilled_by,
@@ -76,7 +77,8 @@ CREATE VIEW loyalty.redemptions AS
 	FROM loyalty.redemption d
 	JOIN loyalty.program p ON p.program_id OPERATOR(pg_catalog.=) d.program_id
 	JOIN loyalty.member m ON m.member_id OPERATOR(pg_catalog.=) d.member_id
-	LEFT JOIN loyalty.reward r ON r.reward_id OPERATOR(pg_catalog.=) d.reward_id;
+	LEFT JOIN loyalty.reward r ON r.reward_id OPERATOR(pg_catalog.=) d.reward_id
+	WHERE loyalty.may_read(p.program_id);
 COMMENT ON VIEW loyalty.redemptions IS 'what was redeemed, and what became of it';
 COMMENT ON COLUMN loyalty.redemptions.program IS 'name of the program';
 COMMENT ON COLUMN loyalty.redemptions.member IS 'the shop''s own customer id';
@@ -102,7 +104,7 @@ COMMENT ON COLUMN loyalty.redemptions.cancelled_by IS 'who had it go back';
 COMMENT ON COLUMN loyalty.redemptions.reference IS 'what fulfilling it is known by elsewhere';
 COMMENT ON COLUMN loyalty.redemptions.note IS 'reason given';
 
-CREATE VIEW loyalty.backorders AS
+CREATE VIEW loyalty.backorders WITH (security_barrier = true) AS
 	SELECT p.name AS program, r.name AS reward,
 		   pg_catalog.row_number() OVER (PARTITION BY d.reward_id ORDER BY d.requested_at, d.member_id, d.seq) AS place,
 		   m.ref AS member, d.seq AS entry, d.backordered AS units, d.requested_at AS since
@@ -110,7 +112,7 @@ CREATE VIEW loyalty.backorders AS
 	JOIN loyalty.program p ON p.program_id OPERATOR(pg_catalog.=) d.program_id
 	JOIN loyalty.member m ON m.member_id OPERATOR(pg_catalog.=) d.member_id
 	LEFT JOIN loyalty.reward r ON r.reward_id OPERATOR(pg_catalog.=) d.reward_id
-	WHERE d.backordered OPERATOR(pg_catalog.>) 0
+	WHERE loyalty.may_read(p.program_id) AND d.backordered OPERATOR(pg_catalog.>) 0
 	ORDER BY p.name, r.name, place;
 COMMENT ON VIEW loyalty.backorders IS 'redemptions that wait for stock, in the order in which maintain serves them';
 COMMENT ON COLUMN loyalty.backorders.program IS 'name of the program';
@@ -141,7 +143,6 @@ COMMENT ON COLUMN loyalty.redeemed.status IS 'requested, confirmed, fulfilled or
 COMMENT ON COLUMN loyalty.redeemed.price IS 'money asked beside the points, for all units; NULL: none';
 COMMENT ON COLUMN loyalty.redeemed.why IS 'what keeps it from being fulfilled, or the voucher from being shown; NULL: nothing';
 
--- Not SECURITY DEFINER, like spend.
 CREATE FUNCTION loyalty.redeem(member text, reward text, quantity integer DEFAULT 1, purchase text DEFAULT NULL,
 							   option text DEFAULT NULL, reason text DEFAULT NULL, key text DEFAULT NULL,
 							   at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS loyalty.redeemed

@@ -55,6 +55,7 @@ CREATE TABLE loyalty.reward (
 	CONSTRAINT reward_name_key UNIQUE (program, name)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.reward', '');
+ALTER TABLE loyalty.reward ENABLE ROW LEVEL SECURITY;
 SELECT pg_catalog.pg_extension_config_dump('loyalty.reward_reward_id_seq', '');
 COMMENT ON SEQUENCE loyalty.reward_reward_id_seq IS 'numbers for reward.reward_id';
 
@@ -110,6 +111,7 @@ CREATE TABLE loyalty.reward_option (
 	CONSTRAINT reward_option_pkey PRIMARY KEY (program, reward, name)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.reward_option', '');
+ALTER TABLE loyalty.reward_option ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.reward_option IS 'other ways to pay for rewards: by tier, segment or condition, in points or in points and money';
 COMMENT ON COLUMN loyalty.reward_option.program IS 'name of the program';
 COMMENT ON COLUMN loyalty.reward_option.reward IS 'name of the reward';
@@ -158,6 +160,7 @@ CREATE TABLE loyalty.reward_stock (
 	CONSTRAINT reward_stock_pkey PRIMARY KEY (reward_id, period, slot)
 ) WITH (fillfactor = 50);
 SELECT pg_catalog.pg_extension_config_dump('loyalty.reward_stock', '');
+ALTER TABLE loyalty.reward_stock ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.reward_stock IS 'stock of rewards with what was taken of it, in slots; written only by the engine';
 COMMENT ON COLUMN loyalty.reward_stock.reward_id IS 'the reward';
 COMMENT ON COLUMN loyalty.reward_stock.period IS 'first day of the period; -infinity: one stock for ever';
@@ -170,13 +173,14 @@ CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.re
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
 COMMENT ON TRIGGER guard ON loyalty.reward_stock IS 'written only by the engine';
 
-CREATE VIEW loyalty.stock AS
+CREATE VIEW loyalty.stock WITH (security_barrier = true) AS
 	SELECT r.program, r.name AS reward, s.period, r.stock, s.taken,
 		   greatest(r.stock OPERATOR(pg_catalog.-) s.taken, 0) AS left_over
 	FROM loyalty.reward r
 	JOIN (SELECT b.reward_id, b.period, pg_catalog.sum(b.taken)::pg_catalog.int8 AS taken
 		  FROM loyalty.reward_stock b GROUP BY b.reward_id, b.period) s
 	  ON s.reward_id OPERATOR(pg_catalog.=) r.reward_id
+	WHERE loyalty.may_read(r.program)
 	ORDER BY r.program, r.name, s.period;
 COMMENT ON VIEW loyalty.stock IS 'stock of rewards and what is left of it; where nothing was taken yet there is no row';
 COMMENT ON COLUMN loyalty.stock.program IS 'name of the program';

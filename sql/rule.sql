@@ -60,6 +60,7 @@ CREATE TABLE loyalty.rule (
 	CONSTRAINT rule_award_check CHECK (pg_catalog.num_nonnulls(award, award_points) = 1)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.rule', '');
+ALTER TABLE loyalty.rule ENABLE ROW LEVEL SECURITY;
 SELECT pg_catalog.pg_extension_config_dump('loyalty.rule_rule_id_seq', '');
 COMMENT ON SEQUENCE loyalty.rule_rule_id_seq IS 'numbers for rule.rule_id';
 
@@ -114,6 +115,7 @@ CREATE TABLE loyalty.rule_change (
 	until_inclusive boolean NOT NULL
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.rule_change', '');
+ALTER TABLE loyalty.rule_change ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.rule_change IS 'ends of rules that were replaced; written only by the engine';
 COMMENT ON COLUMN loyalty.rule_change.version IS 'purchases with a smaller rule_horizon are judged by this end';
 COMMENT ON COLUMN loyalty.rule_change.rule_id IS 'the rule';

@@ -46,6 +46,7 @@ CREATE TABLE loyalty.source (
 -- Tables of one name may stand in several schemas.
 CREATE UNIQUE INDEX source_query_name ON loyalty.source (program, name) WHERE attached AND query IS NOT NULL;
 SELECT pg_catalog.pg_extension_config_dump('loyalty.source', '');
+ALTER TABLE loyalty.source ENABLE ROW LEVEL SECURITY;
 SELECT pg_catalog.pg_extension_config_dump('loyalty.source_source_id_seq', '');
 COMMENT ON SEQUENCE loyalty.source_source_id_seq IS 'numbers for source.source_id';
 

@@ -2,8 +2,6 @@
 -- spend: points as money at the till
 --
 
--- Not SECURITY DEFINER: like an order that earns it looks up no name with the
--- caller's rights, and setting search_path would be a tenth of its cost.
 CREATE FUNCTION loyalty.spend(member text, points numeric, purchase text DEFAULT NULL, amount numeric DEFAULT NULL,
 							  reason text DEFAULT NULL, key text DEFAULT NULL, at timestamptz DEFAULT NULL,
 							  program text DEFAULT NULL) RETURNS loyalty.posting

@@ -27,6 +27,7 @@ CREATE TABLE loyalty.tier (
 	CONSTRAINT tier_rank_key UNIQUE (program, rank) DEFERRABLE
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.tier', '');
+ALTER TABLE loyalty.tier ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.tier IS 'tiers of programs; edited with INSERT, UPDATE and DELETE, members follow at their next review';
 COMMENT ON COLUMN loyalty.tier.program IS 'name of the program';
 COMMENT ON COLUMN loyalty.tier.name IS 'what rules and members call it; fixed once the program has members';
@@ -74,6 +75,7 @@ CREATE TABLE loyalty.tier_change (
 	CONSTRAINT tier_change_pkey PRIMARY KEY (member_id, change_no)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.tier_change', '');
+ALTER TABLE loyalty.tier_change ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.tier_change IS 'how members rose and fell, append-only; written only by the engine';
 COMMENT ON COLUMN loyalty.tier_change.member_id IS 'the member';
 COMMENT ON COLUMN loyalty.tier_change.seq IS 'the entry that made it; of a review the member''s last entry at that time';

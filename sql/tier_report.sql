@@ -6,12 +6,13 @@ CREATE FUNCTION loyalty.base_tier(program_id integer) RETURNS text
 	AS 'MODULE_PATHNAME', 'loyalty_base_tier' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION loyalty.base_tier(integer) IS 'the highest tier of a program for which nothing is asked: who has no other has it; NULL: there is none';
 
-CREATE VIEW loyalty.tier_distribution AS
+CREATE VIEW loyalty.tier_distribution WITH (security_barrier = true) AS
 	WITH program AS (
 		SELECT p.program_id, p.name AS program,
 			   (pg_catalog.now() AT TIME ZONE p.time_zone)::pg_catalog.date AS today,
 			   loyalty.base_tier(p.program_id) AS base_tier
 		FROM loyalty.program p
+		WHERE loyalty.may_read(p.program_id)
 	), held AS (
 		SELECT b.program, coalesce(m.tier, b.base_tier) AS tier,
 			   pg_catalog.sum(m.members) AS members, pg_catalog.sum(m.by_hand) AS by_hand, pg_catalog.sum(m.due) AS due
@@ -32,9 +33,10 @@ CREATE VIEW loyalty.tier_distribution AS
 		   coalesce(h.due, 0)::pg_catalog.int8 AS due
 	FROM loyalty.tier t
 	FULL JOIN held h ON h.program OPERATOR(pg_catalog.=) t.program AND h.tier OPERATOR(pg_catalog.=) t.name
-	WHERE t.name IS NOT NULL
-	   OR EXISTS (SELECT FROM loyalty.tier o WHERE o.program OPERATOR(pg_catalog.=) h.program)
-	   OR h.tier IS NOT NULL
+	WHERE (t.program IS NULL OR loyalty.may_read(t.program))
+	  AND (t.name IS NOT NULL
+		   OR EXISTS (SELECT FROM loyalty.tier o WHERE o.program OPERATOR(pg_catalog.=) h.program)
+		   OR h.tier IS NOT NULL)
 	ORDER BY 1, t.rank NULLS FIRST, 2;
 COMMENT ON VIEW loyalty.tier_distribution IS 'members by tier now, of programs that have tiers';
 COMMENT ON COLUMN loyalty.tier_distribution.program IS 'name of the program';
@@ -49,13 +51,14 @@ COMMENT ON COLUMN loyalty.tier_distribution.due IS 'for how many of them a tier,
 -- stands before them, with the tier that he had before the first.  Members
 -- without changes need no order.  Ranks are those of today, so that tiers which
 -- were numbered anew compare; of one that is gone the rank that it had.
-CREATE VIEW loyalty.tier_movement AS
+CREATE VIEW loyalty.tier_movement WITH (security_barrier = true) AS
 	WITH program AS (
 		SELECT p.program_id, p.name, p.time_zone, b.rank AS base_rank,
 			   pg_catalog.date_trunc('month', pg_catalog.now() AT TIME ZONE p.time_zone) AS present
 		FROM loyalty.program p
 		LEFT JOIN loyalty.tier b ON b.program OPERATOR(pg_catalog.=) p.name
 								AND b.name OPERATOR(pg_catalog.=) loyalty.base_tier(p.program_id)
+		WHERE loyalty.may_read(p.program_id)
 	), event AS (
 		SELECT m.member_id, m.program_id, 0 AS n, '-infinity'::pg_catalog.timestamptz AS at, NULL::pg_catalog.int4 AS from_rank, NULL::pg_catalog.int4 AS to_rank,
 			   pg_catalog.date_trunc('month', m.enrolled_at AT TIME ZONE p.time_zone) AS month

@@ -2,7 +2,6 @@
 -- transfer: points that one member gives to another
 --
 
--- Not SECURITY DEFINER, for the reason that spend is not.
 CREATE FUNCTION loyalty.transfer(from_member text, to_member text, points numeric, reason text DEFAULT NULL,
 								 key text DEFAULT NULL, at timestamptz DEFAULT NULL, program text DEFAULT NULL) RETURNS loyalty.posting
 	AS 'MODULE_PATHNAME', 'loyalty_transfer' LANGUAGE C VOLATILE;

@@ -22,8 +22,7 @@ COMMENT ON COLUMN loyalty.violation.actual IS 'what is there';
 
 -- Unsafe in parallel: what may fail is tried in subtransactions.
 CREATE FUNCTION loyalty.verify(program text DEFAULT NULL) RETURNS SETOF loyalty.violation
-	AS 'MODULE_PATHNAME', 'loyalty_verify' LANGUAGE C STABLE PARALLEL UNSAFE ROWS 10
-	SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+	AS 'MODULE_PATHNAME', 'loyalty_verify' LANGUAGE C STABLE PARALLEL UNSAFE ROWS 10;
 COMMENT ON FUNCTION loyalty.verify(text) IS 'one row for each violation, none when all is sound; of one program or of all.
 I1: points of each entry are the total of its lots; purse, lifetime, held points and last activity of each member are the sum of his entries.
 I2: entries of a member count 1..n without gaps, his row says n and has their program; no entry is without a member; his row counts his purchases.

@@ -61,6 +61,7 @@ CREATE TABLE loyalty.voucher (
 	CONSTRAINT voucher_stock_check CHECK (pool IS NOT NULL OR (issued_at IS NOT NULL AND code IS NULL))
 ) WITH (fillfactor = 80);
 SELECT pg_catalog.pg_extension_config_dump('loyalty.voucher', '');
+ALTER TABLE loyalty.voucher ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.voucher IS 'vouchers, and codes that are in a pool still, by the hash of their code; written only by the engine';
 COMMENT ON COLUMN loyalty.voucher.hash IS 'sha256 of the code: loyalty.voucher_hash() of one of our own; of any other, of its text without blanks around it, in UTF-8';
 COMMENT ON COLUMN loyalty.voucher.member_id IS 'whose it is; of a bearer voucher to whom it was given; NULL: to nobody that we know';
@@ -130,6 +131,7 @@ CREATE TABLE loyalty.voucher_use (
 	CONSTRAINT voucher_use_given_back_check CHECK (given_back BETWEEN 0 AND taken)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.voucher_use', '');
+ALTER TABLE loyalty.voucher_use ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.voucher_use IS 'what vouchers were used for; written only by the engine';
 COMMENT ON COLUMN loyalty.voucher_use.hash IS 'the voucher, whose row''s lock guards these too';
 COMMENT ON COLUMN loyalty.voucher_use.use_no IS 'number of the use, from 1';
@@ -171,6 +173,7 @@ CREATE TABLE loyalty.voucher_return (
 	CONSTRAINT voucher_return_pkey PRIMARY KEY (hash, return_no)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.voucher_return', '');
+ALTER TABLE loyalty.voucher_return ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.voucher_return IS 'what was given back of uses of vouchers; written only by the engine';
 COMMENT ON COLUMN loyalty.voucher_return.hash IS 'the voucher, whose row''s lock guards these too';
 COMMENT ON COLUMN loyalty.voucher_return.return_no IS 'number of the return, from 1';

@@ -37,6 +37,7 @@ CREATE TABLE loyalty.voucher_pool (
 		AND (kind = 'value' OR NOT stored) AND (kind = 'percentage' OR maximum IS NULL))
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.voucher_pool', '');
+ALTER TABLE loyalty.voucher_pool ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.voucher_pool IS 'pools of codes that a supplier made; edited with INSERT, UPDATE and DELETE, for codes that are handed out from then on';
 COMMENT ON COLUMN loyalty.voucher_pool.program IS 'name of the program';
 COMMENT ON COLUMN loyalty.voucher_pool.name IS 'what import_vouchers, issue_voucher and rewards call it; fixed once it has codes';
@@ -69,7 +70,7 @@ CREATE FUNCTION loyalty.import_vouchers(pool text, codes text[], key text DEFAUL
 	AS 'MODULE_PATHNAME', 'loyalty_import_vouchers' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.import_vouchers(text, text[], text, text) IS 'adds a supplier''s codes to a pool and answers how many were new; with a key, how many it has brought in all';
 
-CREATE VIEW loyalty.voucher_stock AS
+CREATE VIEW loyalty.voucher_stock WITH (security_barrier = true) AS
 	SELECT p.program, p.name AS pool,
 		   pg_catalog.count(v.hash) FILTER (WHERE v.issued_at IS NULL AND v.void_at IS NULL) AS available,
 		   pg_catalog.count(v.hash) FILTER (WHERE v.issued_at IS NOT NULL) AS handed_out,
@@ -77,6 +78,7 @@ CREATE VIEW loyalty.voucher_stock AS
 	FROM loyalty.voucher_pool p
 	LEFT JOIN loyalty.program g ON g.name OPERATOR(pg_catalog.=) p.program
 	LEFT JOIN loyalty.voucher v ON v.program_id OPERATOR(pg_catalog.=) g.program_id AND v.pool OPERATOR(pg_catalog.=) p.name
+	WHERE loyalty.may_read(p.program)
 	GROUP BY p.program, p.name
 	ORDER BY p.program, p.name;
 COMMENT ON VIEW loyalty.voucher_stock IS 'pools and how many of their codes can still be handed out';

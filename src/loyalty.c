@@ -18,6 +18,7 @@
 
 #include "earning/confirm.h"
 #include "earning/trigger.h"
+#include "ledger/access.h"
 #include "ledger/config.h"
 #include "loyalty.h"
 #include "redemption/choice.h"
@@ -60,6 +61,14 @@ _PG_init(void)
 							   "Program that functions mean where none is named.",
 							   NULL,
 							   &loyalty_default_program,
+							   "",
+							   PGC_USERSET,
+							   0,
+							   NULL, NULL, NULL);
+	DefineCustomStringVariable("loyalty.member_ref",
+							   "The one member whom the session is about.",
+							   NULL,
+							   &loyalty_member_ref,
 							   "",
 							   PGC_USERSET,
 							   0,

@@ -14,6 +14,7 @@
 #include "utils/snapmgr.h"
 
 #include "earning/confirm.h"
+#include "ledger/access.h"
 #include "ledger/act.h"
 #include "ledger/member.h"
 #include "loyalty.h"
@@ -60,7 +61,7 @@ read_arguments(FunctionCallInfo fcinfo, Decision decision, Act *act)
 	(void) act_key("decide", act->key);
 	act->at_given = !PG_ARGISNULL(ARG_AT);
 	act->at = act_time(fcinfo, ARG_AT);
-	act->program = config_program(act->config, text_argument(fcinfo, ARG_PROGRAM));
+	act->program = access_program_for(act->config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_OPERATE, act->ref);
 }
 
 /* LY006 when the key has named another decision. */

@@ -37,6 +37,7 @@
 #include "earning/parse.h"
 #include "earning/partitions.h"
 #include "earning/source.h"
+#include "ledger/access.h"
 #include "loyalty.h"
 
 PG_FUNCTION_INFO_V1(loyalty_attach);
@@ -462,7 +463,7 @@ Datum
 loyalty_attach(PG_FUNCTION_ARGS)
 {
 	Config	   *config = config_get();
-	Program    *program = config_program(config, text_argument(fcinfo, ARG_PROGRAM));
+	Program    *program = access_program(config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_MANAGE);
 	char	   *on_delete = PG_ARGISNULL(ARG_ON_DELETE) ? "reverse" : text_to_cstring(PG_GETARG_TEXT_PP(ARG_ON_DELETE));
 	char	   *on_error;
 	char	   *texts[NFIELDS];
@@ -542,7 +543,7 @@ loyalty_detach(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("source must not be null")));
 	sources = source_find(config, PG_GETARG_TEXT_PP(0),
-						  config_program_if_named(config, text_argument(fcinfo, 1)));
+						  access_program_if_named(config, text_argument(fcinfo, 1), ACCESS_MANAGE));
 	if (list_length(sources) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_UNKNOWN_SOURCE),

@@ -28,6 +28,7 @@
 #include "earning/attach.h"
 #include "earning/partitions.h"
 #include "earning/query.h"
+#include "ledger/access.h"
 #include "loyalty.h"
 
 PG_FUNCTION_INFO_V1(loyalty_attach_query);
@@ -341,7 +342,7 @@ Datum
 loyalty_attach_query(PG_FUNCTION_ARGS)
 {
 	Config	   *config = config_get();
-	Program    *program = config_program(config, text_argument(fcinfo, ARG_PROGRAM));
+	Program    *program = access_program(config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_MANAGE);
 	char	   *on_error = attach_on_error(fcinfo, ARG_ON_ERROR);
 	Oid			owner = GetUserId();
 	char	   *name;

@@ -27,6 +27,7 @@
 #include "earning/query.h"
 #include "earning/request.h"
 #include "earning/single.h"
+#include "ledger/access.h"
 #include "ledger/act.h"
 #include "ledger/member.h"
 #include "loyalty.h"
@@ -100,11 +101,11 @@ find_source(Explanation *why, const text *program_name)
 
 	if (strcmp(text_to_cstring(why->name), API_NAME) == 0)
 	{
-		why->program = config_program(why->config, program_name);
+		why->program = access_program(why->config, program_name, ACCESS_READ);
 		why->source_id = SOURCE_API;
 		return;
 	}
-	sources = source_find(why->config, why->name, config_program_if_named(why->config, program_name));
+	sources = source_find(why->config, why->name, access_program_if_named(why->config, program_name, ACCESS_READ));
 	if (list_length(sources) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_UNKNOWN_SOURCE),

@@ -13,6 +13,7 @@
 
 #include "earning/request.h"
 #include "earning/single.h"
+#include "ledger/access.h"
 #include "ledger/awaiting.h"
 #include "ledger/member.h"
 #include "loyalty.h"
@@ -53,7 +54,8 @@ loyalty_quote(PG_FUNCTION_ARGS)
 	Tuplestorestate *result = result_begin(fcinfo, &desc);
 	Config	   *config = config_get();
 	text	   *ref = PG_ARGISNULL(ARG_MEMBER) ? NULL : member_argument(fcinfo, ARG_MEMBER);
-	Program    *program = config_program(config, text_argument(fcinfo, ARG_PROGRAM));
+	Program    *program = ref == NULL ? access_program(config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_READ)
+		: access_program_for(config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_READ, ref);
 	Snapshot	snapshot = GetActiveSnapshot();
 	EventRequest request;
 	Purchase	purchase;

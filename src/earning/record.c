@@ -13,6 +13,7 @@
 
 #include "earning/request.h"
 #include "earning/single.h"
+#include "ledger/access.h"
 #include "ledger/act.h"
 #include "ledger/member.h"
 #include "ledger/merges.h"
@@ -116,7 +117,7 @@ loyalty_record(PG_FUNCTION_ARGS)
 	Config	   *config = config_get();
 	text	   *ref = member_argument(fcinfo, ARG_MEMBER);
 	text	   *note = text_argument(fcinfo, ARG_REASON);
-	Program    *program = config_program(config, text_argument(fcinfo, ARG_PROGRAM));
+	Program    *program = access_program_for(config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_OPERATE, ref);
 	EventRequest request;
 	Jsonb	   *asked;
 	Purchase	purchase;

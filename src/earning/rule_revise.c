@@ -17,6 +17,7 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#include "ledger/access.h"
 #include "ledger/config.h"
 #include "loyalty.h"
 
@@ -187,7 +188,7 @@ loyalty_revise_rule(PG_FUNCTION_ARGS)
 	TimestampTz now = GetCurrentTransactionStartTimestamp();
 	TimestampTz at = PG_ARGISNULL(2) ? now : PG_GETARG_TIMESTAMPTZ(2);
 	Config	   *config = config_get();
-	Program    *program = config_program(config, text_argument(fcinfo, 3));
+	Program    *program = access_program(config, text_argument(fcinfo, 3), ACCESS_MANAGE);
 	Relation	rel;
 	Jsonb	   *changes;
 	Datum		active;

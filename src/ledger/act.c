@@ -20,6 +20,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "ledger/access.h"
 #include "ledger/act.h"
 #include "ledger/balance.h"
 #include "ledger/context_field.h"
@@ -411,7 +412,7 @@ loyalty_adjust(PG_FUNCTION_ARGS)
 	text	   *key = act_key(KIND_ADJUST, text_argument(fcinfo, 4));
 	Jsonb	   *context = expires_context(fcinfo);
 	TimestampTz at = act_time(fcinfo, 5);
-	Program    *program = config_program(config, text_argument(fcinfo, 6));
+	Program    *program = access_program_for(config, text_argument(fcinfo, 6), ACCESS_OPERATE, ref);
 	Points		points;
 	Store	   *store;
 	MemberRequest request;

@@ -16,6 +16,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "ledger/access.h"
 #include "ledger/balance.h"
 #include "ledger/holdings.h"
 #include "ledger/households.h"
@@ -237,8 +238,7 @@ balance_read_member(FunctionCallInfo fcinfo, int at_arg, int program_arg, Readin
 
 	reading->config = config_get();
 	reading->ref = member_argument(fcinfo, 0);
-	reading->program = config_program(reading->config, PG_ARGISNULL(program_arg) ? NULL
-									  : PG_GETARG_TEXT_PP(program_arg));
+	reading->program = access_program_for(reading->config, text_argument(fcinfo, program_arg), ACCESS_READ, reading->ref);
 	reading->at = (at_arg < 0 || PG_ARGISNULL(at_arg)) ? now : PG_GETARG_TIMESTAMPTZ(at_arg);
 	reading->member_id = member_resolve(reading->config, reading->program, reading->ref);
 	purse_init(&reading->state.purse);
@@ -402,13 +402,14 @@ loyalty_member_lots(PG_FUNCTION_ARGS)
 static bool
 settled_arguments(FunctionCallInfo fcinfo, Purse *settled, DateADT *day)
 {
+	Config	   *config = config_get();
 	Program    *program;
 	Purse		purse;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(3) || PG_ARGISNULL(4))
 		return false;
-	program = config_program_by_id(config_get(), PG_GETARG_INT32(1));
-	if (program == NULL)
+	program = config_program_by_id(config, PG_GETARG_INT32(1));
+	if (program == NULL || !access_sees(config, program->program_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
 				 errmsg("loyalty program %d does not exist", PG_GETARG_INT32(1))));

@@ -2,7 +2,7 @@
  * config.c
  *		Programs as every backend keeps them, and when it must read them again.
  *
- * Writers of program, currency_rate, rule, tier, reward, reward_option and source
+ * Writers of program, access, currency_rate, rule, tier, reward, reward_option and source
  * send a relation cache invalidation (loyalty_config_changed); it reaches every
  * backend when they commit, and their own at once, also when a savepoint is
  * rolled back.  The callback must not read catalogs or allocate: it only
@@ -40,6 +40,7 @@ relation_changed(Datum arg, Oid relid)
 		return;
 	if (!OidIsValid(relid) ||
 		relid == current->program_rel ||
+		relid == current->access_rel ||
 		relid == current->rate_rel ||
 		relid == current->rule_rel ||
 		relid == current->tier_rel ||
@@ -322,6 +323,7 @@ config_build(void)
 
 	config->context = context;
 	config->program_rel = relation_oid(schema, "program");
+	config->access_rel = relation_oid(schema, "access");
 	config->rate_rel = relation_oid(schema, "currency_rate");
 	config->rule_rel = relation_oid(schema, "rule");
 	config->tier_rel = relation_oid(schema, "tier");
@@ -478,37 +480,51 @@ config_program_if_named(Config *config, const text *name)
 	return name == NULL && default_program() == NULL ? NULL : config_program(config, name);
 }
 
+char *
+config_wanted_program(const text *name)
+{
+	return name != NULL ? text_to_cstring(name) : default_program();
+}
+
+void
+config_unknown_program(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
+			 errmsg("loyalty program \"%s\" does not exist", name)));
+}
+
+void
+config_several_programs(int count)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
+			 errmsg("no loyalty program is named, and there are several"),
+			 errdetail("There are %d programs.", count),
+			 errhint("Pass program => '...', or SET loyalty.program.")));
+}
+
 Program *
 config_program(Config *config, const text *name)
 {
-	char	   *wanted = name != NULL ? text_to_cstring(name) : default_program();
+	char	   *wanted = config_wanted_program(name);
 	Program    *program;
 
-	if (wanted == NULL)
-	{
-		if (config->nprograms == 1)
-			return &config->programs[0];
-		if (config->nprograms == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
-					 errmsg("there is no loyalty program yet"),
-					 errhint("Add one: INSERT INTO loyalty.program (name) VALUES ('points');")));
+	if (wanted == NULL && config->nprograms == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
-				 errmsg("no loyalty program is named, and there are several"),
-				 errdetail("There are %d programs.", config->nprograms),
-				 errhint("Pass program => '...', or SET loyalty.program.")));
-	}
+				 errmsg("there is no loyalty program yet"),
+				 errhint("Add one: INSERT INTO loyalty.program (name) VALUES ('points');")));
+	if (wanted == NULL && config->nprograms > 1)
+		config_several_programs(config->nprograms);
 
-	program = config_program_by_name(config, wanted);
+	program = wanted == NULL ? &config->programs[0] : config_program_by_name(config, wanted);
 	if (program == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
-				 errmsg("loyalty program \"%s\" does not exist", wanted)));
+		config_unknown_program(wanted);
 	return program;
 }
 
-/* Trigger on program, currency_rate, rule, tier and source: every backend reads them again. */
+/* Trigger on program, access, currency_rate, rule, tier and source: every backend reads them again. */
 Datum
 loyalty_config_changed(PG_FUNCTION_ARGS)
 {

@@ -49,6 +49,7 @@ typedef enum Downgrade
 	DOWNGRADE_EARNED			/* to what is earned */
 } Downgrade;
 
+struct AccessList;				/* ledger/access.c */
 struct RateSet;					/* earning/rate.c */
 struct RewardSet;				/* redemption/reward.h */
 struct RuleSet;					/* earning/rule.h */
@@ -105,6 +106,7 @@ typedef struct Config
 	bool		stale;
 	Oid			owner;			/* of the extension's tables */
 	Oid			program_rel;
+	Oid			access_rel;
 	Oid			rate_rel;
 	Oid			rule_rel;
 	Oid			tier_rel;
@@ -130,6 +132,7 @@ typedef struct Config
 	Oid			choice_rel;
 	int			nprograms;
 	Program    *programs;
+	struct AccessList *access;	/* read when first asked for */
 	HTAB	   *sources;		/* earning/source.c's, by source_id and relation */
 	HTAB	   *watched;		/* attached tables whose change makes it stale */
 	bool		uses_types;		/* rules do, so that a change of any makes it stale */
@@ -154,6 +157,13 @@ extern void config_invalidate(Config *config);
  * loyalty.program, else the only program).  LY004 when there is none.
  */
 extern Program *config_program(Config *config, const text *name);
+/* The name that is meant: as given, else the setting loyalty.program; NULL: none. */
+extern char *config_wanted_program(const text *name);
+
+/* LY004 for a name that no program has, and where none is named among several. */
+extern void config_unknown_program(const char *name) pg_attribute_noreturn();
+extern void config_several_programs(int count) pg_attribute_noreturn();
+
 extern Program *config_program_if_named(Config *config, const text *name);	/* NULL where none is named */
 extern Program *config_program_by_id(Config *config, int32 program_id); /* NULL: none */
 extern Program *config_program_by_name(Config *config, const char *name);	/* NULL: none */

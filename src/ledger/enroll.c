@@ -11,6 +11,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "ledger/access.h"
 #include "ledger/member.h"
 #include "loyalty.h"
 
@@ -115,7 +116,7 @@ loyalty_enroll(PG_FUNCTION_ARGS)
 	Config	   *config = config_get();
 	text	   *ref = member_argument(fcinfo, 0);
 	TimestampTz at = PG_ARGISNULL(4) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(4);
-	Program    *program = config_program(config, text_argument(fcinfo, 5));
+	Program    *program = access_program_for(config, text_argument(fcinfo, 5), ACCESS_OPERATE, ref);
 	Store	   *store;
 	MemberRequest request;
 
@@ -160,7 +161,7 @@ loyalty_set_member(PG_FUNCTION_ARGS)
 {
 	Config	   *config = config_get();
 	text	   *ref = member_argument(fcinfo, 0);
-	Program    *program = config_program(config, text_argument(fcinfo, 5));
+	Program    *program = access_program_for(config, text_argument(fcinfo, 5), ACCESS_OPERATE, ref);
 	Store	   *store;
 	MemberRequest request;
 	Datum		values[4];

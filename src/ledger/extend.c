@@ -16,6 +16,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "ledger/access.h"
 #include "ledger/act.h"
 #include "ledger/balance.h"
 #include "ledger/context_field.h"
@@ -68,7 +69,7 @@ begin_act(FunctionCallInfo fcinfo, const char *kind, int points_arg, int reason_
 	act->source_key = act_key(kind, act->key);
 	act->at = act_time(fcinfo, reason_arg + 2);
 	act->at_given = !PG_ARGISNULL(reason_arg + 2);
-	act->program = config_program(act->config, text_argument(fcinfo, reason_arg + 3));
+	act->program = access_program_for(act->config, text_argument(fcinfo, reason_arg + 3), ACCESS_OPERATE, ref);
 	act->day = calendar_day(act->at, act->program->zone);
 	act->today = calendar_day(GetCurrentTransactionStartTimestamp(), act->program->zone);
 	act->all = PG_ARGISNULL(points_arg);

@@ -32,6 +32,7 @@
 #include "earning/deferred.h"
 #include "earning/judge.h"
 #include "earning/reconcile.h"
+#include "ledger/access.h"
 #include "ledger/member.h"
 #include "loyalty.h"
 #include "operation/backfill.h"
@@ -588,9 +589,15 @@ loyalty_backfill(PG_FUNCTION_ARGS)
 
 	config = config_get();
 	sources = source_find(config, PG_GETARG_TEXT_PP(0),
-						  config_program_if_named(config, text_argument(fcinfo, 2)));
+						  access_program_if_named(config, text_argument(fcinfo, 2), ACCESS_READ));
 	foreach(cell, sources)
-		source_check_owner(existing_source(config, lfirst_int(cell)), true);
+	{
+		Source	   *source = existing_source(config, lfirst_int(cell));
+
+		source_check_owner(source, true);
+		if (!access_may(config, source->program, ACCESS_MANAGE))
+			access_require(config, source->program, ACCESS_OPERATE);
+	}
 
 	foreach(cell, sources)
 	{

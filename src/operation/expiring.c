@@ -19,6 +19,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "ledger/access.h"
 #include "ledger/balance.h"
 #include "ledger/holdings.h"
 #include "ledger/unwritten.h"
@@ -117,7 +118,7 @@ loyalty_expiring(PG_FUNCTION_ARGS)
 	DateADT		before;
 
 	memset(&expiring, 0, sizeof(expiring));
-	expiring.program = config_program(config, text_argument(fcinfo, 0));
+	expiring.program = access_program(config, text_argument(fcinfo, 0), ACCESS_READ);
 	expiring.at = PG_ARGISNULL(2) ? now : PG_GETARG_TIMESTAMPTZ(2);
 	if (TIMESTAMP_NOT_FINITE(expiring.at))
 		ereport(ERROR,

@@ -19,6 +19,7 @@
 #include "utils/timestamp.h"
 
 #include "earning/attempt.h"
+#include "ledger/access.h"
 #include "ledger/act.h"
 #include "loyalty.h"
 #include "operation/batch.h"
@@ -191,12 +192,8 @@ loyalty_import_balance(PG_FUNCTION_ARGS)
 	run.key = (text *) PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(1));
 	(void) act_key("import", run.key);
 	config = config_get();
+	access_require_owner(config, "import members");
 	program = config_program(config, text_argument(fcinfo, 3));
-	if (!has_privs_of_role(GetUserId(), config->owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must have the rights of role \"%s\" to import members",
-						GetUserNameFromId(config->owner, false))));
 	run.program_id = program->program_id;
 	run.name = pstrdup(program->name);
 	run.list.context = batches.context;

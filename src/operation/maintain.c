@@ -11,6 +11,7 @@
 #include "utils/timestamp.h"
 
 #include "earning/deferred.h"
+#include "ledger/access.h"
 #include "loyalty.h"
 #include "operation/backorder.h"
 #include "operation/batch.h"
@@ -23,7 +24,7 @@ PG_FUNCTION_INFO_V1(loyalty_maintain);
 
 /* Try deferred purchases again, each once: those tried since the run began are left. */
 static void
-retry_deferred(Batches *batches, const text *program_name, TimestampTz now, int batch_size)
+retry_deferred(Batches *batches, int32 program_id, TimestampTz now, int batch_size)
 {
 	MemoryContext batch_context = AllocSetContextCreate(batches->context, "loyalty batch", ALLOCSET_DEFAULT_SIZES);
 	int64		succeeded = 0;
@@ -39,7 +40,7 @@ retry_deferred(Batches *batches, const text *program_name, TimestampTz now, int 
 		config = config_get();
 		give_way();
 		batch = deferred_retry(config,
-							   program_name == NULL ? NULL : config_program(config, program_name),
+							   config_program_still(config, program_id),
 							   now, batch_size, &succeeded);
 		tried += batch;
 		MemoryContextSwitchTo(batches->context);
@@ -54,18 +55,16 @@ retry_deferred(Batches *batches, const text *program_name, TimestampTz now, int 
 						(long long) tried, (long long) succeeded)));
 }
 
-/* The numbers of the programs that are meant: one, or all. */
+/* The numbers of the programs that are meant: one, or all that the caller may maintain. */
 static List *
 wanted_programs(const text *program_name)
 {
 	Config	   *config = config_get();
-	List	   *programs = NIL;
-	int			i;
+	List	   *programs = program_name == NULL ? access_programs(config, ACCESS_OPERATE) : NIL;
 
-	if (program_name != NULL)
-		return list_make1_int(config_program(config, program_name)->program_id);
-	for (i = 0; i < config->nprograms; i++)
-		programs = lappend_int(programs, config->programs[i].program_id);
+	/* For whoever may maintain none it says so. */
+	if (programs == NIL && (program_name != NULL || !access_is_owner(config)))
+		programs = list_make1_int(access_program(config, program_name, ACCESS_OPERATE)->program_id);
 	return programs;
 }
 
@@ -90,9 +89,9 @@ loyalty_maintain(PG_FUNCTION_ARGS)
 	if (program_name != NULL)
 		program_name = (text *) PG_DETOAST_DATUM_COPY(PointerGetDatum(program_name));
 	programs = wanted_programs(program_name);
-	retry_deferred(&batches, program_name, now, batch_size);
 	foreach(cell, programs)
 	{
+		retry_deferred(&batches, lfirst_int(cell), now, batch_size);
 		if (lapse_write(&batches, lfirst_int(cell), at, batch_size))
 			(void) batches_next(&batches);
 		if (silence_write(&batches, lfirst_int(cell), at, batch_size))

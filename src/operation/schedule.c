@@ -19,6 +19,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
+#include "ledger/access.h"
 #include "ledger/config.h"
 #include "loyalty.h"
 
@@ -87,7 +88,7 @@ loyalty_schedule_maintenance(PG_FUNCTION_ARGS)
 	cron = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	if (!PG_ARGISNULL(1))
 	{
-		Program    *program = config_program(config_get(), PG_GETARG_TEXT_PP(1));
+		Program    *program = access_program(config_get(), PG_GETARG_TEXT_PP(1), ACCESS_OPERATE);
 
 		command = psprintf("CALL loyalty.maintain(program => %s)", quote_literal_cstr(program->name));
 		/* By number: names of jobs are cut off. */

@@ -45,6 +45,7 @@
 
 #include "earning/attempt.h"
 #include "earning/request.h"
+#include "ledger/access.h"
 #include "ledger/balance.h"
 #include "ledger/chain.h"
 #include "ledger/member.h"
@@ -612,11 +613,13 @@ Datum
 loyalty_verify(PG_FUNCTION_ARGS)
 {
 	Verification verification;
+	EngineScope scope;
 
 	verification.config = config_get();
-	verification.only = PG_ARGISNULL(0) ? NULL
-		: config_program(verification.config, PG_GETARG_TEXT_PP(0));
+	verification.only = PG_ARGISNULL(0) && access_is_owner(verification.config) ? NULL
+		: access_program(verification.config, text_argument(fcinfo, 0), ACCESS_READ);
 	verification.result = result_begin(fcinfo, &verification.desc);
+	engine_enter(&scope, verification.config->owner);
 	SPI_connect();
 	verify_members(&verification);
 	verify_purchases(&verification);
@@ -630,5 +633,6 @@ loyalty_verify(PG_FUNCTION_ARGS)
 	verify_people(&verification);
 	verify_tiers(&verification);
 	SPI_finish();
+	engine_leave(&scope);
 	PG_RETURN_NULL();
 }

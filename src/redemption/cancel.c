@@ -14,6 +14,7 @@
 #include "utils/snapmgr.h"
 
 #include "earning/unrecord.h"
+#include "ledger/access.h"
 #include "ledger/act.h"
 #include "ledger/context_field.h"
 #include "ledger/imported.h"
@@ -63,8 +64,8 @@ read_arguments(FunctionCallInfo fcinfo, Cancel *cancel)
 {
 	memset(cancel, 0, sizeof(*cancel));
 	cancel->config = config_get();
-	cancel->program = config_program(cancel->config, text_argument(fcinfo, ARG_PROGRAM));
 	cancel->ref = member_argument(fcinfo, ARG_MEMBER);
+	cancel->program = access_program_for(cancel->config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_OPERATE, cancel->ref);
 	if (PG_ARGISNULL(ARG_ENTRY))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

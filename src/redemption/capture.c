@@ -16,6 +16,7 @@
 #include "utils/jsonb.h"
 #include "utils/snapmgr.h"
 
+#include "ledger/access.h"
 #include "ledger/act.h"
 #include "ledger/context_field.h"
 #include "ledger/member.h"
@@ -71,7 +72,7 @@ begin_act(FunctionCallInfo fcinfo, const char *keys, int reason_arg, Act *act)
 	act->source_key = act_key(keys, act->key);
 	act->at = act_time(fcinfo, reason_arg + 2);
 	act->at_given = !PG_ARGISNULL(reason_arg + 2);
-	act->program = config_program(act->config, text_argument(fcinfo, reason_arg + 3));
+	act->program = access_program_for(act->config, text_argument(fcinfo, reason_arg + 3), ACCESS_OPERATE, act->ref);
 
 	act->store = store_open(act->config, true);
 	member_lock(act->config, act->store, act->program, act->ref, false, 0, &request);

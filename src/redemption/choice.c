@@ -24,6 +24,7 @@
 #include "utils/timestamp.h"
 
 #include "earning/attempt.h"
+#include "ledger/access.h"
 #include "ledger/act.h"
 #include "ledger/member.h"
 #include "ledger/probe.h"
@@ -526,7 +527,7 @@ loyalty_choose_reward(PG_FUNCTION_ARGS)
 	text	   *ref = member_argument(fcinfo, 0);
 	text	   *name = text_argument(fcinfo, 1);
 	text	   *option = text_argument(fcinfo, 2);
-	Program    *program = config_program(config, text_argument(fcinfo, 3));
+	Program    *program = access_program_for(config, text_argument(fcinfo, 3), ACCESS_OPERATE, ref);
 	RewardSet  *set = reward_set(config, program);
 	const Reward *reward = name == NULL ? NULL : check_choice(program, set, name, option);
 	Oid			types[5] = {INT8OID, INT4OID, INT4OID, TEXTOID, TIMESTAMPTZOID};

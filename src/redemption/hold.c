@@ -14,6 +14,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "ledger/access.h"
 #include "ledger/act.h"
 #include "ledger/member.h"
 #include "loyalty.h"
@@ -174,7 +175,7 @@ loyalty_hold(PG_FUNCTION_ARGS)
 {
 	Config	   *config = config_get();
 	text	   *ref = member_argument(fcinfo, ARG_MEMBER);
-	Program    *program = config_program(config, text_argument(fcinfo, ARG_PROGRAM));
+	Program    *program = access_program_for(config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_OPERATE, ref);
 	HoldRequest request;
 	TimestampTz until;
 	text	   *source_key;

@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "earning/passing.h"
+#include "ledger/access.h"
 #include "ledger/act.h"
 #include "loyalty.h"
 #include "redemption/household.h"
@@ -213,7 +214,7 @@ loyalty_create_household(PG_FUNCTION_ARGS)
 	Terms		terms;
 	text	   *ref = member_argument(fcinfo, 1);
 	TimestampTz at = act_time(fcinfo, 5);
-	Program    *program = config_program(config, text_argument(fcinfo, 6));
+	Program    *program = access_program_for(config, text_argument(fcinfo, 6), ACCESS_OPERATE, ref);
 	Store	   *store;
 	MemberRequest head;
 	Household	household;
@@ -310,7 +311,7 @@ loyalty_join_household(PG_FUNCTION_ARGS)
 	text	   *name = name_argument(fcinfo, 1);
 	bool		may_spend = PG_ARGISNULL(2) || PG_GETARG_BOOL(2);
 	TimestampTz at = act_time(fcinfo, 3);
-	Program    *program = config_program(config, text_argument(fcinfo, 4));
+	Program    *program = access_program_for(config, text_argument(fcinfo, 4), ACCESS_OPERATE, ref);
 	Store	   *store = store_open(config, true);
 	MemberRequest joining;
 	Household	household;
@@ -411,7 +412,7 @@ loyalty_leave_household(PG_FUNCTION_ARGS)
 	text	   *ref = member_argument(fcinfo, 0);
 	text	   *note = text_argument(fcinfo, 1);
 	TimestampTz at = act_time(fcinfo, 2);
-	Program    *program = config_program(config, text_argument(fcinfo, 3));
+	Program    *program = access_program_for(config, text_argument(fcinfo, 3), ACCESS_OPERATE, ref);
 	Store	   *store = store_open(config, true);
 	MemberRequest leaving;
 	Sharing		sharing;

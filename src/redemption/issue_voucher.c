@@ -13,6 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "earning/attempt.h"
+#include "ledger/access.h"
 #include "ledger/act.h"
 #include "ledger/member.h"
 #include "redemption/voucher_private.h"
@@ -97,7 +98,10 @@ read_arguments(FunctionCallInfo fcinfo, Issue *issue)
 	memset(issue, 0, sizeof(*issue));
 	issue->fcinfo = fcinfo;
 	issue->config = config_get();
-	issue->program = config_program(issue->config, text_argument(fcinfo, ARG_PROGRAM));
+	issue->program = PG_ARGISNULL(ARG_MEMBER)
+		? access_program(issue->config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_OPERATE)
+		: access_program_for(issue->config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_OPERATE,
+							 member_argument(fcinfo, ARG_MEMBER));
 	issue->at_given = !PG_ARGISNULL(ARG_AT);
 	issue->order.at = act_time(fcinfo, ARG_AT);
 	issue->order.key = text_argument(fcinfo, ARG_KEY);

@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "earning/passing.h"
+#include "ledger/access.h"
 #include "ledger/act.h"
 #include "ledger/context_field.h"
 #include "ledger/member.h"
@@ -60,7 +61,7 @@ read_tail(FunctionCallInfo fcinfo, int first, Request *request)
 	(void) act_key(UNMERGE_KEYS, request->key);
 	request->at_given = !PG_ARGISNULL(first + 2);
 	request->at = act_time(fcinfo, first + 2);
-	request->program = config_program(request->config, text_argument(fcinfo, first + 3));
+	request->program = access_program(request->config, text_argument(fcinfo, first + 3), ACCESS_OPERATE);
 }
 
 /* Lock two members, each by his ref or, where that is NULL, by his number; either may not be there. */

@@ -18,6 +18,7 @@
 #include "utils/jsonb.h"
 #include "utils/snapmgr.h"
 
+#include "ledger/access.h"
 #include "ledger/act.h"
 #include "ledger/member.h"
 #include "ledger/posting.h"
@@ -300,7 +301,7 @@ loyalty_redeem(PG_FUNCTION_ARGS)
 {
 	Config	   *config = redemption_begin();
 	text	   *ref = member_argument(fcinfo, ARG_MEMBER);
-	Program    *program = config_program(config, text_argument(fcinfo, ARG_PROGRAM));
+	Program    *program = access_program_for(config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_OPERATE, ref);
 	RedeemRequest request;
 	RedeemResult result;
 	RedeemAnswer answer = {0};

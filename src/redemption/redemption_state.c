@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
+#include "ledger/access.h"
 #include "ledger/act.h"
 #include "ledger/member.h"
 #include "loyalty.h"
@@ -42,7 +43,7 @@ lock_redemption(FunctionCallInfo fcinfo, int program_argno, Handled *handled)
 	bool		found;
 
 	handled->config = config_get();
-	handled->program = config_program(handled->config, text_argument(fcinfo, program_argno));
+	handled->program = access_program_for(handled->config, text_argument(fcinfo, program_argno), ACCESS_OPERATE, ref);
 	if (PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

@@ -15,6 +15,7 @@
 #include "utils/jsonb.h"
 #include "utils/snapmgr.h"
 
+#include "ledger/access.h"
 #include "ledger/act.h"
 #include "ledger/context_field.h"
 #include "ledger/member.h"
@@ -175,7 +176,7 @@ loyalty_spend(PG_FUNCTION_ARGS)
 {
 	Config	   *config = config_get();
 	text	   *ref = member_argument(fcinfo, ARG_MEMBER);
-	Program    *program = config_program(config, text_argument(fcinfo, ARG_PROGRAM));
+	Program    *program = access_program_for(config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_OPERATE, ref);
 	SpendRequest request;
 	text	   *source_key;
 	Store	   *store;

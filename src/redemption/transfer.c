@@ -15,6 +15,7 @@
 #include "utils/jsonb.h"
 #include "utils/snapmgr.h"
 
+#include "ledger/access.h"
 #include "ledger/act.h"
 #include "ledger/context_field.h"
 #include "ledger/holdings.h"
@@ -398,7 +399,7 @@ Datum
 loyalty_transfer(PG_FUNCTION_ARGS)
 {
 	Config	   *config = config_get();
-	Program    *program = config_program(config, text_argument(fcinfo, ARG_PROGRAM));
+	Program    *program;
 	TransferRequest request;
 	text	   *source_key;
 	Store	   *store;
@@ -409,6 +410,7 @@ loyalty_transfer(PG_FUNCTION_ARGS)
 	TransferSide getting = {0};
 
 	read_request(fcinfo, &request);
+	program = access_program_for(config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_OPERATE, request.from);
 	source_key = act_key(TRANSFER_KEYS, request.key);
 
 	store = store_open(config, true);

@@ -10,6 +10,7 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 
+#include "ledger/access.h"
 #include "ledger/act.h"
 #include "redemption/voucher_private.h"
 
@@ -26,7 +27,7 @@ Datum
 loyalty_void_voucher(PG_FUNCTION_ARGS)
 {
 	Config	   *config = config_get();
-	Program    *program = config_program(config, text_argument(fcinfo, ARG_PROGRAM));
+	Program    *program = access_program(config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_OPERATE);
 	TimestampTz at = act_time(fcinfo, ARG_AT);
 	VoucherWork work;
 	VoucherRow	row;

@@ -12,6 +12,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
+#include "ledger/access.h"
 #include "ledger/act.h"
 #include "redemption/voucher_pool.h"
 #include "redemption/voucher_private.h"
@@ -215,7 +216,7 @@ loyalty_import_vouchers(PG_FUNCTION_ARGS)
 	int64		added = 0;
 	int			i;
 
-	import.program = config_program(config, text_argument(fcinfo, ARG_PROGRAM));
+	import.program = access_program(config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_MANAGE);
 	import.name = text_argument(fcinfo, ARG_POOL);
 	import.key = text_argument(fcinfo, ARG_KEY);
 	(void) act_key("import", import.key);

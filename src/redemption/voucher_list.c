@@ -10,6 +10,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "ledger/access.h"
 #include "ledger/act.h"
 #include "ledger/balance.h"
 #include "redemption/voucher_private.h"
@@ -97,7 +98,7 @@ loyalty_voucher(PG_FUNCTION_ARGS)
 {
 	Config	   *config = config_get();
 	TimestampTz at = time_argument(fcinfo, 1);
-	Program    *program = config_program(config, text_argument(fcinfo, 2));
+	Program    *program = access_program(config, text_argument(fcinfo, 2), ACCESS_READ);
 	Output		output = {0};
 	VoucherWork work;
 	VoucherRow	row;

@@ -19,6 +19,7 @@
 #include "utils/jsonb.h"
 #include "utils/snapmgr.h"
 
+#include "ledger/access.h"
 #include "ledger/act.h"
 #include "ledger/member.h"
 #include "ledger/merges.h"
@@ -63,7 +64,7 @@ read_arguments(FunctionCallInfo fcinfo, Return *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	ret->config = config_get();
-	ret->program = config_program(ret->config, text_argument(fcinfo, ARG_PROGRAM));
+	ret->program = access_program(ret->config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_OPERATE);
 	code_argument(fcinfo, ARG_CODE, &ret->code);
 	ret->asked = amount_argument(fcinfo, ARG_AMOUNT);
 	ret->purchase = voucher_purchase_argument(fcinfo, ARG_PURCHASE);

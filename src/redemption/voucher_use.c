@@ -13,6 +13,7 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
+#include "ledger/access.h"
 #include "ledger/act.h"
 #include "ledger/member.h"
 #include "ledger/posting.h"
@@ -69,7 +70,10 @@ read_arguments(FunctionCallInfo fcinfo, Use *use)
 {
 	memset(use, 0, sizeof(*use));
 	use->config = config_get();
-	use->program = config_program(use->config, text_argument(fcinfo, ARG_PROGRAM));
+	use->program = PG_ARGISNULL(ARG_MEMBER)
+		? access_program(use->config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_OPERATE)
+		: access_program_for(use->config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_OPERATE,
+							 member_argument(fcinfo, ARG_MEMBER));
 	code_argument(fcinfo, ARG_CODE, &use->code);
 	use->case_.program = use->program;
 	use->case_.amount = amount_argument(fcinfo, ARG_AMOUNT);

@@ -15,6 +15,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "ledger/access.h"
 #include "ledger/act.h"
 #include "ledger/member.h"
 #include "ledger/posting.h"
@@ -101,7 +102,7 @@ loyalty_set_tier(PG_FUNCTION_ARGS)
 	text	   *key = act_key("tier", text_argument(fcinfo, 4));
 	bool		at_given = !PG_ARGISNULL(5);
 	TimestampTz at = act_time(fcinfo, 5);
-	Program    *program = config_program(config, text_argument(fcinfo, 6));
+	Program    *program = access_program_for(config, text_argument(fcinfo, 6), ACCESS_OPERATE, ref);
 	TierSet    *tiers = tier_set(config, program);
 	Jsonb	   *context = floor_context(name, until);
 	int			tier;

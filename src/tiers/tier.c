@@ -12,6 +12,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "ledger/access.h"
 #include "loyalty.h"
 #include "tiers/tier.h"
 
@@ -236,7 +237,7 @@ loyalty_base_tier(PG_FUNCTION_ARGS)
 	Config	   *config = config_get();
 	Program    *program = config_program_by_id(config, PG_GETARG_INT32(0));
 
-	if (program == NULL || program->base_tier == NULL)
+	if (program == NULL || program->base_tier == NULL || !access_sees(config, program->program_id))
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(PointerGetDatum(DatumGetTextPCopy(PointerGetDatum(program->base_tier))));
 }

@@ -147,8 +147,7 @@ CREATE FUNCTION hold_trap.eq(text, text) RETURNS boolean LANGUAGE plpgsql AS $$ 
 CREATE OPERATOR hold_trap.= (LEFTARG = text, RIGHTARG = text, FUNCTION = hold_trap.eq);
 CREATE TEMPORARY TABLE hold (member_id bigint);
 RESET ROLE;
-GRANT EXECUTE ON FUNCTION loyalty.hold(text, numeric, interval, text, numeric, text, text, timestamptz, text), loyalty.capture(text, bigint, numeric, boolean, text, text, timestamptz, text),
-	loyalty.release(text, bigint, text, text, timestamptz, text) TO regress_loyalty_till;
+SELECT loyalty.grant_access('regress_loyalty_till', 'operate');
 SET ROLE regress_loyalty_till;
 SET search_path = hold_trap, pg_temp, pg_catalog;
 SELECT balance FROM loyalty.hold('tim', 10, purchase => 'o1', amount => 1, key => 'k');
@@ -160,6 +159,7 @@ SELECT current_user;
 RESET search_path;
 SELECT pg_temp.try($$DELETE FROM loyalty.hold$$) AS rows;
 RESET ROLE;
+SELECT loyalty.revoke_access('regress_loyalty_till', 'operate');
 DROP OWNED BY regress_loyalty_till CASCADE;
 DROP ROLE regress_loyalty_till;
 

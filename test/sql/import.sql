@@ -181,7 +181,7 @@ DO $$
 BEGIN
 	CALL loyalty.import_balance('im_mine', 'y');
 EXCEPTION WHEN insufficient_privilege THEN
-	RAISE NOTICE '%', regexp_replace(sqlerrm, 'role ".*"', 'role "..."');
+	RAISE NOTICE '%', sqlerrm;
 END $$;
 RESET ROLE;
 DROP OWNED BY regress_im_clerk;

@@ -171,8 +171,8 @@ SELECT detach('pay');
 SELECT try('SELECT divisor AS key, member, amount FROM pay', '{pay.divisor}', 'pay');
 CREATE ROLE regress_purchase_clerk;
 CREATE ROLE regress_purchase_owner;
-GRANT USAGE ON SCHEMA purchase, loyalty TO regress_purchase_clerk, regress_purchase_owner;
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO regress_purchase_clerk, regress_purchase_owner;
+GRANT USAGE ON SCHEMA purchase TO regress_purchase_clerk, regress_purchase_owner;
+SELECT count(grant_access(role::regrole, 'manage', 'purchase')) FROM unnest('{regress_purchase_clerk, regress_purchase_owner}'::text[]) role;
 GRANT SELECT, INSERT ON head, line TO regress_purchase_clerk;
 SET ROLE regress_purchase_clerk;
 SELECT try('SELECT id AS key, member, 1 AS amount FROM head');
@@ -224,6 +224,7 @@ SET ROLE regress_purchase_owner;
 SELECT detach('theirs');
 RESET ROLE;
 DROP TABLE theirs;
+SELECT count(revoke_access(role::regrole, 'manage', 'purchase')) FROM unnest('{regress_purchase_clerk, regress_purchase_owner}'::text[]) role;
 DROP OWNED BY regress_purchase_clerk, regress_purchase_owner;
 DROP ROLE regress_purchase_clerk, regress_purchase_owner;
 

@@ -230,7 +230,8 @@ GRANT EXECUTE ON FUNCTION loyalty.revise_rule TO rule_clerk;
 SET ROLE rule_clerk;
 SELECT pg_temp.try($$SELECT loyalty.revise_rule('heir', '{"award": "2"}')$$) AS the_function;
 RESET ROLE;
-GRANT SELECT, UPDATE ON loyalty.rule TO rule_clerk;
+SELECT loyalty.grant_access('rule_clerk', 'manage');
+REVOKE INSERT ON loyalty.rule FROM rule_clerk;
 SET ROLE rule_clerk;
 SELECT pg_temp.try($$SELECT loyalty.revise_rule('heir', '{"award": "2"}')$$) AS and_update;
 RESET ROLE;
@@ -242,6 +243,7 @@ SELECT loyalty.revise_rule('clerk''s', '{"award": "2"}', at => '2999-01-01') > 0
 RESET ROLE;
 SELECT loyalty.revise_rule('clerk''s', '{"award": "3"}', at => '2998-01-01') > 0 AS somebodys;
 SELECT name, award, owner, active FROM loyalty.rule WHERE name = 'clerk''s' ORDER BY rule_id;
+SELECT loyalty.revoke_access('rule_clerk', 'manage');
 DROP OWNED BY rule_clerk;
 SET client_min_messages = error;
 DROP ROLE rule_clerk;

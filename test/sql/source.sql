@@ -116,23 +116,22 @@ SELECT count(*) AS attached FROM source WHERE program IN ('source', 'source two'
 
 -- only the owner attaches and detaches; whoever inserts needs no right on the ledger
 CREATE ROLE regress_source_clerk;
-GRANT USAGE ON SCHEMA source, loyalty TO regress_source_clerk;
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO regress_source_clerk;
+GRANT USAGE ON SCHEMA source TO regress_source_clerk;
+SELECT grant_access('regress_source_clerk', 'manage', 'source');
 GRANT INSERT, SELECT ON orders TO regress_source_clerk;
 SET ROLE regress_source_clerk;
 SELECT attach('orders', member => 'member', amount => 'amount');
 RESET ROLE;
 SELECT attach('orders', member => 'member', amount => 'amount', key => 'id -- the number' || E'\n') > 0 AS attached;
-REVOKE ALL ON SCHEMA loyalty FROM regress_source_clerk;
-REVOKE ALL ON ALL ROUTINES IN SCHEMA loyalty FROM regress_source_clerk;
+SELECT revoke_access('regress_source_clerk', 'manage', 'source');
 SET ROLE regress_source_clerk;
 INSERT INTO orders (id, member, amount) VALUES (1, 7, 10.5);
 RESET ROLE;
-GRANT USAGE ON SCHEMA loyalty TO regress_source_clerk;
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO regress_source_clerk;
+SELECT grant_access('regress_source_clerk', 'manage', 'source');
 SET ROLE regress_source_clerk;
 SELECT loyalty.detach('orders');
 RESET ROLE;
+SELECT revoke_access('regress_source_clerk', 'manage', 'source');
 DROP OWNED BY regress_source_clerk;
 DROP ROLE regress_source_clerk;
 SELECT * FROM earned('orders');

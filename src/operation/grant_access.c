@@ -1,0 +1,215 @@
+/*
+ * grant_access.c
+ *		Letting roles use a program, and taking that away.
+ *
+ * loyalty.access says with which programs a role may do what; PostgreSQL's own
+ * rights, which it needs beside that, are granted and revoked along with it, as
+ * loyalty.access_objects() lists them.
+ *
+ * The policies that keep the rows of programs apart are made here and not by the
+ * install script: pg_dump dumps every policy, also of an extension's table, and
+ * restoring one that CREATE EXTENSION has made already would fail.  Until the
+ * first access is granted, and once the last one is revoked, row-level security,
+ * which the script does enable, shows nobody anything.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+
+#include "ledger/access.h"
+#include "loyalty.h"
+
+PG_FUNCTION_INFO_V1(loyalty_grant_access);
+PG_FUNCTION_INFO_V1(loyalty_revoke_access);
+
+/* What was asked for. */
+typedef struct AccessRequest
+{
+	Config	   *config;
+	Program    *program;
+	char	   *role;
+	char	   *access;
+} AccessRequest;
+
+static void
+read_request(FunctionCallInfo fcinfo, const char *what, AccessRequest *request)
+{
+	request->config = config_get();
+	access_require_owner(request->config, what);
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("role and access must not be null")));
+	/* An unknown number is no role; regrole takes any. */
+	request->role = GetUserNameFromId(PG_GETARG_OID(0), false);
+	request->access = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	if (strcmp(request->access, "member") != 0 && strcmp(request->access, "read") != 0 &&
+		strcmp(request->access, "operate") != 0 && strcmp(request->access, "manage") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("access \"%s\" does not exist", request->access),
+				 errhint("There are 'read', 'operate', 'manage', and 'member'.")));
+	request->program = config_program(request->config, text_argument(fcinfo, 2));
+}
+
+/* Run a statement about the request: $1 program_id, $2 role, $3 access. */
+static uint64
+run(const AccessRequest *request, const char *statement)
+{
+	Oid			types[3] = {INT4OID, TEXTOID, TEXTOID};
+	Datum		values[3] = {Int32GetDatum(request->program->program_id), CStringGetTextDatum(request->role),
+	CStringGetTextDatum(request->access)};
+
+	if (SPI_execute_with_args(statement, 3, types, values, NULL, false, 0) < 0)
+		elog(ERROR, "could not run \"%s\"", statement);
+	return SPI_processed;
+}
+
+/* Run the statements that a query about the request answers. */
+static void
+run_answers(const AccessRequest *request, const char *query)
+{
+	SPITupleTable *answers;
+	uint64		count = run(request, query);
+	uint64		i;
+
+	answers = SPI_tuptable;
+	for (i = 0; i < count; i++)
+	{
+		char	   *statement = SPI_getvalue(answers->vals[i], answers->tupdesc, 1);
+
+		CHECK_FOR_INTERRUPTS();
+		if (SPI_execute(statement, false, 0) < 0)
+			elog(ERROR, "could not run \"%s\"", statement);
+	}
+}
+
+/*
+ * The accesses that one brings along, and the functions and tables of a name
+ * that belong to the extension.  Functions that only compute are everybody's.
+ */
+#define OBJECTS \
+	"WITH level (access, below) AS" \
+	" (VALUES ('member', 'member'), ('read', 'read'), ('read', 'member')," \
+	"  ('operate', 'operate'), ('operate', 'read'), ('operate', 'member')," \
+	"  ('manage', 'manage'), ('manage', 'read'), ('manage', 'member'))," \
+	" own AS" \
+	" (SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid" \
+	"  WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'loyalty')," \
+	" object AS" \
+	" (SELECT o.access, o.kind, o.privileges, o.visible, p.oid::regprocedure::text AS name, p.oid" \
+	"  FROM loyalty.access_objects() o JOIN pg_proc p ON p.proname = o.name AND p.provolatile <> 'i'" \
+	"  JOIN own w ON w.classid = 'pg_proc'::regclass AND w.objid = p.oid WHERE o.kind = 'ROUTINE'" \
+	"  UNION ALL" \
+	"  SELECT o.access, o.kind, o.privileges, o.visible, c.oid::regclass::text, c.oid" \
+	"  FROM loyalty.access_objects() o JOIN pg_class c ON c.relname = o.name" \
+	"  JOIN own w ON w.classid = 'pg_class'::regclass AND w.objid = c.oid WHERE o.kind = 'TABLE')"
+
+/* The rights that the access needs. */
+#define GRANTS \
+	OBJECTS \
+	" SELECT format('GRANT %s ON %s %s TO %I', o.privileges, o.kind, string_agg(o.name, ', '), $2)" \
+	" FROM level l JOIN object o ON o.access = l.below WHERE l.access = $3" \
+	" GROUP BY o.privileges, o.kind"
+
+/* Those that it needs and no access that the role still has to any program. */
+#define REVOKES \
+	OBJECTS \
+	" SELECT format('REVOKE %s ON %s %s FROM %I', o.privileges, o.kind, string_agg(o.name, ', '), $2)" \
+	" FROM level l JOIN object o ON o.access = l.below WHERE l.access = $3" \
+	"  AND NOT EXISTS (SELECT FROM loyalty.access a JOIN level k ON k.access = a.access" \
+	"                  WHERE a.role = $2 AND k.below = l.below)" \
+	" GROUP BY o.privileges, o.kind"
+
+/* A policy for reading each table that has none yet, and one for changing what is managed. */
+#define POLICIES \
+	OBJECTS \
+	", clause AS" \
+	" (SELECT o.name, o.oid, o.visible, o.access," \
+	"         CASE WHEN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = o.oid AND a.attname = 'program_id')" \
+	"              THEN 'program_id' ELSE 'program' END AS program" \
+	"  FROM object o WHERE o.visible IS NOT NULL)" \
+	" SELECT format('CREATE POLICY loyalty_read ON %s FOR SELECT USING (loyalty.%s)', c.name," \
+	"               CASE min(c.visible) WHEN 'terms' THEN format('may_see(%s)', c.program)" \
+	"                                   WHEN 'program' THEN format('may_read(%s)', c.program)" \
+	"                                   WHEN 'person' THEN format('may_read_person(%s, member_id)', c.program)" \
+	"                                   ELSE format('may_read(%s, member_id)', c.program) END)" \
+	" FROM clause c" \
+	" WHERE NOT EXISTS (SELECT FROM pg_policy y WHERE y.polrelid = c.oid AND y.polname = 'loyalty_read')" \
+	" GROUP BY c.name, c.program" \
+	" UNION ALL" \
+	" SELECT format('CREATE POLICY loyalty_manage ON %s USING (loyalty.may_manage(%s)) WITH CHECK (loyalty.may_manage(%2$s))'," \
+	"               c.name, c.program)" \
+	" FROM clause c" \
+	" WHERE c.access = 'manage' AND c.visible = 'terms'" \
+	"  AND NOT EXISTS (SELECT FROM pg_policy y WHERE y.polrelid = c.oid AND y.polname = 'loyalty_manage')"
+
+/* All of them, once nobody has any access. */
+#define DROP_POLICIES \
+	OBJECTS \
+	" SELECT DISTINCT format('DROP POLICY %I ON %s', y.polname, o.name)" \
+	" FROM object o JOIN pg_policy y ON y.polrelid = o.oid" \
+	" WHERE o.kind = 'TABLE' AND y.polname IN ('loyalty_read', 'loyalty_manage')" \
+	"  AND NOT EXISTS (SELECT FROM loyalty.access)"
+
+/* grant_access(role, access, program) */
+Datum
+loyalty_grant_access(PG_FUNCTION_ARGS)
+{
+	AccessRequest request;
+	EngineScope scope;
+	text	   *granted_by = cstring_to_text(GetUserNameFromId(GetUserId(), false));
+	Oid			types[4] = {INT4OID, TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[4];
+
+	read_request(fcinfo, "grant access", &request);
+	values[0] = Int32GetDatum(request.program->program_id);
+	values[1] = CStringGetTextDatum(request.role);
+	values[2] = CStringGetTextDatum(request.access);
+	values[3] = PointerGetDatum(granted_by);
+
+	engine_enter(&scope, request.config->owner);
+	SPI_connect();
+	/* One at a time: two would make the same policy. */
+	if (SPI_execute("LOCK TABLE loyalty.access IN SHARE ROW EXCLUSIVE MODE", false, 0) < 0 ||
+		SPI_execute_with_args("INSERT INTO loyalty.access (program_id, role, access, granted_by)"
+							  " VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+							  4, types, values, NULL, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not write access");
+	run_answers(&request, POLICIES);
+	run_answers(&request, "SELECT format('GRANT USAGE ON SCHEMA loyalty TO %I', $2)");
+	run_answers(&request, GRANTS);
+	SPI_finish();
+	engine_leave(&scope);
+	PG_RETURN_VOID();
+}
+
+/* revoke_access(role, access, program) → whether the role had it */
+Datum
+loyalty_revoke_access(PG_FUNCTION_ARGS)
+{
+	AccessRequest request;
+	EngineScope scope;
+	bool		had;
+
+	read_request(fcinfo, "revoke access", &request);
+	engine_enter(&scope, request.config->owner);
+	SPI_connect();
+	if (SPI_execute("LOCK TABLE loyalty.access IN SHARE ROW EXCLUSIVE MODE", false, 0) < 0)
+		elog(ERROR, "could not lock access");
+	had = run(&request, "DELETE FROM loyalty.access WHERE program_id = $1 AND role = $2 AND access = $3") > 0;
+	if (had)
+	{
+		run_answers(&request, REVOKES);
+		run_answers(&request, "SELECT format('REVOKE USAGE ON SCHEMA loyalty FROM %I', $2)"
+					" WHERE NOT EXISTS (SELECT FROM loyalty.access a WHERE a.role = $2)");
+		run_answers(&request, DROP_POLICIES);
+	}
+	SPI_finish();
+	engine_leave(&scope);
+	PG_RETURN_BOOL(had);
+}
