@@ -112,6 +112,11 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	$$;
 COMMENT ON FUNCTION loyalty.access_objects() IS 'what grant_access grants of PostgreSQL''s own rights, for each access beside those below it: on the TABLE or all ROUTINEs of a name; visible: which rows of a table, by whether the caller may see the program (terms), read all of it (program), or what is of the row''s member (member, person)';
 
+-- security.sql calls it, and so must each upgrade script that adds tables.
+CREATE FUNCTION loyalty.make_policies() RETURNS void
+	AS 'MODULE_PATHNAME', 'loyalty_make_policies' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION loyalty.make_policies() IS 'makes the row-level security policies that access_objects asks for and that are missing; for the extension''s owner';
+
 CREATE FUNCTION loyalty.grant_access(role regrole, access text, program text DEFAULT NULL) RETURNS void
 	AS 'MODULE_PATHNAME', 'loyalty_grant_access' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION loyalty.grant_access(regrole, text, text) IS 'lets a role read, operate or manage a program, or read what is of one member (member); again after an upgrade it grants what is new; for the extension''s owner';

@@ -76,3 +76,6 @@ GRANT EXECUTE ON ROUTINE
 	loyalty.voucher_code_hash(loyalty.voucher_code), loyalty.voucher_code_hash_extended(loyalty.voucher_code, bigint),
 	loyalty.derive_voucher_code(bytea), loyalty.voucher_hash(loyalty.voucher_code), loyalty.member_id(text, text)
 	TO PUBLIC;
+
+-- Which rows of a table a role sees that has been let use some program.
+SELECT loyalty.make_policies();

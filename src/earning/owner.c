@@ -9,11 +9,12 @@
 #include "utils/guc.h"
 
 #include "earning/owner.h"
+#include "ledger/config.h"
 
 bool
 owner_is_restore(void)
 {
-	return !check_function_bodies && superuser();
+	return !check_function_bodies && has_privs_of_role(GetUserId(), config_get()->owner);
 }
 
 Oid
@@ -21,7 +22,7 @@ owner_check(const char *name, const char *rows, bool may_be_missing)
 {
 	Oid			owner = get_role_oid(name, true);
 
-	if (!OidIsValid(owner) && !may_be_missing)
+	if (!OidIsValid(owner) && !(may_be_missing && superuser()))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("role \"%s\" does not exist", name)));

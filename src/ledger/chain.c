@@ -5,16 +5,16 @@
  * Canonical bytes: the columns in the order of the code below, integers as
  * 64-bit big-endian, text as its length and UTF-8 bytes, lots as the packed
  * purse, amount as its text, NULL as length -1.  Of context and note only the
- * sha256 goes in, so that they can be blanked when a person is forgotten and
- * the chain still holds.
+ * sha256 of their UTF-8 goes in, so that they can be blanked when a person is
+ * forgotten and the chain still holds.
  */
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"
 
+#include "ledger/canonical.h"
 #include "ledger/chain.h"
 #include "loyalty.h"
 #include "types/sha256.h"
@@ -34,24 +34,41 @@ append_bytes(StringInfo bytes, const char *value, int length)
 	appendBinaryStringInfo(bytes, value, length);
 }
 
-/* Text in UTF-8, so that a dump into another encoding keeps its hashes. */
+/* So that a dump into another encoding keeps its hashes. */
 static void
 append_text(StringInfo bytes, const char *value, int length)
 {
-	char	   *utf8 = (char *) pg_do_encoding_conversion((unsigned char *) unconstify(char *, value), length,
-														  GetDatabaseEncoding(), PG_UTF8);
+	const char *utf8 = canonical_text(value, &length);
 
-	append_bytes(bytes, utf8, utf8 == value ? length : (int) strlen(utf8));
+	append_bytes(bytes, utf8, length);
 }
 
 /* The sha256 of what may be blanked later. */
 static void
-append_digest(StringInfo bytes, const char *value)
+append_digest(StringInfo bytes, const char *utf8, int length)
 {
 	uint8		digest[HASH_LENGTH];
 
-	sha256(value, strlen(value), digest);
+	sha256(utf8, length, digest);
 	append_bytes(bytes, (char *) digest, HASH_LENGTH);
+}
+
+static void
+append_context(StringInfo bytes, Jsonb *context)
+{
+	int			length;
+	const char *utf8 = canonical_json(context, &length);
+
+	append_digest(bytes, utf8, length);
+}
+
+static void
+append_note(StringInfo bytes, const text *note)
+{
+	int			length = VARSIZE_ANY_EXHDR(note);
+	const char *utf8 = canonical_text(VARDATA_ANY(note), &length);
+
+	append_digest(bytes, utf8, length);
 }
 
 void
@@ -88,12 +105,12 @@ chain_hash(EntryRow *entry, const uint8 *previous)
 	if (entry->context == NULL)
 		append_int(&bytes, -1);
 	else
-		append_digest(&bytes, JsonbToCString(NULL, &entry->context->root, VARSIZE(entry->context)));
+		append_context(&bytes, entry->context);
 
 	if (entry->note == NULL)
 		append_int(&bytes, -1);
 	else
-		append_digest(&bytes, text_to_cstring(entry->note));
+		append_note(&bytes, entry->note);
 
 	sha256_joined(previous, previous == NULL ? 0 : HASH_LENGTH,
 				  bytes.data, bytes.len, entry->hash);

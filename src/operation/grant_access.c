@@ -6,11 +6,10 @@
  * rights, which it needs beside that, are granted and revoked along with it, as
  * loyalty.access_objects() lists them.
  *
- * The policies that keep the rows of programs apart are made here and not by the
- * install script: pg_dump dumps every policy, also of an extension's table, and
- * restoring one that CREATE EXTENSION has made already would fail.  Until the
- * first access is granted, and once the last one is revoked, row-level security,
- * which the script does enable, shows nobody anything.
+ * The policies that keep the rows of programs apart are no role's: the install
+ * script makes them, by make_policies().  pg_dump takes no policy on a table of
+ * an extension along, so what grant_access made would be gone after a restore,
+ * and row-level security, which the script enables, would show nobody anything.
  */
 #include "postgres.h"
 
@@ -23,6 +22,7 @@
 #include "ledger/access.h"
 #include "loyalty.h"
 
+PG_FUNCTION_INFO_V1(loyalty_make_policies);
 PG_FUNCTION_INFO_V1(loyalty_grant_access);
 PG_FUNCTION_INFO_V1(loyalty_revoke_access);
 
@@ -69,15 +69,14 @@ run(const AccessRequest *request, const char *statement)
 	return SPI_processed;
 }
 
-/* Run the statements that a query about the request answers. */
+/* Run the statements that the last query answered. */
 static void
-run_answers(const AccessRequest *request, const char *query)
+run_answered(void)
 {
-	SPITupleTable *answers;
-	uint64		count = run(request, query);
+	SPITupleTable *answers = SPI_tuptable;
+	uint64		count = SPI_processed;
 	uint64		i;
 
-	answers = SPI_tuptable;
 	for (i = 0; i < count; i++)
 	{
 		char	   *statement = SPI_getvalue(answers->vals[i], answers->tupdesc, 1);
@@ -86,6 +85,13 @@ run_answers(const AccessRequest *request, const char *query)
 		if (SPI_execute(statement, false, 0) < 0)
 			elog(ERROR, "could not run \"%s\"", statement);
 	}
+}
+
+static void
+run_answers(const AccessRequest *request, const char *query)
+{
+	(void) run(request, query);
+	run_answered();
 }
 
 /*
@@ -148,13 +154,23 @@ run_answers(const AccessRequest *request, const char *query)
 	" WHERE c.access = 'manage' AND c.visible = 'terms'" \
 	"  AND NOT EXISTS (SELECT FROM pg_policy y WHERE y.polrelid = c.oid AND y.polname = 'loyalty_manage')"
 
-/* All of them, once nobody has any access. */
-#define DROP_POLICIES \
-	OBJECTS \
-	" SELECT DISTINCT format('DROP POLICY %I ON %s', y.polname, o.name)" \
-	" FROM object o JOIN pg_policy y ON y.polrelid = o.oid" \
-	" WHERE o.kind = 'TABLE' AND y.polname IN ('loyalty_read', 'loyalty_manage')" \
-	"  AND NOT EXISTS (SELECT FROM loyalty.access)"
+/* make_policies(): those that are missing */
+Datum
+loyalty_make_policies(PG_FUNCTION_ARGS)
+{
+	Config	   *config = config_get();
+	EngineScope scope;
+
+	access_require_owner(config, "make policies");
+	engine_enter(&scope, config->owner);
+	SPI_connect();
+	if (SPI_execute(POLICIES, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read policies");
+	run_answered();
+	SPI_finish();
+	engine_leave(&scope);
+	PG_RETURN_VOID();
+}
 
 /* grant_access(role, access, program) */
 Datum
@@ -174,13 +190,11 @@ loyalty_grant_access(PG_FUNCTION_ARGS)
 
 	engine_enter(&scope, request.config->owner);
 	SPI_connect();
-	/* One at a time: two would make the same policy. */
 	if (SPI_execute("LOCK TABLE loyalty.access IN SHARE ROW EXCLUSIVE MODE", false, 0) < 0 ||
 		SPI_execute_with_args("INSERT INTO loyalty.access (program_id, role, access, granted_by)"
 							  " VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
 							  4, types, values, NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write access");
-	run_answers(&request, POLICIES);
 	run_answers(&request, "SELECT format('GRANT USAGE ON SCHEMA loyalty TO %I', $2)");
 	run_answers(&request, GRANTS);
 	SPI_finish();
@@ -207,7 +221,6 @@ loyalty_revoke_access(PG_FUNCTION_ARGS)
 		run_answers(&request, REVOKES);
 		run_answers(&request, "SELECT format('REVOKE USAGE ON SCHEMA loyalty FROM %I', $2)"
 					" WHERE NOT EXISTS (SELECT FROM loyalty.access a WHERE a.role = $2)");
-		run_answers(&request, DROP_POLICIES);
 	}
 	SPI_finish();
 	engine_leave(&scope);

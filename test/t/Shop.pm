@@ -1,16 +1,37 @@
-# A dump carries the ledger: however it is restored, the tables are the same,
-# loyalty.verify() finds nothing, and the restored shop goes on earning.
+# A shop with everything that a ledger can hold, and what must be true of it
+# wherever its data went: restored, upgraded, replicated.
+
+package Shop;
 
 use strict;
 use warnings;
 
-use PostgreSQL::Test::Cluster;
+use Exporter 'import';
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('dump_restore');
-$node->init;
-$node->start;
+our @EXPORT = qw(new_node on_node open_shop tables whole_ledger balances triggers is_sound goes_on);
+
+my $node;    # where the functions below ask
+
+sub on_node
+{
+	$node = shift;
+	$ENV{PGHOST} = $node->host;
+	$ENV{PGPORT} = $node->port;
+	return;
+}
+
+# The names in it are not ASCII: what they become must not depend on where they are kept.
+sub new_node
+{
+	my ($name, %options) = @_;
+	my $new = PostgreSQL::Test::Cluster->new($name);
+
+	$ENV{PGCLIENTENCODING} = 'UTF8';
+	$new->init(%options, extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
+	return $new;
+}
 
 # A shop with everything that a ledger can hold.  Its schemas sort before and
 # after "loyalty", which decides what a data-only load brings first.
@@ -191,14 +212,53 @@ SELECT loyalty.use_voucher(code, 20.50, 'c3', 'o1', key => 'till 1', program => 
 SELECT loyalty.use_voucher(code, member => 'c2', program => 'beans') FROM zzz.code WHERE name = 'points';
 SELECT loyalty.void_voucher(code, E'lost\t"it"', program => 'beans') FROM zzz.code WHERE name = 'lost';
 -- Rewards that were redeemed, wait for stock, went back in part, and are to be redeemed by themselves.
-INSERT INTO loyalty.reward (program, name, kind, cost, stock, backorder, condition, value, valid_for)
-VALUES ('beans', 'mug "1"', 'product', 10, 5, true, 'member.enrolled_at <= at', NULL, NULL), ('beans', 'five off', 'discount', 20, NULL, false, NULL, 5, '30 days'), ('beans', 'tour', 'experience', 1, 9, false, NULL, NULL, NULL);
-INSERT INTO loyalty.reward_option (program, reward, name, cost, price, tier) VALUES ('beans', 'mug "1"', 'half', 5, 2.50, 'silver');
+INSERT INTO loyalty.reward (program, name, kind, cost, stock, backorder, condition, value, valid_for, owner)
+VALUES ('beans', 'mug "1"', 'product', 10, 5, true, 'member.enrolled_at <= at', NULL, NULL, 'manager'), ('beans', 'five off', 'discount', 20, NULL, false, NULL, 5, '30 days', 'manager'), ('beans', 'tour', 'experience', 1, 9, false, NULL, NULL, NULL, 'manager');
+INSERT INTO loyalty.reward_option (program, reward, name, cost, price, tier, owner) VALUES ('beans', 'mug "1"', 'half', 5, 2.50, 'silver', 'manager');
 UPDATE loyalty.reward SET needs_confirmation = true, stock_period = 'month' WHERE name = 'tour';
 SELECT loyalty.adjust('redeemer', 500, program => 'beans'), loyalty.redeem('redeemer', 'mug "1"', 3, key => 'mugs', program => 'beans'), loyalty.redeem('redeemer', 'five off', key => 'off', program => 'beans'),
 	loyalty.redeem('redeemer', 'tour', 2, program => 'beans'), loyalty.redeem('redeemer', 'mug "1"', 4, program => 'beans'), loyalty.cancel('redeemer', 2, 10, program => 'beans');
 SELECT loyalty.adjust('chooser', 5, program => 'beans'), loyalty.choose_reward('chooser', 'mug "1"', program => 'beans');
+
+-- Roles, some with access to several programs, one of which has lost it again.
+CREATE ROLE reader; CREATE ROLE clerk; CREATE ROLE boss; CREATE ROLE web; CREATE ROLE "ex clerk";
+SELECT loyalty.grant_access(r::regrole, a, p)
+FROM (VALUES ('reader', 'read', 'beans'), ('reader', 'read', 'club'), ('clerk', 'operate', 'beans'), ('boss', 'manage', 'beans'), ('web', 'member', 'beans'), ('"ex clerk"', 'operate', 'club')) g (r, a, p);
+SELECT loyalty.revoke_access('"ex clerk"', 'operate', 'club');
+
+-- Letters that are bytes of another kind in another encoding.
+INSERT INTO loyalty.program (name, expiry) VALUES ('Café "Zoë"', '1 year');
+INSERT INTO loyalty.rule (program, name, award, condition) VALUES ('Café "Zoë"', 'größer', '2 per 1', $$store = 'Orléans' AND item <> 'thé' AND member.data ->> 'prénoms' IS DISTINCT FROM 'Zoé' AND member.data ->> 'surname' IS DISTINCT FROM 'x'$$);
+CREATE TABLE zzz.visit ("clé" text PRIMARY KEY, qui text, total numeric);
+SELECT loyalty.attach('zzz.visit', member => 'qui', amount => 'total', key => '"clé"', store => $$'Orléans'::text$$, item => $$'café'::text$$, program => 'Café "Zoë"');
+INSERT INTO zzz.visit SELECT 'n° ' || n, CASE WHEN n % 2 = 0 THEN 'Zoë' ELSE 'Åke "ÿ"' END, 10 * n FROM generate_series(1, 6) n;
+SELECT loyalty.set_member('Zoë', data => '{"prénoms": "Zoë", "surname": "Ó \"\\"}', segments => '{été}', program => 'Café "Zoë"');
+SELECT loyalty.spend('Zoë', 15, purchase => 'n° 7', reason => 'dû', key => 'clé 1', program => 'Café "Zoë"'),
+	loyalty.record('Zoë', 'visit', data => '{"prénoms": "é", "surname": 1, "à": {"b": [true, null, 1.50, "ÿ"], "é": []}}', key => 'clé 3', program => 'Café "Zoë"'),
+	loyalty.transfer('Zoë', 'Åke "ÿ"', 5, reason => 'à toi', key => 'clé 2', program => 'Café "Zoë"'),
+	loyalty.create_household('forêt', 'Zoë', program => 'Café "Zoë"'), loyalty.join_household('Åke "ÿ"', 'forêt', program => 'Café "Zoë"');
+CREATE TABLE zzz."reçu" AS SELECT code FROM loyalty.issue_voucher('Zoë', 'value', value => 5, reason => 'désolé', program => 'Café "Zoë"');
 SQL
+
+# A database with all this.
+sub open_shop
+{
+	my ($db) = @_;
+
+	$node->safe_psql('postgres', "CREATE DATABASE $db");
+	$node->safe_psql($db, $shop);
+
+	# It is what it is meant to be.
+	is($node->safe_psql($db, "SELECT debt FROM loyalty.balance('debtor', program => 'beans')"), 80, 'the shop has a debt');
+	cmp_ok($node->safe_psql($db, q{SELECT pending FROM loyalty.balance('c5', program => 'Stars & "Co"')}), '>', 0, 'pending points');
+	is($node->safe_psql($db, 'SELECT count(*) FROM loyalty.deferred'), 4, 'deferred purchases');
+	is($node->safe_psql($db, 'SELECT string_agg(DISTINCT reason, $$ $$) FROM loyalty.tier_change'), 'earned kept lapsed', 'members who rose, kept their tier, and fell');
+	is($node->safe_psql($db, 'SELECT count(*) > 0 FROM loyalty.member WHERE tally::text <> $${}$$ AND tally_since IS NOT NULL AND tier_until IS NOT NULL'), 't', 'tallies');
+	is($node->safe_psql($db, 'SELECT count(*), count(issued_at), count(void_at), bool_or(sealed) FROM loyalty.voucher'), '11|7|1|t', 'vouchers');
+	is($node->safe_psql($db, 'SELECT status FROM loyalty.member WHERE status <> \'active\' ORDER BY 1'), "closed\nmerged\nmerged\nsuspended", 'members who do not earn');
+	is_sound($db, 'at first');
+	return;
+}
 
 # Each row of the tables as text, and where the sequences stand.
 sub tables
@@ -213,14 +273,21 @@ sub tables
 
 		$text .= "$table\n"
 		  . $node->safe_psql($db,
-			"SET timezone = 'UTC'; SELECT ($row)::text FROM $table t ORDER BY ($row)::text COLLATE \"C\"")
+			"SET timezone = 'UTC'; SELECT ($row)::text FROM $table t ORDER BY convert_to(($row)::text, 'UTF8')")
 		  . "\n";
 	}
 	return $text;
 }
 
-my @sequences = ("(SELECT sequencename, last_value FROM pg_sequences WHERE schemaname = 'loyalty')");
-my @ledger;    # all tables but loyalty.deferred, known once the extension is there
+# All of the extension's, and its sequences.
+sub whole_ledger
+{
+	my ($db) = @_;
+	my @tables = split /\n/, $node->safe_psql($db,
+		"SELECT oid::regclass FROM pg_class WHERE relnamespace = 'loyalty'::regnamespace AND relkind = 'r' ORDER BY relname");
+
+	return tables($db, @tables, "(SELECT sequencename, last_value FROM pg_sequences WHERE schemaname = 'loyalty')");
+}
 
 # Balances of everybody at one instant, as the functions give them.
 sub balances
@@ -230,7 +297,7 @@ sub balances
 	return $node->safe_psql($db,
 		"SELECT p.name, m.ref, b.*, l.* FROM loyalty.member m JOIN loyalty.program p USING (program_id),
 		 loyalty.balance(m.ref, '$at', p.name) b LEFT JOIN LATERAL loyalty.lots(m.ref, '$at', p.name) l ON true
-		 ORDER BY p.name, m.ref, l.ends, l.starts, l.points");
+		 ORDER BY p.program_id, convert_to(m.ref, 'UTF8'), l.ends, l.starts, l.points");
 }
 
 # The triggers on the shop's tables, and that they go with the extension.
@@ -267,6 +334,21 @@ sub goes_on
 	my $beans = sub { return available($db, shift, 'beans') };
 	my $entries = sub { return $node->safe_psql($db, 'SELECT count(*) FROM loyalty.entry') };
 	my ($before, $count);
+
+	is($node->safe_psql($db, q{SET ROLE reader; SELECT string_agg(name, ' ' ORDER BY name) FROM loyalty.program; SELECT count(DISTINCT program_id) FROM loyalty.member;
+		 SET ROLE web; SET loyalty.member_ref = 'c1'; SELECT ref FROM loyalty.member; SELECT available > 0 FROM loyalty.balance('c1')}),
+		"beans club\n2\nc1\nt", "$name: roles see their programs, and members themselves");
+	is($node->safe_psql($db, q{SET ROLE clerk; SELECT points FROM loyalty.adjust('served', 7);
+		 SET ROLE boss; INSERT INTO loyalty.rule (program, name, event, award) VALUES ('beans', 'boss', 'visit', '3'); SELECT count(DISTINCT program_id) FROM loyalty.access}),
+		"7\n1", "$name: a clerk acts, and a manager writes rules");
+	foreach my $denied (
+		[ reader => q{SELECT loyalty.adjust('c1', 1, program => 'beans')} ], [ clerk => q{SELECT loyalty.adjust('c1', 1, program => 'club')} ],
+		[ clerk => q{INSERT INTO loyalty.rule (program, name, award) VALUES ('beans', 'mine', '9')} ], [ boss => 'DELETE FROM loyalty.entry' ],
+		[ web => q{SET loyalty.member_ref = 'c1'; SELECT * FROM loyalty.balance('c2')} ], [ '"ex clerk"' => 'SELECT * FROM loyalty.member' ])
+	{
+		my ($status, undef, $error) = $node->psql($db, "SET ROLE $denied->[0]; $denied->[1]");
+		ok($status && $error =~ /permission denied|does not exist|violates row-level/, "$name: $denied->[0] may not $denied->[1]") or diag($error);
+	}
 
 	$before = $beans->('c1');
 	$node->safe_psql($db, "INSERT INTO aaa.orders (customer, total) VALUES ('c1', 50.90)");
@@ -377,6 +459,12 @@ SELECT loyalty.spend('kid', 10, amount => 100, program => 'beans')});
 		 SELECT count(DISTINCT i.code), bool_and(i.code ~* 'film|sealed|ilm') FROM generate_series(1, 4) n, loyalty.issue_voucher(pool => 'film "1"', reason => n::text, program => 'beans') i}),
 		'4|t', "$name: and those of a pool handed out");
 
+	is($node->safe_psql($db, q{SELECT repeated FROM loyalty.spend('Zoë', 15, purchase => 'n° 7', reason => 'dû', key => 'clé 1', program => 'Café "Zoë"')}), 't',
+		"$name: a key with accents is known");
+	is($node->safe_psql($db, q{INSERT INTO zzz.visit VALUES ('n° 8', 'Zoë', 10); UPDATE zzz.visit SET total = 30 WHERE "clé" = 'n° 2';
+		 SELECT available FROM loyalty.balance('Zoë', program => 'Café "Zoë"')}), 2 * (30 + 40 + 60 + 10) - 15 + 2 * (10 + 30 + 50), "$name: households with accents earn");
+	is($node->safe_psql($db, q{SELECT "left" FROM zzz."reçu", loyalty.use_voucher(code, 10, member => 'Zoë', program => 'Café "Zoë"')}), 0, "$name: and pay");
+
 	$count = $entries->();
 	$node->psql($db, q{CALL loyalty.import_balance('SELECT v.*, 100 AS points FROM (VALUES (\'i1\')) v (member)', 'old till', program => 'club')});
 	is($entries->(), $count, "$name: and so is the key of an import");
@@ -406,123 +494,4 @@ SELECT loyalty.spend('kid', 10, amount => 100, program => 'beans')});
 	return;
 }
 
-$ENV{PGHOST} = $node->host;
-$ENV{PGPORT} = $node->port;
-my $dumps = PostgreSQL::Test::Utils::tempdir;
-
-$node->safe_psql('postgres', 'CREATE DATABASE shop');
-$node->safe_psql('shop', $shop);
-my $at = $node->safe_psql('shop', 'SELECT now()');
-
-@ledger = split /\n/, $node->safe_psql('shop',
-	"SELECT oid::regclass FROM pg_class WHERE relnamespace = 'loyalty'::regnamespace
-	 AND relkind = 'r' AND relname <> 'deferred' ORDER BY oid");
-
-# The shop is what it is meant to be.
-is($node->safe_psql('shop',
-		"SELECT c.oid::regclass FROM pg_class c, pg_extension e WHERE e.extname = 'loyalty'
-		 AND c.relnamespace = 'loyalty'::regnamespace AND c.relkind IN ('r', 'S') AND c.oid <> ALL (e.extconfig)"),
-	'', 'every table and sequence of the extension is in a dump');
-is($node->safe_psql('shop', "SELECT debt FROM loyalty.balance('debtor', program => 'beans')"), 80, 'the shop has a debt');
-cmp_ok($node->safe_psql('shop', q{SELECT pending FROM loyalty.balance('c5', program => 'Stars & "Co"')}), '>', 0, 'pending points');
-is($node->safe_psql('shop', 'SELECT count(*) FROM loyalty.deferred'), 4, 'deferred purchases');
-is($node->safe_psql('shop', 'SELECT string_agg(DISTINCT reason, $$ $$) FROM loyalty.tier_change'), 'earned kept lapsed', 'members who rose, kept their tier, and fell');
-is($node->safe_psql('shop', 'SELECT count(*) > 0 FROM loyalty.member WHERE tally::text <> $${}$$ AND tally_since IS NOT NULL AND tier_until IS NOT NULL'), 't', 'tallies');
-is($node->safe_psql('shop', 'SELECT count(*), count(issued_at), count(void_at), bool_or(sealed) FROM loyalty.voucher'), '10|6|1|t', 'vouchers');
-is($node->safe_psql('shop', 'SELECT status FROM loyalty.member WHERE status <> \'active\' ORDER BY 1'), "closed\nmerged\nmerged\nsuspended", 'members who do not earn');
-
-my $ledger = tables('shop', @ledger);
-my $deferred = tables('shop', 'loyalty.deferred');
-my $sequences = tables('shop', @sequences);
-my $balances = balances('shop', $at);
-my $triggers = triggers('shop');
-
-command_ok([ 'pg_dump', '-Fp', '-f', "$dumps/plain.sql", 'shop' ], 'pg_dump, plain');
-command_ok([ 'pg_dump', '-Fc', '-f', "$dumps/custom", 'shop' ], 'pg_dump, custom');
-command_ok([ 'pg_dump', '-Fd', '-f', "$dumps/directory", 'shop' ], 'pg_dump, directory');
-command_ok([ 'pg_dump', '-Fp', '--inserts', '-f', "$dumps/inserts.sql", 'shop' ], 'pg_dump, plain with INSERTs');
-
-my $dump = slurp_file("$dumps/plain.sql");
-my @codes = split /\n/, $node->safe_psql('shop', q{SELECT code FROM zzz.code});
-# The shop has them in a table of its own, which is not ours to seal.
-$dump =~ s/^COPY zzz\.code .*?^\\\.$//ms;
-is(scalar(grep { index($dump, $_) >= 0 } @codes), 0, 'no code that was made is in a dump');
-unlike($dump, qr/the secret of this shop/, 'nor the secret');
-unlike($dump, qr/SEALED/, 'nor what is sealed');
-
-my @replica = (PGOPTIONS => '-c session_replication_role=replica');
-my @restore = ('pg_restore', '--exit-on-error');
-
-# name => steps; a step is a command, or a hash of environment before it.
-my @modes = (
-	[ 'plain', [ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', "$dumps/plain.sql" ] ],
-	[ 'with INSERTs', [ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', "$dumps/inserts.sql" ] ],
-	[ 'custom', [ @restore, "$dumps/custom" ] ],
-	[ 'in one transaction', [ @restore, '--single-transaction', "$dumps/custom" ] ],
-	[
-		'by sections',
-		map { [ @restore, "--section=$_", "$dumps/custom" ] } qw(pre-data data post-data)
-	],
-	[ 'parallel', [ @restore, '-j', '4', "$dumps/directory" ] ],
-	[ 'parallel as a replica', {@replica}, [ @restore, '-j', '4', "$dumps/directory" ] ],
-	[ 'data only', [ @restore, '--schema-only', "$dumps/custom" ], [ @restore, '--data-only', "$dumps/custom" ] ],
-	[
-		'data only without triggers',
-		[ @restore, '--schema-only', "$dumps/custom" ],
-		[ @restore, '--data-only', '--disable-triggers', "$dumps/custom" ]
-	],
-	[
-		'data only, parallel as a replica',
-		[ @restore, '--schema-only', "$dumps/custom" ],
-		{@replica},
-		[ @restore, '--data-only', '-j', '4', "$dumps/directory" ]
-	],
-);
-
-foreach my $mode (@modes)
-{
-	my ($name, @steps) = @$mode;
-	my $messages = '';
-	my $status = 1;
-	my $log_start = -s $node->logfile;
-
-	$node->safe_psql('postgres', 'CREATE DATABASE restored TEMPLATE template0');
-	local %ENV = %ENV;
-	foreach my $step (@steps)
-	{
-		if (ref $step eq 'HASH')
-		{
-			%ENV = (%ENV, %$step);
-			next;
-		}
-		my ($stdout, $stderr);
-		$status &&= IPC::Run::run [ @$step, '-d', 'restored' ], '>', \$stdout, '2>', \$stderr;
-		$messages .= $stderr;
-	}
-	ok($status, "$name: restores") or diag($messages);
-	delete $ENV{PGOPTIONS};
-
-	if (!$status)
-	{
-		$node->safe_psql('postgres', 'DROP DATABASE restored');
-		next;
-	}
-	is(tables('restored', @ledger), $ledger, "$name: the ledger is the same");
-	is(tables('restored', @sequences), $sequences, "$name: the sequences are the same");
-	is(balances('restored', $at), $balances, "$name: the balances are the same");
-	is(triggers('restored'), $triggers, "$name: the triggers are the same");
-
-	# pg_restore keeps warnings to itself, the server's log does not.  Orders
-	# that sort before the ledger come while their two sources are not there.
-	my @warnings = slurp_file($node->logfile, $log_start) =~ /(?:WARNING|ERROR|FATAL|PANIC):.*/g;
-	my @expected = $name ne 'data only' ? ()
-	  : map { qq(WARNING:  rows of "$_->[0]" earn nothing: source $_->[1] does not exist) } [ head => 6 ], [ orders => 1 ], [ orders => 2 ];
-	is_deeply(\@warnings, \@expected, "$name: a trigger without its source warns, and nothing else does");
-	is(tables('restored', 'loyalty.deferred'), $deferred, "$name: what was deferred is the same");
-	is_sound('restored', $name);
-	goes_on('restored', $name);
-	$node->safe_psql('postgres', 'DROP DATABASE restored');
-}
-
-$node->stop;
-done_testing();
+1;
