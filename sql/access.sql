@@ -21,6 +21,9 @@ COMMENT ON COLUMN loyalty.access.access IS 'read: see all of it; operate: also a
 COMMENT ON COLUMN loyalty.access.granted_at IS 'when it was granted';
 COMMENT ON COLUMN loyalty.access.granted_by IS 'the role that granted it';
 
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.access
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.access IS 'written only by the engine';
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.access
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.config_changed();
 COMMENT ON TRIGGER changed ON loyalty.access IS 'makes every session read it again';
