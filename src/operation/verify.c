@@ -31,7 +31,7 @@
  * awaits confirmation in verify_confirm.c; transfers, holds, cancellations,
  * redemptions, vouchers, merges and households (I6) in verify_transfers.c,
  * verify_holds.c, verify_cancel.c, verify_redemptions.c, verify_vouchers.c and
- * verify_people.c; tiers (I7) in verify_tiers.c.
+ * verify_people.c; tiers (I7) in verify_tiers.c; access (I8) in verify_access.c.
  */
 #include "postgres.h"
 
@@ -632,6 +632,7 @@ loyalty_verify(PG_FUNCTION_ARGS)
 	verify_vouchers(&verification);
 	verify_people(&verification);
 	verify_tiers(&verification);
+	verify_access(&verification);
 	SPI_finish();
 	engine_leave(&scope);
 	PG_RETURN_NULL();
