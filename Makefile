@@ -15,7 +15,7 @@ SQL_ORDER := $(patsubst %,sql/%.sql, prelude \
 	act extend set_tier balance spend hold transfer cancel voucher voucher_pool \
 	reward redeem choice catalogue merge household \
 	source config_change backfill deferred record quote explain confirm \
-	maintain import schedule expiring verify liability outlook tier_report \
+	maintain import schedule expiring seal verify liability outlook tier_report \
 	security)
 SQL_PARTS := $(foreach part,$(SQL_ORDER),$(wildcard $(part)))
 
@@ -26,7 +26,7 @@ OBJS := $(patsubst %.c,%.o, $(wildcard \
 	src/loyalty.c \
 	$(patsubst %,src/types/%.c, points points_agg rational rational_wide packed \
 		purse purse_pack purse_readings purse_io purse_ops purse_sum award expiry qualification \
-		tally tally_pack tally_io tally_ops tally_sum voucher_code calendar scan sha256 hmac)) \
+		tally tally_pack tally_io tally_ops tally_sum voucher_code calendar scan sha256 hmac merkle)) \
 	$(sort $(wildcard src/ledger/*.c)) \
 	$(sort $(wildcard src/tiers/*.c)) \
 	$(sort $(wildcard src/earning/*.c)) \

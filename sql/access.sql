@@ -62,7 +62,8 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	AS $$
 	SELECT 'member', 'ROUTINE', n, 'EXECUTE', NULL
 	FROM pg_catalog.unnest('{may_see,may_read,may_read_person,may_manage,find_member,balance,lots,statement,payable,catalogue,
-							 vouchers,tier_outlook,tier_progress,base_tier,household,outstanding,held_ends}'::pg_catalog.text[]) n
+							 vouchers,tier_outlook,tier_progress,base_tier,household,outstanding,held_ends,
+							 proof,history}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'member', 'TABLE', n, 'SELECT', 'member'
 	FROM pg_catalog.unnest('{member,entry,tier_change,hold,redemption,confirmation,household_member,reward_choice}'::pg_catalog.text[]) n
@@ -74,14 +75,16 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 		   ('member', 'TABLE', 'source', 'SELECT (source_id, program, name)', 'terms'),
 		   ('member', 'TABLE', 'reward', 'SELECT (reward_id, program, name, kind, title, description, cost, price)', 'terms')
 	UNION ALL
+	VALUES ('member', 'TABLE', 'seals', 'SELECT', NULL)
+	UNION ALL
 	SELECT 'read', 'ROUTINE', n, 'EXECUTE', NULL
 	FROM pg_catalog.unnest('{quote,explain,expiring,verify,voucher}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', 'terms'
-	FROM pg_catalog.unnest('{rule,source,reward,reward_option,currency_rate,voucher_pool,maintenance}'::pg_catalog.text[]) n
+	FROM pg_catalog.unnest('{rule,source,reward,reward_option,currency_rate,voucher_pool,maintenance,seal}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', 'member'
-	FROM pg_catalog.unnest('{member_alias,member_merge,voucher_use}'::pg_catalog.text[]) n
+	FROM pg_catalog.unnest('{member_alias,member_merge,voucher_use,seal_leaf}'::pg_catalog.text[]) n
 	UNION ALL
 	VALUES ('read', 'TABLE', 'household', 'SELECT', 'program'),
 		   ('read', 'TABLE', 'config_change', 'SELECT', 'program'),
@@ -98,7 +101,7 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	SELECT 'operate', 'ROUTINE', n, 'EXECUTE', NULL
 	FROM pg_catalog.unnest('{adjust,spend,hold,capture,release,transfer,cancel,redeem,confirm_redemption,fulfill_redemption,
 							 choose_reward,issue_voucher,use_voucher,return_voucher,void_voucher,merge_members,unmerge_members,
-							 create_household,join_household,leave_household,enroll,set_member,set_tier,extend,reinstate,
+							 create_household,join_household,leave_household,seal,enroll,set_member,set_tier,extend,reinstate,
 							 record,accept,reject,maintain,backfill,
 							 schedule_maintenance,unschedule_maintenance}'::pg_catalog.text[]) n
 	UNION ALL

@@ -12,7 +12,7 @@ CREATE TYPE loyalty.violation AS (
 	actual text
 );
 COMMENT ON TYPE loyalty.violation IS 'something that verify found wrong';
-COMMENT ON COLUMN loyalty.violation.invariant IS 'I1: sums; I2: numbering; I3: hash chain; I4: purchases; I4 vanished: purchases whose rows are gone; I4 limits: what is counted for limits of rules; I4 budgets: what is spent of budgets; I4 confirmation: what awaits confirmation; I5: nothing below zero; I6 holds: points that are held; I6 transfers: both sides of transfers; I6 cancel: what was undone; I6 vouchers: vouchers and their uses; I6 merges: members who were merged; I6 households: who shares a balance; I7: tiers; member: the member''s row itself';
+COMMENT ON COLUMN loyalty.violation.invariant IS 'I1: sums; I2: numbering; I3: hash chain; I3 seals: seals and what they found; I4: purchases; I4 vanished: purchases whose rows are gone; I4 limits: what is counted for limits of rules; I4 budgets: what is spent of budgets; I4 confirmation: what awaits confirmation; I5: nothing below zero; I6 holds: points that are held; I6 transfers: both sides of transfers; I6 cancel: what was undone; I6 vouchers: vouchers and their uses; I6 merges: members who were merged; I6 households: who shares a balance; I7: tiers; member: the member''s row itself';
 COMMENT ON COLUMN loyalty.violation.program IS 'name of the program';
 COMMENT ON COLUMN loyalty.violation.member IS 'the shop''s own customer id, or member_id and the number where there is no such member';
 COMMENT ON COLUMN loyalty.violation.purchase IS 'name of the source and key of the purchase; NULL: no purchase is concerned';
@@ -26,7 +26,7 @@ CREATE FUNCTION loyalty.verify(program text DEFAULT NULL) RETURNS SETOF loyalty.
 COMMENT ON FUNCTION loyalty.verify(text) IS 'one row for each violation, none when all is sound; of one program or of all.
 I1: points of each entry are the total of its lots; purse, lifetime, held points and last activity of each member are the sum of his entries.
 I2: entries of a member count 1..n without gaps, his row says n and has their program; no entry is without a member; his row counts his purchases.
-I3: the hash of each entry covers it and the hash before it; the member''s row has the last.
+I3: the hash of each entry covers it and the hash before it; the member''s row has the last. I3 seals: each seal follows from its leaves and the seal before it, and each leaf''s head is the hash of the member''s entry with that number.
 I4: rule by rule what stands for a purchase of an attached source is what its row earns now under what was kept at its first posting, and the shortfall on record; amounts agree; every row that counts was judged, once the source is backfilled. Excepted are deferred purchases, rows deleted from a source that keeps points, and purchases made before a customer joined a program that does not enroll by itself. I4 vanished: the row is gone and its points stand. I4 limits: points, purchases and last awards counted of limited rules, by member and period, are what stands of purchases. I4 budgets: what is spent of a budget is what stands of all members'' purchases, and its slots allot it. I4 confirmation: what awaits confirmation, and what was decided of it, is what the entries say.
 I5: no lot is below zero but a debt, and only clawbacks make debts, or imports and merges bring them along.
 I6 holds: each hold is what its entries left of it, and over or active accordingly; the member''s row says what all his active holds hold and when the first of them ends.

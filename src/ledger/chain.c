@@ -19,8 +19,8 @@
 #include "loyalty.h"
 #include "types/sha256.h"
 
-static void
-append_int(StringInfo bytes, int64 value)
+void
+chain_append_int(StringInfo bytes, int64 value)
 {
 	uint64		big_endian = pg_hton64((uint64) value);
 
@@ -30,13 +30,13 @@ append_int(StringInfo bytes, int64 value)
 static void
 append_bytes(StringInfo bytes, const char *value, int length)
 {
-	append_int(bytes, length);
+	chain_append_int(bytes, length);
 	appendBinaryStringInfo(bytes, value, length);
 }
 
 /* So that a dump into another encoding keeps its hashes. */
-static void
-append_text(StringInfo bytes, const char *value, int length)
+void
+chain_append_text(StringInfo bytes, const char *value, int length)
 {
 	const char *utf8 = canonical_text(value, &length);
 
@@ -72,46 +72,52 @@ append_note(StringInfo bytes, const text *note)
 }
 
 void
-chain_hash(EntryRow *entry, const uint8 *previous)
+chain_bytes(const EntryRow *entry, StringInfo bytes)
 {
-	StringInfoData bytes;
 	struct varlena *lots = PG_DETOAST_DATUM_PACKED(entry->lots);
 
-	initStringInfo(&bytes);
-	append_int(&bytes, entry->member_id);
-	append_int(&bytes, entry->seq);
-	append_int(&bytes, entry->points);
-	append_int(&bytes, entry->occurred_at);
-	append_int(&bytes, entry->posted_at);
-	append_int(&bytes, entry->program_id);
-	append_int(&bytes, entry->rule_id);
-	append_int(&bytes, entry->source_id);
-	append_int(&bytes, entry->revision);
-	append_int(&bytes, entry->rule_horizon);
-	append_bytes(&bytes, entry->kind, strlen(entry->kind));
-	append_text(&bytes, VARDATA_ANY(entry->source_key), VARSIZE_ANY_EXHDR(entry->source_key));
-	append_bytes(&bytes, VARDATA_ANY(lots), VARSIZE_ANY_EXHDR(lots));
+	chain_append_int(bytes, entry->member_id);
+	chain_append_int(bytes, entry->seq);
+	chain_append_int(bytes, entry->points);
+	chain_append_int(bytes, entry->occurred_at);
+	chain_append_int(bytes, entry->posted_at);
+	chain_append_int(bytes, entry->program_id);
+	chain_append_int(bytes, entry->rule_id);
+	chain_append_int(bytes, entry->source_id);
+	chain_append_int(bytes, entry->revision);
+	chain_append_int(bytes, entry->rule_horizon);
+	append_bytes(bytes, entry->kind, strlen(entry->kind));
+	chain_append_text(bytes, VARDATA_ANY(entry->source_key), VARSIZE_ANY_EXHDR(entry->source_key));
+	append_bytes(bytes, VARDATA_ANY(lots), VARSIZE_ANY_EXHDR(lots));
 
 	if (entry->amount == NULL)
-		append_int(&bytes, -1);
+		chain_append_int(bytes, -1);
 	else
 	{
 		char	   *amount = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(entry->amount)));
 
-		append_bytes(&bytes, amount, strlen(amount));
+		append_bytes(bytes, amount, strlen(amount));
 		pfree(amount);
 	}
 
 	if (entry->context == NULL)
-		append_int(&bytes, -1);
+		chain_append_int(bytes, -1);
 	else
-		append_context(&bytes, entry->context);
+		append_context(bytes, entry->context);
 
 	if (entry->note == NULL)
-		append_int(&bytes, -1);
+		chain_append_int(bytes, -1);
 	else
-		append_note(&bytes, entry->note);
+		append_note(bytes, entry->note);
+}
 
+void
+chain_hash(EntryRow *entry, const uint8 *previous)
+{
+	StringInfoData bytes;
+
+	initStringInfo(&bytes);
+	chain_bytes(entry, &bytes);
 	sha256_joined(previous, previous == NULL ? 0 : HASH_LENGTH,
 				  bytes.data, bytes.len, entry->hash);
 	pfree(bytes.data);

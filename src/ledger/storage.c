@@ -169,6 +169,16 @@ store_begin_scan(Store *store, StoreTable *table, int nkeys, IndexScanDesc *scan
 	MemoryContextSwitchTo(caller);
 }
 
+bool
+store_next(Store *store, IndexScanDesc scan, TupleTableSlot *slot)
+{
+	MemoryContext caller = MemoryContextSwitchTo(store->context);
+	bool		found = index_getnext_slot(scan, ForwardScanDirection, slot);
+
+	MemoryContextSwitchTo(caller);
+	return found;
+}
+
 void
 store_begin_read(Store *store, Snapshot snapshot)
 {

@@ -105,7 +105,7 @@ store_visit_entries(Store *store, int64 member_id, int32 source_id,
 	if (*scan == NULL)
 		store_begin_scan(store, &store->entry, nkeys, scan, slot);
 	index_rescan(*scan, keys, nkeys, NULL, 0);
-	while (index_getnext_slot(*scan, ForwardScanDirection, *slot))
+	while (store_next(store, *scan, *slot))
 	{
 		CHECK_FOR_INTERRUPTS();
 		unpack_entry(*slot, &entry);

@@ -117,7 +117,7 @@ list_holds(Store *store, int64 member_id, int64 seq)
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(member_id));
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(seq));
 	index_rescan(scan, keys, nkeys, NULL, 0);
-	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	while (store_next(store, scan, slot))
 	{
 		bool		isnull;
 		HoldRow    *row;

@@ -63,7 +63,7 @@ fetch_member(Store *store, int64 member_id)
 		store_begin_scan(store, &store->member, 1, &store->member_scan, &store->member_slot);
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(member_id));
 	index_rescan(store->member_scan, &key, 1, NULL, 0);
-	return index_getnext_slot(store->member_scan, ForwardScanDirection, store->member_slot);
+	return store_next(store, store->member_scan, store->member_slot);
 }
 
 /* The status of this name, one of the first "known"; 22023 for another one. */
@@ -290,7 +290,7 @@ store_visit_members(Store *store, int32 program_id, DateADT before, MemberVisito
 #endif
 							   lengthof(keys), 0);
 		index_rescan(scan, keys, lengthof(keys), NULL, 0);
-		while (index_getnext_slot(scan, ForwardScanDirection, store->visit_slot))
+		while (store_next(store, scan, store->visit_slot))
 			visit_member(store, program_id, visit, arg);
 		index_endscan(scan);
 		index_close(index, NoLock);

@@ -64,6 +64,9 @@ extern void store_close_table(StoreTable *table);
 extern void store_begin_scan(Store *store, StoreTable *table, int nkeys,
 							 IndexScanDesc *scan, TupleTableSlot **slot);
 
+/* On to its next row, false at the end.  What an index remembers of dead rows outlives the caller's context too. */
+extern bool store_next(Store *store, IndexScanDesc scan, TupleTableSlot *slot);
+
 /* End one scan and its slot. */
 extern void store_end_scan(IndexScanDesc *scan, TupleTableSlot **slot);
 

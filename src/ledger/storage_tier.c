@@ -73,7 +73,7 @@ store_visit_tier_changes(Store *store, int64 member_id, TierChangeVisitor visit,
 	store_begin_scan(store, &table, 1, &scan, &slot);
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(member_id));
 	index_rescan(scan, &key, 1, NULL, 0);
-	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	while (store_next(store, scan, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
 		unpack_change(slot, &change);

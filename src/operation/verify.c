@@ -27,11 +27,12 @@
  * member his ref leads to his row, his program exists, his status is known, and
  *		  no points end before next_expiry.
  *
- * Purchases (I4) are in verify_purchases.c, limits in verify_limits.c, what
- * awaits confirmation in verify_confirm.c; transfers, holds, cancellations,
- * redemptions, vouchers, merges and households (I6) in verify_transfers.c,
- * verify_holds.c, verify_cancel.c, verify_redemptions.c, verify_vouchers.c and
- * verify_people.c; tiers (I7) in verify_tiers.c; access (I8) in verify_access.c.
+ * Seals (I3) are in verify_seals.c, purchases (I4) in verify_purchases.c, limits
+ * in verify_limits.c, what awaits confirmation in verify_confirm.c; transfers,
+ * holds, cancellations, redemptions, vouchers, merges and households (I6) in
+ * verify_transfers.c, verify_holds.c, verify_cancel.c, verify_redemptions.c,
+ * verify_vouchers.c and verify_people.c; tiers (I7) in verify_tiers.c; access (I8)
+ * in verify_access.c.
  */
 #include "postgres.h"
 
@@ -631,6 +632,7 @@ loyalty_verify(PG_FUNCTION_ARGS)
 	verify_redemptions(&verification);
 	verify_vouchers(&verification);
 	verify_people(&verification);
+	verify_seals(&verification);
 	verify_tiers(&verification);
 	verify_access(&verification);
 	SPI_finish();

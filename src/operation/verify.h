@@ -64,6 +64,9 @@ extern void verify_vouchers(Verification *verification);
 /* Members who were merged: I6. */
 extern void verify_people(Verification *verification);
 
+/* Seals and their leaves: I3. */
+extern void verify_seals(Verification *verification);
+
 /* What was redeemed, and stock: I6. */
 extern void verify_redemptions(Verification *verification);
 
