@@ -98,7 +98,8 @@ static const char *const triggers_query =
 	" FROM wanted w FULL JOIN actual a ON a.oid = w.oid AND a.name = w.name CROSS JOIN LATERAL (VALUES"
 	"  (a.oid IS NULL, 'trigger %I of table %s is not there', NULL, NULL),"
 	"  (a.oid IS NOT NULL AND a.function IS NULL, 'trigger %I of table %s is not the extension''s', NULL, a.text),"
-	"  (a.tgenabled <> 'O', 'trigger %I of table %s is not enabled', 'O', a.tgenabled::text),"
+	"  (a.tgenabled <> 'O', 'trigger %I of table %s is not enabled', 'enabled',"
+	"   CASE a.tgenabled WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'enabled for replicas only' ELSE 'enabled for replicas too' END),"
 	"  (a.function IS NOT NULL AND (a.tgqual IS NOT NULL OR w.function <> a.function OR w.type <> a.type), 'trigger %I of table %s is not what it was', NULL, a.text),"
 	"  (NOT a.sound, 'the function of trigger %I of table %s is not the library''s', 'loyalty_' || a.function, a.text))"
 	"  AS v (wrong, problem, expected, actual) WHERE v.wrong";
@@ -113,7 +114,7 @@ static const char *const grants_query =
 	"  UNION ALL SELECT 'schema ' || n.nspname, n.nspowner, n.nspacl, 'n' FROM pg_namespace n"
 	"  JOIN own o ON o.classid = 'pg_namespace'::regclass AND o.objid = n.oid)"
 	" SELECT 'I8', NULL::text, NULL::text, format('%s is granted to %s', g.name, CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE x.grantee::regrole::text END),"
-	"  'no ' || string_agg(x.privilege_type, ', ' ORDER BY x.privilege_type), NULL::text"
+	"  'nothing', string_agg(x.privilege_type, ', ' ORDER BY x.privilege_type)"
 	" FROM granted g CROSS JOIN LATERAL aclexplode(g.acl) x"
 	/* These pass over row-level security, or would put somebody's code among the engine's. */
 	" WHERE x.grantee = 0 OR x.grantee <> g.owner AND (g.kind = 'r' AND x.privilege_type IN ('TRUNCATE', 'TRIGGER', 'REFERENCES')"

@@ -38,16 +38,16 @@ SELECT finds('CREATE POLICY more ON loyalty.member FOR UPDATE TO verify_access_s
 SELECT finds('CREATE POLICY less ON loyalty.member AS RESTRICTIVE USING (false)', 'I8 | policy less of table loyalty.member is not the extension''s | AS RESTRICTIVE USING (false)', 'even one that hides');
 
 -- triggers
-SELECT finds('ALTER TABLE loyalty.entry DISABLE TRIGGER guard', 'I8 | trigger guard of table loyalty.entry is not enabled | O | D', 'a guard is off');
-SELECT finds('ALTER TABLE loyalty.entry ENABLE REPLICA TRIGGER guard', 'I8 | trigger guard of table loyalty.entry is not enabled | O | R', 'or for replicas only');
+SELECT finds('ALTER TABLE loyalty.entry DISABLE TRIGGER guard', 'I8 | trigger guard of table loyalty.entry is not enabled | enabled | disabled', 'a guard is off');
+SELECT finds('ALTER TABLE loyalty.entry ENABLE REPLICA TRIGGER guard', 'I8 | trigger guard of table loyalty.entry is not enabled | enabled | enabled for replicas only', 'or for replicas only');
 SELECT finds('DROP TRIGGER guard ON loyalty.member', 'I8 | trigger guard of table loyalty.member is not there', 'or gone');
 SELECT finds('DROP TRIGGER guard ON loyalty.member; CREATE TRIGGER guard BEFORE DELETE ON loyalty.member FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard()',
 	'I8 | trigger guard of table loyalty.member is not what it was | CREATE TRIGGER guard BEFORE DELETE ON loyalty.member FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard()', 'or looks away');
 SELECT finds('DROP TRIGGER guard ON loyalty.purchase; CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.purchase WHEN (false) EXECUTE FUNCTION loyalty.engine_guard()',
 	'I8 | trigger guard of table loyalty.purchase is not what it was | CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE OR TRUNCATE ON loyalty.purchase FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION loyalty.engine_guard()', 'always');
-SELECT finds('ALTER TABLE loyalty.rule DISABLE TRIGGER ALL', E'I8 | trigger audit of table loyalty.rule is not enabled | O | D\nI8 | trigger audit_truncate of table loyalty.rule is not enabled | O | D\n'
-	'I8 | trigger changed of table loyalty.rule is not enabled | O | D\nI8 | trigger guard of table loyalty.rule is not enabled | O | D\n'
-	'I8 | trigger guard_name of table loyalty.rule is not enabled | O | D\nI8 | trigger guard_order of table loyalty.rule is not enabled | O | D', 'configuration too');
+SELECT finds('ALTER TABLE loyalty.rule DISABLE TRIGGER ALL', E'I8 | trigger audit of table loyalty.rule is not enabled | enabled | disabled\nI8 | trigger audit_truncate of table loyalty.rule is not enabled | enabled | disabled\n'
+	'I8 | trigger changed of table loyalty.rule is not enabled | enabled | disabled\nI8 | trigger guard of table loyalty.rule is not enabled | enabled | disabled\n'
+	'I8 | trigger guard_name of table loyalty.rule is not enabled | enabled | disabled\nI8 | trigger guard_order of table loyalty.rule is not enabled | enabled | disabled', 'configuration too');
 SELECT finds('DROP TRIGGER audit_truncate ON loyalty.currency_rate', 'I8 | trigger audit_truncate of table loyalty.currency_rate is not there', 'also what keeps its changes');
 CREATE FUNCTION harmless() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 SELECT finds('CREATE TRIGGER spy AFTER INSERT ON loyalty.entry FOR EACH ROW EXECUTE FUNCTION harmless()',
@@ -56,12 +56,12 @@ SELECT matches(found($$CREATE OR REPLACE FUNCTION loyalty.config_audit() RETURNS
 	'^I8 \| the function of trigger audit of table loyalty.access is not the library''s \| loyalty_config_audit \| CREATE TRIGGER', 'a function that does nothing');
 
 -- grants
-SELECT finds('GRANT SELECT ON loyalty.liability TO PUBLIC', 'I8 | loyalty.liability is granted to PUBLIC | no SELECT', 'a view for everybody');
-SELECT finds('GRANT SELECT (ref) ON loyalty.member TO PUBLIC', 'I8 | loyalty.member (ref) is granted to PUBLIC | no SELECT', 'a column');
-SELECT finds('GRANT USAGE ON SCHEMA loyalty TO PUBLIC', 'I8 | schema loyalty is granted to PUBLIC | no USAGE', 'the schema');
-SELECT finds('GRANT EXECUTE ON FUNCTION loyalty.find_member(text, text) TO PUBLIC', 'I8 | loyalty.find_member(text,text) is granted to PUBLIC | no EXECUTE', 'a function');
-SELECT finds('GRANT ALL ON loyalty.tier TO verify_access_shop', 'I8 | loyalty.tier is granted to verify_access_shop | no REFERENCES, TRIGGER, TRUNCATE', 'what row-level security does not see');
-SELECT finds('GRANT CREATE ON SCHEMA loyalty TO verify_access_shop', 'I8 | schema loyalty is granted to verify_access_shop | no CREATE', 'a place for names of his own');
+SELECT finds('GRANT SELECT ON loyalty.liability TO PUBLIC', 'I8 | loyalty.liability is granted to PUBLIC | nothing | SELECT', 'a view for everybody');
+SELECT finds('GRANT SELECT (ref) ON loyalty.member TO PUBLIC', 'I8 | loyalty.member (ref) is granted to PUBLIC | nothing | SELECT', 'a column');
+SELECT finds('GRANT USAGE ON SCHEMA loyalty TO PUBLIC', 'I8 | schema loyalty is granted to PUBLIC | nothing | USAGE', 'the schema');
+SELECT finds('GRANT EXECUTE ON FUNCTION loyalty.find_member(text, text) TO PUBLIC', 'I8 | loyalty.find_member(text,text) is granted to PUBLIC | nothing | EXECUTE', 'a function');
+SELECT finds('GRANT ALL ON loyalty.tier TO verify_access_shop', 'I8 | loyalty.tier is granted to verify_access_shop | nothing | REFERENCES, TRIGGER, TRUNCATE', 'what row-level security does not see');
+SELECT finds('GRANT CREATE ON SCHEMA loyalty TO verify_access_shop', 'I8 | schema loyalty is granted to verify_access_shop | nothing | CREATE', 'a place for names of his own');
 SELECT finds('GRANT SELECT ON ALL TABLES IN SCHEMA loyalty TO verify_access_shop', 'nothing', 'what it does see is no harm');
 
 -- access
