@@ -17,7 +17,8 @@
  *		  purchases that have a first posting.
  * I3	  each entry's hash covers it and the hash before it; the row has the
  *		  last.  A wrong hash is reported once: the next one is held against
- *		  what is stored.
+ *		  what is stored.  Of forgotten members alone the digests that were
+ *		  left of context and note are taken for these.
  * I5	  no lot of the purse is below zero but a debt, which is the lot that
  *		  starts at once and never ends; so nobody has less than zero available
  *		  otherwise.  The program's policy of today does not tell whether a debt
@@ -28,11 +29,11 @@
  *		  no points end before next_expiry.
  *
  * Seals (I3) are in verify_seals.c, purchases (I4) in verify_purchases.c, limits
- * in verify_limits.c, what awaits confirmation in verify_confirm.c; transfers,
- * holds, cancellations, redemptions, vouchers, merges and households (I6) in
- * verify_transfers.c, verify_holds.c, verify_cancel.c, verify_redemptions.c,
- * verify_vouchers.c and verify_people.c; tiers (I7) in verify_tiers.c; access (I8)
- * in verify_access.c.
+ * in verify_limits.c, what awaits confirmation in verify_confirm.c; who was
+ * forgotten in verify_forgotten.c; transfers, holds, cancellations, redemptions,
+ * vouchers, merges and households (I6) in verify_transfers.c, verify_holds.c,
+ * verify_cancel.c, verify_redemptions.c, verify_vouchers.c and verify_people.c;
+ * tiers (I7) in verify_tiers.c; access (I8) in verify_access.c.
  */
 #include "postgres.h"
 
@@ -189,6 +190,7 @@ typedef struct Walk
 	Verification *verification;
 	int64		member_id;
 	bool		known;			/* his row is there */
+	bool		forgotten;		/* what was personal has been blanked */
 	MemberRow	row;			/* then; but for status and head */
 	const char *status;
 	struct varlena *head;
@@ -269,6 +271,7 @@ read_member(Walk *walk, const Cursor *members)
 	row->next_expiry = nulls[6] ? DATEVAL_NOEND : DatumGetDateADT(values[6]);
 	row->ref = DatumGetTextPP(values[7]);
 	walk->status = TextDatumGetCString(values[8]);
+	walk->forgotten = strcmp(walk->status, "forgotten") == 0;
 	purse_init(&row->purse);
 	purse_read(&row->purse, values[9]);
 	walk->head = PG_DETOAST_DATUM_PACKED(values[10]);
@@ -368,7 +371,7 @@ add_entry(void *arg)
 	EntryRow	rehashed = *entry;
 	Purse		lots;
 
-	chain_hash(&rehashed, walk->nentries == 0 ? NULL : walk->hash);
+	chain_hash(&rehashed, walk->nentries == 0 ? NULL : walk->hash, walk->forgotten);
 	memcpy(walk->computed, rehashed.hash, HASH_LENGTH);
 	purse_init(&lots);
 	purse_read(&lots, entry->lots);
@@ -529,6 +532,9 @@ check_ref(Walk *walk)
 		report(walk, "member", "program does not exist", NULL, int_text(walk->row.program_id));
 		return;
 	}
+	/* His is a pseudonym: verify_forgotten.c looks at it. */
+	if (walk->forgotten)
+		return;
 	computed = DatumGetInt64(DirectFunctionCall2(loyalty_member_id, PointerGetDatum(walk->row.ref),
 												 CStringGetTextDatum(walk->program->name)));
 	if (computed != walk->member_id &&
@@ -550,8 +556,8 @@ end_walk(Walk *walk)
 	check_lots(walk);
 	check_ref(walk);
 	if (strcmp(walk->status, "active") != 0 && strcmp(walk->status, "suspended") != 0 &&
-		strcmp(walk->status, "closed") != 0 && strcmp(walk->status, "merged") != 0)
-		report(walk, "member", "status is not known", "active, suspended, closed or merged", walk->status);
+		strcmp(walk->status, "closed") != 0 && strcmp(walk->status, "merged") != 0 && !walk->forgotten)
+		report(walk, "member", "status is not known", "active, suspended, closed, merged or forgotten", walk->status);
 }
 
 void
@@ -634,6 +640,7 @@ loyalty_verify(PG_FUNCTION_ARGS)
 	verify_people(&verification);
 	verify_seals(&verification);
 	verify_tiers(&verification);
+	verify_forgotten(&verification);
 	verify_access(&verification);
 	SPI_finish();
 	engine_leave(&scope);
