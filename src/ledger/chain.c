@@ -6,7 +6,7 @@
  * 64-bit big-endian, text as its length and UTF-8 bytes, lots as the packed
  * purse, amount as its text, NULL as length -1.  Of context and note only the
  * sha256 of their UTF-8 goes in, so that they can be blanked when a person is
- * forgotten and the chain still holds: what is left of them then says it.
+ * forgotten and the chain still holds.
  */
 #include "postgres.h"
 
@@ -82,9 +82,27 @@ append_digest(StringInfo bytes, const uint8 *digest)
 		append_bytes(bytes, (const char *) digest, HASH_LENGTH);
 }
 
-/* "context" and "note" are their digests. */
+/* Context and note by their digests, which stand in the context where they have been blanked. */
 static void
-append_entry(StringInfo bytes, const EntryRow *entry, const uint8 *context, const uint8 *note)
+append_digests(StringInfo bytes, const EntryRow *entry, bool may_be_blanked)
+{
+	uint8		context[HASH_LENGTH];
+	uint8		note[HASH_LENGTH];
+	JsonbValue	blanked;
+
+	if (!may_be_blanked || !context_field_of(entry->context, FIELD_SHA256, jbvBinary, &blanked))
+	{
+		append_digest(bytes, chain_context_digest(entry->context, context));
+		append_digest(bytes, chain_note_digest(entry->note, note));
+		return;
+	}
+	append_digest(bytes, forgotten_digest(entry->context, "context", context) ? context : NULL);
+	append_digest(bytes, entry->note != NULL ? chain_note_digest(entry->note, note)
+				  : forgotten_digest(entry->context, "note", note) ? note : NULL);
+}
+
+void
+chain_bytes(const EntryRow *entry, bool may_be_blanked, StringInfo bytes)
 {
 	struct varlena *lots = PG_DETOAST_DATUM_PACKED(entry->lots);
 
@@ -112,59 +130,17 @@ append_entry(StringInfo bytes, const EntryRow *entry, const uint8 *context, cons
 		pfree(amount);
 	}
 
-	append_digest(bytes, context);
-	append_digest(bytes, note);
+	append_digests(bytes, entry, may_be_blanked);
 }
 
 void
-chain_bytes(const EntryRow *entry, StringInfo bytes)
-{
-	uint8		context[HASH_LENGTH];
-	uint8		note[HASH_LENGTH];
-
-	append_entry(bytes, entry, chain_context_digest(entry->context, context), chain_note_digest(entry->note, note));
-}
-
-/* The same where context and note may have been blanked. */
-static void
-append_blanked(StringInfo bytes, const EntryRow *entry)
-{
-	uint8		context[HASH_LENGTH];
-	uint8		note[HASH_LENGTH];
-	JsonbValue	blanked;
-
-	if (!context_field_of(entry->context, FIELD_SHA256, jbvBinary, &blanked))
-		chain_bytes(entry, bytes);
-	else
-		append_entry(bytes, entry,
-					 forgotten_digest(entry->context, "context", context) ? context : NULL,
-					 entry->note != NULL ? chain_note_digest(entry->note, note)
-					 : forgotten_digest(entry->context, "note", note) ? note : NULL);
-}
-
-static void
-set_hash(EntryRow *entry, const uint8 *previous, StringInfo bytes)
-{
-	sha256_joined(previous, previous == NULL ? 0 : HASH_LENGTH, bytes->data, bytes->len, entry->hash);
-	pfree(bytes->data);
-}
-
-void
-chain_hash(EntryRow *entry, const uint8 *previous)
+chain_hash(EntryRow *entry, const uint8 *previous, bool may_be_blanked)
 {
 	StringInfoData bytes;
 
 	initStringInfo(&bytes);
-	chain_bytes(entry, &bytes);
-	set_hash(entry, previous, &bytes);
-}
-
-void
-chain_hash_blanked(EntryRow *entry, const uint8 *previous)
-{
-	StringInfoData bytes;
-
-	initStringInfo(&bytes);
-	append_blanked(&bytes, entry);
-	set_hash(entry, previous, &bytes);
+	chain_bytes(entry, may_be_blanked, &bytes);
+	sha256_joined(previous, previous == NULL ? 0 : HASH_LENGTH,
+				  bytes.data, bytes.len, entry->hash);
+	pfree(bytes.data);
 }

@@ -24,6 +24,7 @@
 #include "earning/json.h"
 #include "ledger/access.h"
 #include "ledger/chain.h"
+#include "ledger/forgotten.h"
 #include "ledger/member.h"
 #include "loyalty.h"
 #include "operation/proof.h"
@@ -318,9 +319,11 @@ loyalty_history(PG_FUNCTION_ARGS)
 	Datum		values[1];
 	EngineScope scope;
 	Cursor		entries;
+	bool		forgotten;
 
 	engine_enter(&scope, config->owner);
 	values[0] = Int64GetDatum(known_member(fcinfo, config, program, ref));
+	forgotten = forgotten_has(config, NULL, DatumGetInt64(values[0]));
 	SPI_connect();
 	cursor_open(&entries, InvalidOid, "SELECT " ENTRY_COLUMNS " FROM loyalty.entry WHERE member_id = $1 ORDER BY seq",
 				lengthof(types), types, values, NULL);
@@ -335,7 +338,7 @@ loyalty_history(PG_FUNCTION_ARGS)
 		cursor_entry(&entries, &entry);
 		initStringInfo(&bytes);
 		appendStringInfoSpaces(&bytes, VARHDRSZ);
-		chain_bytes(&entry, &bytes);
+		chain_bytes(&entry, forgotten, &bytes);
 		SET_VARSIZE(bytes.data, bytes.len);
 		columns[0] = Int64GetDatum(entry.seq);
 		columns[1] = PointerGetDatum(bytes.data);

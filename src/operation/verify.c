@@ -29,7 +29,7 @@
  *		  no points end before next_expiry.
  *
  * Seals (I3) are in verify_seals.c, purchases (I4) in verify_purchases.c, limits
- * in verify_limits.c, what awaits confirmation in verify_confirm.c, who was
+ * in verify_limits.c, what awaits confirmation in verify_confirm.c; who was
  * forgotten in verify_forgotten.c; transfers, holds, cancellations, redemptions,
  * vouchers, merges and households (I6) in verify_transfers.c, verify_holds.c,
  * verify_cancel.c, verify_redemptions.c, verify_vouchers.c and verify_people.c;
@@ -371,10 +371,7 @@ add_entry(void *arg)
 	EntryRow	rehashed = *entry;
 	Purse		lots;
 
-	if (walk->forgotten)
-		chain_hash_blanked(&rehashed, walk->nentries == 0 ? NULL : walk->hash);
-	else
-		chain_hash(&rehashed, walk->nentries == 0 ? NULL : walk->hash);
+	chain_hash(&rehashed, walk->nentries == 0 ? NULL : walk->hash, walk->forgotten);
 	memcpy(walk->computed, rehashed.hash, HASH_LENGTH);
 	purse_init(&lots);
 	purse_read(&lots, entry->lots);

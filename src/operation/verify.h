@@ -64,11 +64,10 @@ extern void verify_vouchers(Verification *verification);
 /* Members who were merged: I6. */
 extern void verify_people(Verification *verification);
 
-/* Of whom nothing personal is to be left. */
-extern void verify_forgotten(Verification *verification);
-
 /* Seals and their leaves: I3. */
 extern void verify_seals(Verification *verification);
+/* Of whom nothing personal is to be left. */
+extern void verify_forgotten(Verification *verification);
 
 /* What was redeemed, and stock: I6. */
 extern void verify_redemptions(Verification *verification);
