@@ -38,6 +38,8 @@ SELECT given_back FROM loyalty.return_voucher(:'code', 1);
 SELECT count(*) FROM loyalty.issue_voucher('friend', kind => 'value', value => 5);
 SELECT loyalty.set_consent('ann', 'marketing', true, source => 'form'), loyalty.set_consent('friend', 'marketing', true);
 SELECT loyalty.set_tier('ann', 'silver', reason => 'a friend') IS NOT NULL AS set;
+UPDATE loyalty.program SET adjust_limit = 10 WHERE program_id = :pid;
+SELECT entry, points FROM loyalty.adjust('ann', 11, reason => 'sorry', key => 'big');
 SELECT loyalty.merge_members('card 2 of ann', 'ann');
 SELECT loyalty.merge_members('friend', 'ann');
 SELECT loyalty.unmerge_members('friend');
@@ -58,7 +60,7 @@ CREATE TEMP TABLE person AS SELECT member_id FROM loyalty.member WHERE program_i
 CREATE TEMP TABLE exported (name text, key text, rows text, why_not text);
 INSERT INTO exported (name, key) VALUES
 	('member', 'ledgers'), ('profile', 'profile'), ('consent', 'consents'), ('entry', 'entries'), ('hold', 'holds'),
-	('confirmation', 'confirmations'), ('redemption', 'redemptions'), ('reward_choice', 'choices'), ('voucher', 'vouchers'),
+	('confirmation', 'confirmations'), ('proposal', 'proposals'), ('redemption', 'redemptions'), ('reward_choice', 'choices'), ('voucher', 'vouchers'),
 	('voucher_use', 'voucher_uses'), ('tier_change', 'tier_changes'), ('rule_usage', 'limits'), ('member_merge', 'merges'),
 	('household_member', 'households'), ('purchase', 'query_purchases'), ('seal_leaf', 'seals'), ('maintenance_failure', 'maintenance_failures');
 INSERT INTO exported (name, key, rows) VALUES

@@ -56,6 +56,8 @@ SELECT loyalty.enroll('ben', referred_by => 'zyx-1', at => '2026-01-02Z') IS NOT
 INSERT INTO forget_order VALUES (1, 'zyx-1', 100), (2, 'zyx-1', 50), (3, 'ben', 70);
 SELECT points FROM loyalty.record('zyx-1', 'review', data => '{"text": "by Zyx"}', at => '2026-01-11Z');
 SELECT points FROM loyalty.adjust('zyx-1', 30, reason => 'sorry Zyx', at => '2026-01-12Z');
+UPDATE loyalty.program SET adjust_limit = 1000 WHERE program_id = :pid;
+SELECT entry, points FROM loyalty.adjust('zyx-1', 1001, reason => 'much for Zyx');
 SELECT points FROM loyalty.hold('zyx-1', 20, reason => 'Zyx at the till', ttl => '90 years');
 SELECT points FROM loyalty.hold('zyx-1', 5, reason => 'Zyx again', ttl => '90 years');
 SELECT points FROM loyalty.capture('zyx-1', (SELECT max(seq) FROM loyalty.hold WHERE program_id = :pid), 2, reason => 'Zyx took it');
@@ -107,9 +109,9 @@ SELECT m.seq = o.seq AND m.head = o.head AND m.purse OPERATOR(loyalty.=) o.purse
 SELECT points AS liable FROM loyalty.liability WHERE program = 'forget' ORDER BY 1;
 SELECT * FROM pg_temp.members();
 SELECT * FROM pg_temp.mentions('[Zz]yx');
-SELECT e.seq, e.kind, e.points, e.lots, pg_temp.short(e.context::text) AS context, e.note
+SELECT e.seq, e.kind, e.points, e.lots, pg_temp.short(nullif(e.context - 'by', '{}')::text) AS context, e.note
 FROM loyalty.entry e JOIN loyalty.member m USING (member_id) WHERE m.ref = :'pseudonym' ORDER BY 1;
-SELECT e.seq, e.kind, e.points, pg_temp.short(e.context::text) AS context, e.note
+SELECT e.seq, e.kind, e.points, pg_temp.short(nullif(e.context - 'by', '{}')::text) AS context, e.note
 FROM loyalty.entry e JOIN loyalty.member m USING (member_id) WHERE m.status = 'forgotten' AND m.program_id = :pid AND m.ref <> :'pseudonym' ORDER BY 1;
 SELECT pg_temp.short(ref) AS ref, pg_temp.short(refs::text) AS refs FROM loyalty.member_merge WHERE program_id = :pid;
 SELECT pg_temp.short(ref) AS ref FROM loyalty.member_alias WHERE program_id = :pid;

@@ -226,6 +226,19 @@ SELECT loyalty.grant_access(r::regrole, a, p)
 FROM (VALUES ('reader', 'read', 'beans'), ('reader', 'read', 'club'), ('clerk', 'operate', 'beans'), ('boss', 'manage', 'beans'), ('web', 'member', 'beans'), ('"ex clerk"', 'operate', 'club')) g (r, a, p);
 SELECT loyalty.revoke_access('"ex clerk"', 'operate', 'club');
 
+-- Limits, and adjustments that take a second person: open, approved, declined and withdrawn.
+INSERT INTO loyalty.velocity_limit (program, name, kind, per, within, max_times, max_points, action) VALUES
+	('beans', E'friend "1"', 'transfer', 'pair', '1 day 02:03:04', 9, NULL, 'refuse'), ('beans', 'orders', 'earn', 'member', '30 days', NULL, 12.5, 'report');
+UPDATE loyalty.program SET adjust_limit = 1000.5 WHERE name = 'beans';
+SET client_min_messages = warning;
+SET SESSION AUTHORIZATION clerk;
+SELECT loyalty.adjust('proposed', 1000.5 + n, expires => '2100-01-31', reason => E'big\n"one"', key => 'big ' || n, program => 'beans') FROM generate_series(1, 4) n;
+SELECT loyalty.withdraw((SELECT proposal FROM loyalty.proposals WHERE key = 'big 4'), E'not "so"', program => 'beans');
+RESET SESSION AUTHORIZATION;
+SELECT loyalty.approve((SELECT proposal FROM loyalty.proposals WHERE key = 'big 1'), E'well,\t"yes"', program => 'beans'),
+	loyalty.decline((SELECT proposal FROM loyalty.proposals WHERE key = 'big 2'), program => 'beans');
+RESET client_min_messages;
+
 -- Letters that are bytes of another kind in another encoding.
 INSERT INTO loyalty.program (name, expiry) VALUES ('Café "Zoë"', '1 year');
 INSERT INTO loyalty.rule (program, name, award, condition) VALUES ('Café "Zoë"', 'größer', '2 per 1', $$store = 'Orléans' AND item <> 'thé' AND member.data ->> 'prénoms' IS DISTINCT FROM 'Zoé' AND member.data ->> 'surname' IS DISTINCT FROM 'x'$$);
@@ -408,6 +421,10 @@ sub goes_on
 	$before = $beans->('c7');
 	$node->safe_psql($db, "INSERT INTO zzz.line VALUES (3, 3, 20); UPDATE aaa.head SET customer = 'c7', at = now() WHERE id = 5");
 	is($beans->('c7') - $before, 20 + 13, "$name: a line of a query earns, and so does a purchase that was a guest's");
+	is($node->safe_psql($db, q{SELECT string_agg(state, ' ' ORDER BY key) FROM loyalty.proposals}), 'approved declined open withdrawn', "$name: proposals are what they were");
+	$node->safe_psql($db, q{SELECT loyalty.approve(proposal, program => 'beans') FROM loyalty.proposals WHERE key = 'big 3'});
+	is($beans->('proposed'), 2 * 1000.5 + 1 + 3, "$name: and one that was open is approved");
+
 	$before = $beans->('c7');
 	$node->safe_psql($db, "UPDATE aaa.head SET customer = NULL WHERE id = 3");
 	is($beans->('c7') - $before, -29, "$name: a purchase of a query is known to be its member's");
