@@ -11,11 +11,11 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" loyalty.co
 # The install script is these parts, in this order; `make lint` says when one is missing.
 SQL_ORDER := $(patsubst %,sql/%.sql, prelude \
 	points purse award expiry qualification tally voucher_code \
-	guard program access rate rule budget limit member entry tier purchase \
-	act extend set_tier balance spend hold transfer cancel voucher voucher_pool \
+	guard program access rate rule budget limit velocity_limit member entry tier purchase \
+	act proposal extend set_tier balance spend hold transfer cancel voucher voucher_pool \
 	reward redeem choice catalogue merge household consent forget export \
 	source backfill deferred record quote explain confirm \
-	maintain import schedule expiring seal verify liability outlook tier_report \
+	maintain import schedule expiring seal verify liability outlook tier_report suspicious replication \
 	security)
 SQL_PARTS := $(foreach part,$(SQL_ORDER),$(wildcard $(part)))
 
