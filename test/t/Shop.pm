@@ -226,6 +226,13 @@ SELECT loyalty.grant_access(r::regrole, a, p)
 FROM (VALUES ('reader', 'read', 'beans'), ('reader', 'read', 'club'), ('clerk', 'operate', 'beans'), ('boss', 'manage', 'beans'), ('web', 'member', 'beans'), ('"ex clerk"', 'operate', 'club')) g (r, a, p);
 SELECT loyalty.revoke_access('"ex clerk"', 'operate', 'club');
 
+-- Consents, and one who is forgotten.
+INSERT INTO aaa.orders (order_id, customer, total) VALUES (1050, 'leaver', 30);
+SELECT loyalty.set_consent(m, 'mail', true, 'web "form"', key => 'c', program => 'beans') FROM unnest(ARRAY['c1', 'leaver']) m;
+SELECT loyalty.set_consent('c1', 'mail', false, program => 'beans'), loyalty.set_consent('c1', 'profiling', true, program => 'beans');
+SELECT loyalty.adjust('leaver', 5, reason => 'a name', key => 'l', program => 'beans'), loyalty.forget_member('leaver', program => 'beans');
+UPDATE aaa.orders SET customer = 'heir' WHERE order_id = 1050;
+
 -- Letters that are bytes of another kind in another encoding.
 INSERT INTO loyalty.program (name, expiry) VALUES ('Café "Zoë"', '1 year');
 INSERT INTO loyalty.rule (program, name, award, condition) VALUES ('Café "Zoë"', 'größer', '2 per 1', $$store = 'Orléans' AND item <> 'thé' AND member.data ->> 'prénoms' IS DISTINCT FROM 'Zoé' AND member.data ->> 'surname' IS DISTINCT FROM 'x'$$);
@@ -257,7 +264,7 @@ sub open_shop
 	is($node->safe_psql($db, 'SELECT string_agg(DISTINCT reason, $$ $$) FROM loyalty.tier_change'), 'earned kept lapsed', 'members who rose, kept their tier, and fell');
 	is($node->safe_psql($db, 'SELECT count(*) > 0 FROM loyalty.member WHERE tally::text <> $${}$$ AND tally_since IS NOT NULL AND tier_until IS NOT NULL'), 't', 'tallies');
 	is($node->safe_psql($db, 'SELECT count(*), count(issued_at), count(void_at), bool_or(sealed) FROM loyalty.voucher'), '11|7|1|t', 'vouchers');
-	is($node->safe_psql($db, 'SELECT status FROM loyalty.member WHERE status <> \'active\' ORDER BY 1'), "closed\nmerged\nmerged\nsuspended", 'members who do not earn');
+	is($node->safe_psql($db, 'SELECT status FROM loyalty.member WHERE status <> \'active\' ORDER BY 1'), "closed\nforgotten\nmerged\nmerged\nsuspended", 'members who do not earn');
 	is_sound($db, 'at first');
 	return;
 }
@@ -476,8 +483,11 @@ SELECT loyalty.spend('kid', 10, amount => 100, program => 'beans')});
 	is($node->safe_psql($db, q{SELECT "left" FROM zzz."reçu", loyalty.use_voucher(code, 10, member => 'Zoë', program => 'Café "Zoë"')}), 0, "$name: and pay");
 
 	is($node->safe_psql($db, q{SELECT count(*), bool_and(loyalty.check_proof(loyalty.proof(m.ref, s.seal, s.program), s.hash))
-		 FROM loyalty.seals s JOIN loyalty.program p ON p.name = s.program JOIN loyalty.seal_leaf l ON l.program_id = p.program_id AND l.seal = s.seal JOIN loyalty.member m USING (member_id)}) =~ s/^\d{2}\d*\|//r, 't',
+		 FROM loyalty.seals s JOIN loyalty.program p ON p.name = s.program JOIN loyalty.seal_leaf l ON l.program_id = p.program_id AND l.seal = s.seal JOIN loyalty.member m USING (member_id) WHERE m.status <> 'forgotten'}) =~ s/^\d{2}\d*\|//r, 't',
 		"$name: old seals prove what they did");
+	is($node->safe_psql($db, q{SELECT loyalty.has_consent('c1', p, program => 'beans') FROM unnest('{mail,profiling}'::text[]) p}), "f\nt", "$name: consents are known");
+	is($node->safe_psql($db, q{SELECT count(*), (SELECT count(*) FROM loyalty.entry WHERE note = 'a name') FROM loyalty.member JOIN loyalty.program USING (program_id)
+		 WHERE name = 'beans' AND ref = 'leaver'}), '0|0', "$name: who was forgotten still is");
 	is($node->safe_psql($db, q{SELECT seal FROM loyalty.seal('beans')}), 3, "$name: and there are new ones");
 
 	$count = $entries->();

@@ -54,7 +54,7 @@ my %values = (
 	'issue_voucher kind text' => q{'value'}, 'issue_voucher value numeric' => '5', 'quote amount numeric' => '20', 'expiring within interval' => q{'10 years'},
 	'attach program text' => q{'club'}, 'attach_query program text' => q{'club'}, 'detach program text' => q{'beans'},
 
-	'proof seal integer' => '1', 'check_proof proof jsonb' => q{loyalty.proof('c1', 1, 'beans')},
+	'purpose text' => q{'mail'}, 'granted boolean' => 'true', 'proof seal integer' => '1', 'check_proof proof jsonb' => q{loyalty.proof('c1', 1, 'beans')},
 	'check_proof root bytea' => q{(SELECT decode(hash, 'hex') FROM loyalty.seals WHERE program = 'beans' AND seal = 1)},
 	'check_proof root text' => q{(SELECT hash FROM loyalty.seals WHERE program = 'beans' AND seal = 1)},
 
@@ -103,6 +103,7 @@ sub answers
 	my ($node, $call) = @_;
 	my ($status, $stdout, $stderr) = $node->psql('shop', "\\set VERBOSITY verbose\nBEGIN READ ONLY; $call; COMMIT;", extra_params => [ '-v', 'ON_ERROR_STOP=1' ]);
 
+	$stdout =~ s/"exported_at": "[^"]*"//;
 	return wantarray ? ($status, $stdout, $stderr) : $stdout;
 }
 
