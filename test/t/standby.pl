@@ -54,7 +54,7 @@ my %values = (
 	'issue_voucher kind text' => q{'value'}, 'issue_voucher value numeric' => '5', 'quote amount numeric' => '20', 'expiring within interval' => q{'10 years'},
 	'attach program text' => q{'club'}, 'attach_query program text' => q{'club'}, 'detach program text' => q{'beans'},
 
-	'purpose text' => q{'mail'}, 'granted boolean' => 'true', 'proof seal integer' => '1', 'check_proof proof jsonb' => q{loyalty.proof('c1', 1, 'beans')},
+	'has_consent member text' => q{'Zoë'}, 'has_consent program text' => q{'Café "Zoë"'}, 'purpose text' => q{'publicité'}, 'granted boolean' => 'true', 'proof seal integer' => '1', 'check_proof proof jsonb' => q{loyalty.proof('c1', 1, 'beans')},
 	'check_proof root bytea' => q{(SELECT decode(hash, 'hex') FROM loyalty.seals WHERE program = 'beans' AND seal = 1)},
 	'check_proof root text' => q{(SELECT hash FROM loyalty.seals WHERE program = 'beans' AND seal = 1)},
 
