@@ -6,8 +6,8 @@
  * standby), and returns one row for each violation.  What grows with the ledger
  * comes from cursors, sorted within work_mem, so memory does not.
  *
- * Members and their entries (I1, I2, I3, I5) are in verify_members.c and, side by
- * side, verify_parallel.c; seals (I3) in verify_seals.c, purchases (I4) in
+ * Members and their entries (I1, I2, I3, I5) are in verify_members.c,
+ * verify_entry.c and, side by side, verify_parallel.c; seals (I3) in verify_seals.c, purchases (I4) in
  * verify_purchases.c, limits in verify_limits.c, what awaits confirmation in
  * verify_confirm.c; transfers, holds, cancellations, redemptions, vouchers,
  * merges and households (I6) in verify_transfers.c, verify_holds.c,

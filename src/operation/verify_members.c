@@ -2,8 +2,8 @@
  * verify_members.c
  *		Proving that members are what their entries say.
  *
- * Members and entries of a range come from two cursors in the order of
- * member_id, and are merged.
+ * Members, entries and leaves of seals of a range come from cursors in the order
+ * of member_id, and are merged.
  *
  * I1	  each entry's points are the total of its lots; the member's purse is
  *		  the sum of his entries' lots, his lifetime points, the points held
@@ -14,6 +14,9 @@
  * I3	  each entry's hash covers it and the hash before it; the row has the
  *		  last.  A wrong hash is reported once: the next one is held against
  *		  what is stored.
+ * I3 seals	each leaf of a seal belongs to a member of its program, and its head is the
+ *		  hash of the member's entry with that number.  The seals themselves are
+ *		  verify_seals.c's.
  * I5	  no lot of the purse is below zero but a debt, which is the lot that
  *		  starts at once and never ends; so nobody has less than zero available
  *		  otherwise.  The program's policy of today does not tell whether a debt
@@ -29,21 +32,14 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "common/int.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "earning/attempt.h"
-#include "earning/request.h"
-#include "ledger/balance.h"
-#include "ledger/chain.h"
-#include "ledger/posting.h"
 #include "loyalty.h"
-#include "operation/verify.h"
-#include "redemption/transfer.h"
+#include "operation/verify_walk.h"
 
 extern Datum loyalty_member_id(PG_FUNCTION_ARGS);
 extern Datum loyalty_purse_out(PG_FUNCTION_ARGS);
@@ -52,45 +48,11 @@ extern Datum loyalty_purse_out(PG_FUNCTION_ARGS);
 #define MEMBER_COLUMNS \
 	"member_id, seq, lifetime, enrolled_at, last_activity, program_id, next_expiry, ref, status, purse, head, purchases, held"
 
-/* One way through a range of members. */
-typedef struct Round
-{
-	Verification *verification; /* NULL: quietly */
-	bool		sound;			/* so far */
-	int			nprograms;
-	int32	   *program_ids;
-	const char **program_names;
-	SPIPlanPtr	alias;			/* where a ref leads; NULL until it is asked for */
-	uint64		moved;			/* points that the member's entries have moved, without their sign */
-} Round;
+#define IN_RANGE \
+	" WHERE ($1 IS NULL OR program_id = $1) AND member_id >= $2 AND member_id <= $3"
 
-/* A member on the way through his entries. */
-typedef struct Walk
-{
-	Round	   *round;
-	int64		member_id;
-	bool		known;			/* his row is there */
-	MemberRow	row;			/* then; but for status and head */
-	const char *status;
-	struct varlena *head;
-	const char *program;		/* its name; NULL: none has his number */
-	Violation	violation;		/* program and member are filled in */
-	int64		nentries;
-	int64		seq;			/* of the last entry */
-	int			purchases;		/* that begin with one of them */
-	int			maybe_purchases;	/* events of which nobody can tell any more */
-	Points		debt_before;	/* the last entry, if that released held points or gave back what was spent; else 0 */
-	uint8		hash[HASH_LENGTH];	/* its hash, as stored */
-	MemberState state;			/* what the entries add up to */
-	bool		broken;			/* they cannot be added up */
-	/* the entry at hand */
-	EntryRow	entry;
-	uint8		computed[HASH_LENGTH];
-	Points		total;
-} Walk;
-
-static void
-report(Walk *walk, const char *invariant, const char *problem, const char *expected, const char *actual)
+void
+walk_report(Walk *walk, const char *invariant, const char *problem, const char *expected, const char *actual)
 {
 	walk->round->sound = false;
 	if (walk->round->verification == NULL)
@@ -113,14 +75,14 @@ program_name(const Round *round, int32 program_id)
 	return NULL;
 }
 
-static char *
-int_text(int64 value)
+char *
+walk_int_text(int64 value)
 {
 	return psprintf(INT64_FORMAT, value);
 }
 
-static char *
-hex_text(const void *bytes, Size length)
+char *
+walk_hex_text(const void *bytes, Size length)
 {
 	char	   *hex = palloc(length * 2 + 1);
 
@@ -171,197 +133,39 @@ read_member(Walk *walk, const Cursor *members)
 	row->held = DatumGetPoints(values[12]);
 }
 
-/* Start with the member; "members" is NULL when there are only entries of his. */
+/* Whether the cursor stands at a row of the member. */
+static bool
+at_member(bool more, const Cursor *cursor, int64 member_id)
+{
+	return more && DatumGetInt64(cursor->values[0]) == member_id;
+}
+
+/* Start with the member, who has a row, or only entries or leaves. */
 static void
-begin_walk(Walk *walk, Round *round, int64 member_id,
-		   const Cursor *members, const Cursor *entries)
+begin_walk(Walk *walk, Round *round, int64 member_id)
 {
 	memset(walk, 0, sizeof(*walk));
 	walk->round = round;
 	round->moved = 0;
 	walk->member_id = member_id;
-	walk->known = members != NULL;
+	walk->known = at_member(round->more_members, &round->members, member_id);
 	purse_init(&walk->state.purse);
 	walk->state.last_activity = DT_NOBEGIN;
 	if (walk->known)
 	{
-		read_member(walk, members);
+		read_member(walk, &round->members);
 		walk->program = program_name(round, walk->row.program_id);
 		walk->violation.member = text_to_cstring(walk->row.ref);
 	}
 	else
 	{
-		walk->program = program_name(round, DatumGetInt32(entries->values[5]));
+		if (at_member(round->more_entries, &round->entries, member_id))
+			walk->program = program_name(round, DatumGetInt32(round->entries.values[5]));
+		else
+			walk->program = program_name(round, DatumGetInt32(round->leaves.values[4]));
 		walk->violation.member = psprintf("member_id " INT64_FORMAT, member_id);
 	}
 	walk->violation.program = walk->program;
-}
-
-static bool
-has_prefix(const text *key, const char *prefix)
-{
-	return VARSIZE_ANY_EXHDR(key) >= strlen(prefix) &&
-		memcmp(VARDATA_ANY(key), prefix, strlen(prefix)) == 0;
-}
-
-/* A field of a JSON object, of the given type; NULL when there is none. */
-static JsonbValue *
-json_field(JsonbContainer *object, const char *name, enum jbvType type)
-{
-	JsonbValue	key;
-	JsonbValue *value;
-
-	if (!JsonContainerIsObject(object))
-		return NULL;
-	key.type = jbvString;
-	key.val.string.val = unconstify(char *, name);
-	key.val.string.len = strlen(name);
-	value = findJsonbValueFromContainer(object, JB_FOBJECT, &key);
-	return value == NULL || value->type != type ? NULL : value;
-}
-
-/* Whether the entry was asked for as a purchase; false in "known" when it does not say. */
-static bool
-asked_for_purchase(const EntryRow *entry, bool *known)
-{
-	JsonbValue *request = entry->context == NULL ? NULL
-		: json_field(&entry->context->root, "request", jbvBinary);
-	JsonbValue *event = request == NULL ? NULL
-		: json_field(request->val.binary.data, "event", jbvString);
-
-	*known = event != NULL;
-	return *known && event->val.string.len == strlen(PURCHASE_EVENT) &&
-		memcmp(event->val.string.val, PURCHASE_EVENT, strlen(PURCHASE_EVENT)) == 0;
-}
-
-/* Count the purchase that begins with the entry. */
-static void
-count_purchase(Walk *walk)
-{
-	const EntryRow *entry = &walk->entry;
-	bool		known = true;
-
-	if (entry->revision != 1 || entry->amount == NULL)
-		return;
-	if (entry->source_id != SOURCE_API || has_prefix(entry->source_key, PURCHASE_EVENT ":"))
-		walk->purchases++;
-	else if (has_prefix(entry->source_key, "#"))
-	{
-		/* An event without a key of its own.  Its context may have been blanked. */
-		walk->purchases += asked_for_purchase(entry, &known);
-		walk->maybe_purchases += !known &&
-			(strcmp(entry->kind, KIND_EARN) == 0 || strcmp(entry->kind, KIND_CLAWBACK) == 0);
-	}
-}
-
-/* Compute the entry's hash, and add it to what the member's entries say. */
-static void
-add_entry(void *arg)
-{
-	Walk	   *walk = arg;
-	EntryRow   *entry = &walk->entry;
-	EntryRow	rehashed = *entry;
-	Purse		lots;
-
-	chain_hash(&rehashed, walk->nentries == 0 ? NULL : walk->hash);
-	memcpy(walk->computed, rehashed.hash, HASH_LENGTH);
-	purse_init(&lots);
-	purse_read(&lots, entry->lots);
-	walk->total = purse_total(&lots);
-	if (walk->broken)
-		return;
-	purse_add(&walk->state.purse, &lots);
-	posting_count(entry, &walk->state.lifetime, &walk->state.held, &walk->state.last_activity);
-}
-
-static bool
-count_moved(Round *round, Points points)
-{
-	uint64		more = points < 0 ? -(uint64) points : (uint64) points;
-
-	return !pg_add_u64_overflow(round->moved, more, &round->moved) && round->moved <= PG_INT64_MAX;
-}
-
-/* The same where no error may be caught: false when sums might be too great. */
-static bool
-add_entry_quietly(Walk *walk)
-{
-	Purse		lots;
-	int			i;
-
-	purse_init(&lots);
-	purse_read(&lots, walk->entry.lots);
-	if (!count_moved(walk->round, walk->entry.points))
-		return false;
-	for (i = 0; i < lots.nlots; i++)
-		if (!count_moved(walk->round, lots.lots[i].points))
-			return false;
-	add_entry(walk);
-	return true;
-}
-
-/* The debt that the entries so far make; zero or below. */
-static Points
-debt_so_far(const Walk *walk)
-{
-	return walk->broken ? 0
-		: Min(purse_lot(&walk->state.purse, DATEVAL_NOBEGIN, DATEVAL_NOEND), 0);
-}
-
-/* Whether the entry is what another member brought by a merge, who may have had a debt. */
-static bool
-came_with_debt(const EntryRow *entry)
-{
-	return strcmp(entry->kind, KIND_TRANSFER) == 0 && has_prefix(entry->source_key, TRANSFER_RECEIVED);
-}
-
-static void
-check_entry(Walk *walk)
-{
-	EntryRow   *entry = &walk->entry;
-	Points		debt = debt_so_far(walk);
-	Points		allowed;
-	ErrorData  *error = NULL;
-
-	if (walk->round->verification != NULL)
-		error = attempt(add_entry, walk);
-	else if (!add_entry_quietly(walk))
-	{
-		walk->round->sound = false;
-		return;
-	}
-	if (walk->known && entry->program_id != walk->row.program_id)
-		report(walk, "I2", psprintf("entry " INT64_FORMAT " is not of its member's program", entry->seq),
-			   int_text(walk->row.program_id), int_text(entry->program_id));
-	if (walk->known && entry->seq != walk->seq + 1)
-		report(walk, "I2", psprintf("entry " INT64_FORMAT " does not follow the entry before it", entry->seq),
-			   int_text(walk->seq + 1), int_text(entry->seq));
-	if (error != NULL)
-	{
-		walk->broken = true;
-		report(walk, "I1", psprintf("entry " INT64_FORMAT " cannot be added up: %s", entry->seq, error->message), NULL, NULL);
-	}
-	else
-	{
-		if (walk->known && memcmp(walk->computed, entry->hash, HASH_LENGTH) != 0)
-			report(walk, "I3", psprintf("hash of entry " INT64_FORMAT " does not cover it and the hash before it", entry->seq),
-				   hex_text(walk->computed, HASH_LENGTH), hex_text(entry->hash, HASH_LENGTH));
-		if (entry->points != walk->total)
-			report(walk, "I1", psprintf("points of entry " INT64_FORMAT " are not the total of its lots", entry->seq),
-				   points_to_cstring(walk->total), points_to_cstring(entry->points));
-		/* What is captured was released just before; what pays under another key was given back. */
-		allowed = strcmp(entry->kind, KIND_REDEEM) == 0 ? Min(debt, walk->debt_before) : debt;
-		if (debt_so_far(walk) < allowed && strcmp(entry->kind, KIND_CLAWBACK) != 0 &&
-			strcmp(entry->kind, KIND_IMPORT) != 0 && !came_with_debt(entry))
-			report(walk, "I5", psprintf("entry " INT64_FORMAT " makes a debt though it is no clawback", entry->seq),
-				   points_to_cstring(allowed), points_to_cstring(debt_so_far(walk)));
-	}
-	walk->debt_before = entry->points > 0 &&
-		(strcmp(entry->kind, KIND_RELEASE) == 0 || strcmp(entry->kind, KIND_REFUND) == 0) ? debt : 0;
-	count_purchase(walk);
-	walk->nentries++;
-	walk->seq = entry->seq;
-	memcpy(walk->hash, entry->hash, HASH_LENGTH);
 }
 
 static bool
@@ -388,16 +192,16 @@ check_sums(Walk *walk)
 	if (walk->broken)
 		return;
 	if (!same_purse(&row->purse, &state->purse))
-		report(walk, "I1", "purse is not the sum of the entries' lots",
+		walk_report(walk, "I1", "purse is not the sum of the entries' lots",
 			   purse_text(&state->purse), purse_text(&row->purse));
 	if (row->lifetime != state->lifetime)
-		report(walk, "I1", "lifetime points are not what the entries say",
+		walk_report(walk, "I1", "lifetime points are not what the entries say",
 			   points_to_cstring(state->lifetime), points_to_cstring(row->lifetime));
 	if (row->held != state->held)
-		report(walk, "I1", "held points are not what the entries say",
+		walk_report(walk, "I1", "held points are not what the entries say",
 			   points_to_cstring(state->held), points_to_cstring(row->held));
 	if (row->last_activity != state->last_activity)
-		report(walk, "I1", "last activity is not what the entries say",
+		walk_report(walk, "I1", "last activity is not what the entries say",
 			   time_text(state->last_activity), time_text(row->last_activity));
 }
 
@@ -408,17 +212,17 @@ check_end(Walk *walk)
 	Size		length = VARSIZE_ANY_EXHDR(walk->head);
 
 	if (walk->row.seq != walk->seq)
-		report(walk, "I2", "number of the last entry is not the row's",
-			   int_text(walk->seq), int_text(walk->row.seq));
+		walk_report(walk, "I2", "number of the last entry is not the row's",
+			   walk_int_text(walk->seq), walk_int_text(walk->row.seq));
 	if (walk->row.purchases < walk->purchases ||
 		walk->row.purchases > walk->purchases + walk->maybe_purchases)
-		report(walk, "I2", "number of purchases is not what the entries say",
-			   int_text(walk->purchases), int_text(walk->row.purchases));
+		walk_report(walk, "I2", "number of purchases is not what the entries say",
+			   walk_int_text(walk->purchases), walk_int_text(walk->row.purchases));
 	if (length != (walk->nentries == 0 ? 0 : HASH_LENGTH) ||
 		memcmp(VARDATA_ANY(walk->head), walk->hash, length) != 0)
-		report(walk, "I3", "head is not the hash of the last entry",
-			   walk->nentries == 0 ? "" : hex_text(walk->hash, HASH_LENGTH),
-			   hex_text(VARDATA_ANY(walk->head), length));
+		walk_report(walk, "I3", "head is not the hash of the last entry",
+			   walk->nentries == 0 ? "" : walk_hex_text(walk->hash, HASH_LENGTH),
+			   walk_hex_text(VARDATA_ANY(walk->head), length));
 }
 
 /* I5 and next_expiry: no lot is where none may be. */
@@ -434,11 +238,11 @@ check_lots(Walk *walk)
 		const Lot  *lot = &row->purse.lots[i];
 
 		if (lot->points < 0 && !(DATE_IS_NOBEGIN(lot->starts) && DATE_IS_NOEND(lot->ends)))
-			report(walk, "I5", "a lot that is no debt is below zero", "0",
+			walk_report(walk, "I5", "a lot that is no debt is below zero", "0",
 				   psprintf("%s that end on %s", points_to_cstring(lot->points), date_text(lot->ends)));
 		if (lot->points > 0 && lot->ends < row->next_expiry && bounded)
 		{
-			report(walk, "member", "points end before next_expiry",
+			walk_report(walk, "member", "points end before next_expiry",
 				   date_text(lot->ends), date_text(row->next_expiry));
 			bounded = false;
 		}
@@ -474,23 +278,25 @@ check_ref(Walk *walk)
 
 	if (walk->program == NULL)
 	{
-		report(walk, "member", "program does not exist", NULL, int_text(walk->row.program_id));
+		walk_report(walk, "member", "program does not exist", NULL, walk_int_text(walk->row.program_id));
 		return;
 	}
 	computed = DatumGetInt64(DirectFunctionCall2(loyalty_member_id, PointerGetDatum(walk->row.ref),
 												 CStringGetTextDatum(walk->program)));
 	if (computed != walk->member_id &&
 		alias_of(walk->round, walk->row.program_id, walk->row.ref) != walk->member_id)
-		report(walk, "member", "ref does not lead to the member",
-			   int_text(computed), int_text(walk->member_id));
+		walk_report(walk, "member", "ref does not lead to the member",
+			   walk_int_text(computed), walk_int_text(walk->member_id));
 }
 
 static void
 end_walk(Walk *walk)
 {
+	walk_check_leaves(walk, NULL);
 	if (!walk->known)
 	{
-		report(walk, "I2", "entries whose member is not there", "0", int_text(walk->nentries));
+		if (walk->nentries > 0)
+			walk_report(walk, "I2", "entries whose member is not there", "0", walk_int_text(walk->nentries));
 		return;
 	}
 	check_sums(walk);
@@ -499,7 +305,7 @@ end_walk(Walk *walk)
 	check_ref(walk);
 	if (strcmp(walk->status, "active") != 0 && strcmp(walk->status, "suspended") != 0 &&
 		strcmp(walk->status, "closed") != 0 && strcmp(walk->status, "merged") != 0)
-		report(walk, "member", "status is not known", "active, suspended, closed or merged", walk->status);
+		walk_report(walk, "member", "status is not known", "active, suspended, closed or merged", walk->status);
 }
 
 static void
@@ -525,59 +331,85 @@ read_programs(Round *round)
 	SPI_freetuptable(SPI_tuptable);
 }
 
-bool
-verify_range(Verification *verification, const MemberRange *range)
+static void
+open_cursors(Round *round, const MemberRange *range)
 {
 	Oid			types[3] = {INT4OID, INT8OID, INT8OID};
 	Datum		values[3] = {Int32GetDatum(range->program_id), Int64GetDatum(range->first), Int64GetDatum(range->last)};
 	char		nulls[3] = {range->program_id == 0 ? 'n' : ' ', ' ', ' '};
+
+	cursor_open(&round->members, InvalidOid,
+				"SELECT " MEMBER_COLUMNS " FROM loyalty.member" IN_RANGE " ORDER BY member_id",
+				lengthof(types), types, values, nulls);
+	cursor_open(&round->entries, InvalidOid,
+				"SELECT " ENTRY_COLUMNS " FROM loyalty.entry" IN_RANGE " ORDER BY member_id, seq",
+				lengthof(types), types, values, nulls);
+	cursor_open(&round->leaves, InvalidOid,
+				"SELECT member_id, seq, seal, head, program_id FROM loyalty.seal_leaf" IN_RANGE " ORDER BY member_id, seq, seal",
+				lengthof(types), types, values, nulls);
+	round->more_members = cursor_next(&round->members);
+	round->more_entries = cursor_next(&round->entries);
+	round->more_leaves = cursor_next(&round->leaves);
+}
+
+/* The member of whom the next row is. */
+static int64
+next_member(const Round *round)
+{
+	int64		member_id = PG_INT64_MAX;
+
+	if (round->more_members)
+		member_id = DatumGetInt64(round->members.values[0]);
+	if (round->more_entries)
+		member_id = Min(member_id, DatumGetInt64(round->entries.values[0]));
+	if (round->more_leaves)
+		member_id = Min(member_id, DatumGetInt64(round->leaves.values[0]));
+	return member_id;
+}
+
+/* The next member, with all that is his. */
+static void
+go_through_member(Round *round, MemoryContext member_context, MemoryContext entry_context)
+{
+	Walk		walk;
+
+	MemoryContextReset(member_context);
+	MemoryContextSwitchTo(member_context);
+	begin_walk(&walk, round, next_member(round));
+	while (at_member(round->more_entries, &round->entries, walk.member_id))
+	{
+		MemoryContextReset(entry_context);
+		MemoryContextSwitchTo(entry_context);
+		cursor_entry(&round->entries, &walk.entry);
+		walk_check_entry(&walk);
+		walk_check_leaves(&walk, &walk.entry);
+		round->more_entries = cursor_next(&round->entries);
+	}
+	MemoryContextSwitchTo(member_context);
+	end_walk(&walk);
+	if (walk.known)
+		round->more_members = cursor_next(&round->members);
+}
+
+bool
+verify_range(Verification *verification, const MemberRange *range)
+{
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext member_context = AllocSetContextCreate(caller, "loyalty member", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext entry_context = AllocSetContextCreate(caller, "loyalty entry", ALLOCSET_DEFAULT_SIZES);
 	Round		round = {.verification = verification, .sound = true};
-	Cursor		members;
-	Cursor		entries;
-	bool		more_members;
-	bool		more_entries;
 
 	read_programs(&round);
-	cursor_open(&members, InvalidOid,
-				"SELECT " MEMBER_COLUMNS " FROM loyalty.member"
-				" WHERE ($1 IS NULL OR program_id = $1) AND member_id >= $2 AND member_id <= $3"
-				" ORDER BY member_id", lengthof(types), types, values, nulls);
-	cursor_open(&entries, InvalidOid,
-				"SELECT " ENTRY_COLUMNS " FROM loyalty.entry"
-				" WHERE ($1 IS NULL OR program_id = $1) AND member_id >= $2 AND member_id <= $3"
-				" ORDER BY member_id, seq", lengthof(types), types, values, nulls);
-	more_members = cursor_next(&members);
-	more_entries = cursor_next(&entries);
-	while ((more_members || more_entries) && (round.sound || verification != NULL))
+	open_cursors(&round, range);
+	while ((round.more_members || round.more_entries || round.more_leaves) &&
+		   (round.sound || verification != NULL))
 	{
-		int64		of_members = more_members ? DatumGetInt64(members.values[0]) : PG_INT64_MAX;
-		int64		of_entries = more_entries ? DatumGetInt64(entries.values[0]) : PG_INT64_MAX;
-		int64		member_id = Min(of_members, of_entries);
-		bool		known = more_members && of_members == member_id;
-		Walk		walk;
-
-		MemoryContextReset(member_context);
-		MemoryContextSwitchTo(member_context);
-		begin_walk(&walk, &round, member_id, known ? &members : NULL, &entries);
-		while (more_entries && DatumGetInt64(entries.values[0]) == member_id)
-		{
-			MemoryContextReset(entry_context);
-			MemoryContextSwitchTo(entry_context);
-			cursor_entry(&entries, &walk.entry);
-			check_entry(&walk);
-			more_entries = cursor_next(&entries);
-		}
-		MemoryContextSwitchTo(member_context);
-		end_walk(&walk);
-		if (known)
-			more_members = cursor_next(&members);
+		go_through_member(&round, member_context, entry_context);
 		MemoryContextSwitchTo(caller);
 	}
-	cursor_close(&members);
-	cursor_close(&entries);
+	cursor_close(&round.members);
+	cursor_close(&round.entries);
+	cursor_close(&round.leaves);
 	MemoryContextDelete(entry_context);
 	MemoryContextDelete(member_context);
 	return round.sound;
