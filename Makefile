@@ -13,7 +13,7 @@ SQL_ORDER := $(patsubst %,sql/%.sql, prelude \
 	points purse award expiry qualification tally voucher_code \
 	guard program access rate rule budget limit member entry tier purchase \
 	act extend set_tier balance spend hold transfer cancel voucher voucher_pool \
-	reward redeem choice catalogue merge household \
+	reward redeem choice catalogue merge household consent forget export \
 	source backfill deferred record quote explain confirm \
 	maintain import schedule expiring seal verify liability outlook tier_report \
 	security)

@@ -63,12 +63,13 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	SELECT 'member', 'ROUTINE', n, 'EXECUTE', NULL
 	FROM pg_catalog.unnest('{may_see,may_read,may_read_person,may_manage,find_member,balance,lots,statement,payable,catalogue,
 							 vouchers,tier_outlook,tier_progress,base_tier,household,outstanding,held_ends,
-							 proof,history}'::pg_catalog.text[]) n
+							 proof,history,has_consent,export_member}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'member', 'TABLE', n, 'SELECT', 'member'
 	FROM pg_catalog.unnest('{member,entry,tier_change,hold,redemption,confirmation,household_member,reward_choice}'::pg_catalog.text[]) n
 	UNION ALL
 	VALUES ('member', 'TABLE', 'profile', 'SELECT', 'person'),
+		   ('member', 'TABLE', 'consent', 'SELECT', 'person'),
 		   ('member', 'TABLE', 'program', 'SELECT', 'terms'),
 		   ('member', 'TABLE', 'tier', 'SELECT', 'terms'),
 		   ('member', 'TABLE', 'rule', 'SELECT (rule_id, program, name)', 'terms'),
@@ -84,7 +85,7 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	FROM pg_catalog.unnest('{rule,source,reward,reward_option,currency_rate,voucher_pool,maintenance,seal}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', 'member'
-	FROM pg_catalog.unnest('{member_alias,member_merge,voucher_use,seal_leaf}'::pg_catalog.text[]) n
+	FROM pg_catalog.unnest('{member_alias,member_merge,voucher_use,seal_leaf,forgotten}'::pg_catalog.text[]) n
 	UNION ALL
 	VALUES ('read', 'TABLE', 'household', 'SELECT', 'program'),
 	-- not the hash, by which a code could be searched for elsewhere
@@ -94,20 +95,20 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', NULL
 	FROM pg_catalog.unnest('{liability,awaiting,tier_distribution,tier_movement,budget_usage,voucher_stock,redemptions,backorders,
-							 choices,stock}'::pg_catalog.text[]) n
+							 choices,stock,consents}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'operate', 'ROUTINE', n, 'EXECUTE', NULL
 	FROM pg_catalog.unnest('{adjust,spend,hold,capture,release,transfer,cancel,redeem,confirm_redemption,fulfill_redemption,
 							 choose_reward,issue_voucher,use_voucher,return_voucher,void_voucher,merge_members,unmerge_members,
 							 create_household,join_household,leave_household,seal,enroll,set_member,set_tier,extend,reinstate,
-							 record,accept,reject,maintain,backfill,
+							 record,accept,reject,maintain,backfill,set_consent,
 							 schedule_maintenance,unschedule_maintenance}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'operate', 'TABLE', n, 'SELECT', 'program'
 	FROM pg_catalog.unnest('{deferred,import_failure,maintenance_failure}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'manage', 'ROUTINE', n, 'EXECUTE', NULL
-	FROM pg_catalog.unnest('{attach,attach_query,detach,backfill,revise_rule,import_vouchers}'::pg_catalog.text[]) n
+	FROM pg_catalog.unnest('{attach,attach_query,detach,backfill,revise_rule,import_vouchers,forget_member}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'manage', 'TABLE', n, 'INSERT, UPDATE, DELETE', 'terms'
 	FROM pg_catalog.unnest('{rule,tier,reward,reward_option,voucher_pool,currency_rate}'::pg_catalog.text[]) n

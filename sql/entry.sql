@@ -43,7 +43,7 @@ COMMENT ON COLUMN loyalty.entry.kind IS 'earn, clawback, redeem, refund, hold, r
 COMMENT ON COLUMN loyalty.entry.source_key IS 'key of the purchase in its source; of an act its idempotency key or # and the seq; of points from another member ''transfer from'', his member_id, # and the seq of his entry';
 COMMENT ON COLUMN loyalty.entry.lots IS 'what was added to the member''s purse, by life span';
 COMMENT ON COLUMN loyalty.entry.amount IS 'purchase amount that this posting changed; stands on the first entry of a posting';
-COMMENT ON COLUMN loyalty.entry.context IS 'what the purchase was judged by beside its rows, the shortfall of a clawback, what a spend was for, what is undone, the other side of a transfer';
+COMMENT ON COLUMN loyalty.entry.context IS 'what the purchase was judged by beside its rows, the shortfall of a clawback, what a spend was for, what is undone, the other side of a transfer; of a forgotten member without what is personal, whose sha256 stands in its place';
 COMMENT ON COLUMN loyalty.entry.note IS 'reason given by whoever acted';
 COMMENT ON COLUMN loyalty.entry.hash IS 'sha256 of the member''s previous hash and this entry';
 

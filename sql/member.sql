@@ -55,8 +55,8 @@ COMMENT ON COLUMN loyalty.member.tier_changes IS 'number of the member''s last r
 COMMENT ON COLUMN loyalty.member.tier_until IS 'last day on which the tier that the member reached himself is not reviewed; NULL: it is held as long as the window gives it';
 COMMENT ON COLUMN loyalty.member.tier_floor_until IS 'last day of tier_floor; NULL: it has no end';
 COMMENT ON COLUMN loyalty.member.tally_since IS 'the tally is complete from this day on; NULL: it has not been counted yet';
-COMMENT ON COLUMN loyalty.member.ref IS 'the shop''s own customer id';
-COMMENT ON COLUMN loyalty.member.status IS 'active; suspended or closed: new purchases earn nothing; merged: another member has what was his';
+COMMENT ON COLUMN loyalty.member.ref IS 'the shop''s own customer id; of a forgotten member a pseudonym';
+COMMENT ON COLUMN loyalty.member.status IS 'active; suspended or closed: new purchases earn nothing; merged: another member has what was his; forgotten: who he was has been erased, and nothing is posted to him any more';
 COMMENT ON COLUMN loyalty.member.purse IS 'the points by life span: the sum of the member''s entries';
 COMMENT ON COLUMN loyalty.member.head IS 'hash of the last entry, which covers all before it';
 COMMENT ON COLUMN loyalty.member.tally IS 'what counts toward tiers, by day; in a lifetime window as one total';
@@ -84,7 +84,7 @@ SELECT pg_catalog.pg_extension_config_dump('loyalty.member_alias', '');
 ALTER TABLE loyalty.member_alias ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE loyalty.member_alias IS 'refs that lead to another member_id than the one they compute; written only by the engine';
 COMMENT ON COLUMN loyalty.member_alias.program_id IS 'the program';
-COMMENT ON COLUMN loyalty.member_alias.ref IS 'the shop''s own customer id';
+COMMENT ON COLUMN loyalty.member_alias.ref IS 'the shop''s own customer id; of a forgotten member ''sha256:'' and the digest of it';
 COMMENT ON COLUMN loyalty.member_alias.member_id IS 'the member whom it means';
 
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.member_alias
@@ -109,6 +109,8 @@ COMMENT ON COLUMN loyalty.profile.birthday IS 'date of birth';
 COMMENT ON COLUMN loyalty.profile.segments IS 'segments that the member belongs to';
 COMMENT ON COLUMN loyalty.profile.referred_by IS 'the member who brought him';
 COMMENT ON COLUMN loyalty.profile.data IS 'everything else';
+CREATE INDEX profile_referred_by_idx ON loyalty.profile (referred_by) WHERE referred_by IS NOT NULL;
+COMMENT ON INDEX loyalty.profile_referred_by_idx IS 'whom a member has brought';
 
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.profile
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();

@@ -155,6 +155,8 @@ CREATE UNIQUE INDEX voucher_use_key_idx ON loyalty.voucher_use (program_id, key)
 COMMENT ON INDEX loyalty.voucher_use_key_idx IS 'a key uses one voucher once';
 CREATE INDEX voucher_use_member_idx ON loyalty.voucher_use (hash, member_id) WHERE member_id IS NOT NULL;
 COMMENT ON INDEX loyalty.voucher_use_member_idx IS 'where uses of one member are counted';
+CREATE INDEX voucher_use_by_idx ON loyalty.voucher_use (member_id) WHERE member_id IS NOT NULL;
+COMMENT ON INDEX loyalty.voucher_use_by_idx IS 'what a member has used';
 
 CREATE TABLE loyalty.voucher_return (
 	hash bytea NOT NULL,

@@ -13,7 +13,7 @@
 
 #define ERRCODE_LOYALTY_INSUFFICIENT_POINTS	MAKE_SQLSTATE('L', 'Y', '0', '0', '1')
 #define ERRCODE_LOYALTY_UNKNOWN_MEMBER		MAKE_SQLSTATE('L', 'Y', '0', '0', '2')
-#define ERRCODE_LOYALTY_MEMBER_STATUS		MAKE_SQLSTATE('L', 'Y', '0', '0', '3')	/* suspended or closed */
+#define ERRCODE_LOYALTY_MEMBER_STATUS		MAKE_SQLSTATE('L', 'Y', '0', '0', '3')	/* suspended, closed, merged or forgotten */
 #define ERRCODE_LOYALTY_UNKNOWN_PROGRAM		MAKE_SQLSTATE('L', 'Y', '0', '0', '4')	/* or none named among several */
 #define ERRCODE_LOYALTY_UNKNOWN_SOURCE		MAKE_SQLSTATE('L', 'Y', '0', '0', '5')	/* or a purchase that it does not have */
 #define ERRCODE_LOYALTY_KEY_REUSED			MAKE_SQLSTATE('L', 'Y', '0', '0', '6')	/* same key, other arguments */

@@ -36,9 +36,12 @@ find_member(Config *config, const Program *program, Store *store, Snapshot snaps
 	if (ref != NULL)
 	{
 		store_begin_read(store, snapshot);
+		row->status = MEMBER_ACTIVE;
 		known = store_find_member(store, member_resolve(config, program, ref), row) &&
 			member_is(config, program, row, ref);
 		store_end_read(store);
+		if (!known && row->status == MEMBER_FORGOTTEN)
+			member_forgotten(program, ref);
 		if (!known && !program->auto_enroll)
 			member_unknown(program, ref);
 	}

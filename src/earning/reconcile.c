@@ -26,6 +26,7 @@
 #include "earning/draw.h"
 #include "earning/holders.h"
 #include "earning/reconcile_private.h"
+#include "ledger/forgotten.h"
 #include "loyalty.h"
 #include "redemption/returned.h"
 
@@ -110,7 +111,7 @@ drop_idle_cases(WorkGroup *group)
 		bool		may_be_new = purchase->counts && (!purchase->was_counting || group->backfill);
 		bool		judged;
 
-		if (may_be_new && !program->has_merges)
+		if (case_->dropped || (may_be_new && !program->has_merges))
 			continue;
 		CHECK_FOR_INTERRUPTS();
 		if (snapshot == NULL)
@@ -125,6 +126,10 @@ drop_idle_cases(WorkGroup *group)
 								 purchase->old_member_id != 0 ? purchase->old_member_id : purchase->member_id, false,
 								 group->source->id.source_id,
 								 purchase->old_key != NULL ? purchase->old_key : purchase->key, false, NULL) != 0;
+		/* Nobody has been let earn it yet: its member had been forgotten. */
+		if (!judged && purchase->counts && purchase->was_counting && program->has_forgotten &&
+			purchase->old_member_id != purchase->member_id)
+			judged = forgotten_has(group->config, NULL, purchase->old_member_id);
 		case_->dropped = !judged;
 	}
 	if (snapshot != NULL)
@@ -193,6 +198,7 @@ lock_members(WorkGroup *group)
 		{
 			request = &group->members[group->nmembers++];
 			request->member_id = case_->purchase.member_id;
+			request->forgotten_too = true;
 		}
 		if (request->ref == NULL)
 			request->ref = case_->purchase.ref;
@@ -425,6 +431,7 @@ work_group(WorkGroup *group)
 	ErrorData  *error = NULL;
 	int			i;
 
+	forgotten_drop_moved(group, false);
 	drop_idle_cases(group);
 	lock_members(group);
 	if (group->nmembers == 0)

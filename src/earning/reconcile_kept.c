@@ -163,6 +163,7 @@ kept_add_members(WorkGroup *group)
 	for (i = 0; i < added.count; i++)
 	{
 		memset(&group->members[group->nmembers], 0, sizeof(MemberRequest));
+		group->members[group->nmembers].forgotten_too = true;
 		group->members[group->nmembers++].member_id = added.ids[i];
 	}
 	sort_requests(group);
@@ -228,9 +229,8 @@ gather_rows(WorkGroup *group)
 			add_row(group, group->members[i].row);
 }
 
-/* The row of a member; locked now when a merge that was faster than us has brought him in. */
-static MemberRow *
-lock_row(WorkGroup *group, int64 member_id)
+MemberRow *
+kept_lock_row(WorkGroup *group, int64 member_id)
 {
 	MemberRow  *row = locked_row(group, member_id);
 	MemberRequest request;
@@ -239,6 +239,7 @@ lock_row(WorkGroup *group, int64 member_id)
 		return row;
 	memset(&request, 0, sizeof(request));
 	request.member_id = member_id;
+	request.forgotten_too = true;
 	members_lock(group->config, group->store, group->settlement.program, &request, 1);
 	if (request.row == NULL)
 		ereport(ERROR,
@@ -248,9 +249,8 @@ lock_row(WorkGroup *group, int64 member_id)
 	return request.row;
 }
 
-/* Whose ledger the case is about; 0: nobody's, or not any more. */
-static int64
-ledger_of(const WorkGroup *group, const Case *case_)
+int64
+kept_ledger(const WorkGroup *group, const Case *case_)
 {
 	const MemberRow *row = case_->dropped ? NULL : group->members[case_->request].row;
 
@@ -267,14 +267,14 @@ drop_doubles(WorkGroup *group)
 	for (i = 1; i < group->ncases; i++)
 	{
 		Case	   *case_ = &group->cases[i];
-		int64		ledger = ledger_of(group, case_);
+		int64		ledger = kept_ledger(group, case_);
 
 		CHECK_FOR_INTERRUPTS();
 		for (j = 0; j < i && ledger != 0 && !case_->dropped; j++)
 		{
 			Case	   *other = &group->cases[j];
 
-			if (ledger_of(group, other) != ledger || !same_text(other->purchase.key, case_->purchase.key))
+			if (kept_ledger(group, other) != ledger || !same_text(other->purchase.key, case_->purchase.key))
 				continue;
 			if (case_->purchase.counts && !other->purchase.counts)
 				other->dropped = true;
@@ -296,7 +296,7 @@ lock_way(WorkGroup *group, int64 member_id)
 	locked.nrows = way.count;
 	locked.rows = palloc(sizeof(MemberRow *) * way.count);
 	for (i = 0; i < way.count; i++)
-		locked.rows[i] = lock_row(group, way.ids[i]);
+		locked.rows[i] = kept_lock_row(group, way.ids[i]);
 	return locked;
 }
 
@@ -317,10 +317,14 @@ keep(WorkGroup *group, Case *case_, const MemberIds *payers)
 	way = lock_way(group, case_->holder);
 	kept->nrows = way.nrows;
 	kept->way = way.rows;
-	kept->npayers = payers->count;
 	kept->payers = payers->count == 0 ? NULL : palloc(sizeof(KeptWay) * payers->count);
+	kept->npayers = 0;
 	for (i = 0; i < payers->count; i++)
-		kept->payers[i] = lock_way(group, payers->ids[i]);
+	{
+		way = lock_way(group, payers->ids[i]);
+		if (way.rows[0]->status != MEMBER_FORGOTTEN)
+			kept->payers[kept->npayers++] = way;
+	}
 }
 
 /* By member, as locked, then as before. */
@@ -390,8 +394,12 @@ kept_part(WorkGroup *group)
 
 	group->nkept = 0;
 	group->kept = NULL;
+	forgotten_drop_moved(group, true);
 	if (!mixed && !group->settlement.program->has_merges)
+	{
+		forgotten_drop_members(group);
 		return;
+	}
 	/*
 	 * Whoever was faster than us may have merged or parted some of them; not
 	 * who had no family then and is whom we asked for, since what somebody else
@@ -416,9 +424,13 @@ kept_part(WorkGroup *group)
 	store_end_read(group->store);
 	UnregisterSnapshot(snapshot);
 	if (!mixed)
+	{
+		forgotten_drop_members(group);
 		return;
+	}
 	gather_rows(group);
 	drop_doubles(group);
+	forgotten_drop(group);
 	for (i = 0; i < group->ncases; i++)
 	{
 		Case	   *case_ = &group->cases[i];

@@ -74,6 +74,21 @@ extern void kept_add_members(WorkGroup *group);
  */
 extern void kept_part(WorkGroup *group);
 
+/* Whose ledger a case is about; 0: nobody's, or not any more. */
+extern int64 kept_ledger(const WorkGroup *group, const Case *case_);
+
+/* The row of a member; locked now when a merge that was faster than us has brought him in. */
+extern MemberRow *kept_lock_row(WorkGroup *group, int64 member_id);
+
+/*
+ * Drop the cases that were a forgotten member's before they came to another one,
+ * before and after members are locked; those that are about his ledger; and these where every case is about its own
+ * member's: then nothing else is to be done for forgotten ones either.
+ */
+extern void forgotten_drop_moved(WorkGroup *group, bool locked);
+extern void forgotten_drop(WorkGroup *group);
+extern void forgotten_drop_members(WorkGroup *group);
+
 /* After the group has been written: settle the cases that were taken out. */
 extern void kept_settle(WorkGroup *group);
 

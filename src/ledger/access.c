@@ -15,6 +15,7 @@
 #include "utils/snapmgr.h"
 
 #include "ledger/access.h"
+#include "ledger/forgotten.h"
 #include "ledger/member.h"
 #include "loyalty.h"
 
@@ -366,7 +367,9 @@ may_read_of(FunctionCallInfo fcinfo, int sufficient)
 	if (narrowed_to() == NULL)
 		return (rights & sufficient) != 0;
 	return rights != 0 && !PG_ARGISNULL(1) &&
-		member_resolve(config, program, cstring_to_text(narrowed_to())) == PG_GETARG_INT64(1);
+		member_resolve(config, program, cstring_to_text(narrowed_to())) == PG_GETARG_INT64(1) &&
+	/* Whoever was forgotten is nobody's any more. */
+		!(program->has_forgotten && forgotten_has(config, NULL, PG_GETARG_INT64(1)));
 }
 
 /* may_read(program, member): what is one member's */

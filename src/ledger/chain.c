@@ -16,6 +16,8 @@
 
 #include "ledger/canonical.h"
 #include "ledger/chain.h"
+#include "ledger/context_field.h"
+#include "ledger/forgotten.h"
 #include "loyalty.h"
 #include "types/sha256.h"
 
@@ -43,36 +45,64 @@ chain_append_text(StringInfo bytes, const char *value, int length)
 	append_bytes(bytes, utf8, length);
 }
 
-/* The sha256 of what may be blanked later. */
-static void
-append_digest(StringInfo bytes, const char *utf8, int length)
-{
-	uint8		digest[HASH_LENGTH];
-
-	sha256(utf8, length, digest);
-	append_bytes(bytes, (char *) digest, HASH_LENGTH);
-}
-
-static void
-append_context(StringInfo bytes, Jsonb *context)
+const uint8 *
+chain_context_digest(const Jsonb *context, uint8 *room)
 {
 	int			length;
-	const char *utf8 = canonical_json(context, &length);
+	const char *utf8;
 
-	append_digest(bytes, utf8, length);
+	if (context == NULL)
+		return NULL;
+	utf8 = canonical_json(unconstify(Jsonb *, context), &length);
+	sha256(utf8, length, room);
+	return room;
 }
 
-static void
-append_note(StringInfo bytes, const text *note)
+const uint8 *
+chain_note_digest(const text *note, uint8 *room)
 {
-	int			length = VARSIZE_ANY_EXHDR(note);
-	const char *utf8 = canonical_text(VARDATA_ANY(note), &length);
+	int			length;
+	const char *utf8;
 
-	append_digest(bytes, utf8, length);
+	if (note == NULL)
+		return NULL;
+	length = VARSIZE_ANY_EXHDR(note);
+	utf8 = canonical_text(VARDATA_ANY(note), &length);
+	sha256(utf8, length, room);
+	return room;
+}
+
+/* What goes in of what may be blanked later; NULL: there is none. */
+static void
+append_digest(StringInfo bytes, const uint8 *digest)
+{
+	if (digest == NULL)
+		chain_append_int(bytes, -1);
+	else
+		append_bytes(bytes, (const char *) digest, HASH_LENGTH);
+}
+
+/* Context and note by their digests, which stand in the context where they have been blanked. */
+static void
+append_digests(StringInfo bytes, const EntryRow *entry, bool may_be_blanked)
+{
+	uint8		context[HASH_LENGTH];
+	uint8		note[HASH_LENGTH];
+	JsonbValue	blanked;
+
+	if (!may_be_blanked || !context_field_of(entry->context, FIELD_SHA256, jbvBinary, &blanked))
+	{
+		append_digest(bytes, chain_context_digest(entry->context, context));
+		append_digest(bytes, chain_note_digest(entry->note, note));
+		return;
+	}
+	append_digest(bytes, forgotten_digest(entry->context, "context", context) ? context : NULL);
+	append_digest(bytes, entry->note != NULL ? chain_note_digest(entry->note, note)
+				  : forgotten_digest(entry->context, "note", note) ? note : NULL);
 }
 
 void
-chain_bytes(const EntryRow *entry, StringInfo bytes)
+chain_bytes(const EntryRow *entry, bool may_be_blanked, StringInfo bytes)
 {
 	struct varlena *lots = PG_DETOAST_DATUM_PACKED(entry->lots);
 
@@ -100,24 +130,16 @@ chain_bytes(const EntryRow *entry, StringInfo bytes)
 		pfree(amount);
 	}
 
-	if (entry->context == NULL)
-		chain_append_int(bytes, -1);
-	else
-		append_context(bytes, entry->context);
-
-	if (entry->note == NULL)
-		chain_append_int(bytes, -1);
-	else
-		append_note(bytes, entry->note);
+	append_digests(bytes, entry, may_be_blanked);
 }
 
 void
-chain_hash(EntryRow *entry, const uint8 *previous)
+chain_hash(EntryRow *entry, const uint8 *previous, bool may_be_blanked)
 {
 	StringInfoData bytes;
 
 	initStringInfo(&bytes);
-	chain_bytes(entry, &bytes);
+	chain_bytes(entry, may_be_blanked, &bytes);
 	sha256_joined(previous, previous == NULL ? 0 : HASH_LENGTH,
 				  bytes.data, bytes.len, entry->hash);
 	pfree(bytes.data);

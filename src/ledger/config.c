@@ -249,7 +249,9 @@ load_programs(Config *config)
 					" transfer_enabled, transfer_policy, transfer_minimum, transfer_maximum, transfer_cap, transfer_cap_period,"
 					" hold_ttl, reinstate,"
 					" EXISTS (SELECT FROM loyalty.member_merge g WHERE g.program_id = p.program_id),"
-					" EXISTS (SELECT FROM loyalty.household h WHERE h.program_id = p.program_id)"
+					" EXISTS (SELECT FROM loyalty.household h WHERE h.program_id = p.program_id),"
+					" EXISTS (SELECT FROM loyalty.forgotten f WHERE f.program_id = p.program_id), retention IS NOT NULL,"
+					" EXISTS (SELECT FROM loyalty.forgotten_purchase f WHERE f.program_id = p.program_id)"
 					" FROM loyalty.program p LEFT JOIN LATERAL"
 	/* The highest of the tiers that nothing is asked for. */
 					" (SELECT t.name AS base_tier, t.rank AS base_rank FROM loyalty.tier t WHERE t.program = p.name"
@@ -300,6 +302,9 @@ load_programs(Config *config)
 		program->hold_ttl = *DatumGetIntervalP(SPI_getbinval(row, desc, 31, &isnull));
 		program->has_merges = program->has_aliases || DatumGetBool(SPI_getbinval(row, desc, 33, &isnull));
 		program->has_households = DatumGetBool(SPI_getbinval(row, desc, 34, &isnull));
+		program->has_forgotten = DatumGetBool(SPI_getbinval(row, desc, 35, &isnull));
+		program->has_retention = DatumGetBool(SPI_getbinval(row, desc, 36, &isnull));
+		program->has_forgotten_purchases = DatumGetBool(SPI_getbinval(row, desc, 37, &isnull));
 		reinstate = SPI_getbinval(row, desc, 32, &isnull);
 		program->has_reinstate = !isnull;
 		if (!isnull)
@@ -347,6 +352,8 @@ config_build(void)
 	config->stock_rel = relation_oid(schema, "reward_stock");
 	config->redemption_rel = relation_oid(schema, "redemption");
 	config->choice_rel = relation_oid(schema, "reward_choice");
+	config->forgotten_rel = relation_oid(schema, "forgotten");
+	config->forgotten_purchase_rel = relation_oid(schema, "forgotten_purchase");
 
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(config->member_rel));
 	if (!HeapTupleIsValid(tuple))

@@ -5,8 +5,8 @@
  * One Config holds what was compiled from the tables program, currency_rate,
  * rule, tier, reward, reward_option and source.  A change to any of them, to an
  * attached table, or to what their expressions may name, marks it stale; the next
- * operation builds a new one.  So does the first merge, household or choice of a
- * program, which it says there are.  The old one lives on until the last
+ * operation builds a new one.  So does the first merge, household, choice or
+ * forgotten member of a program, which it says there are.  The old one lives on until the last
  * operation that holds it has ended, so nobody's pointers go bad under him.
  */
 #ifndef LOYALTY_CONFIG_H
@@ -71,6 +71,8 @@ typedef struct Program
 	bool		has_aliases;	/* any row in member_alias */
 	bool		has_merges;		/* any row there, or in member_merge */
 	bool		has_households; /* any row in household */
+	bool		has_forgotten;	/* any row in forgotten */
+	bool		has_forgotten_purchases;	/* any row there */
 	Qualification tier_window;
 	bool		tier_match_all; /* tier_match; else any */
 	bool		tier_has_validity;
@@ -93,6 +95,7 @@ typedef struct Program
 	Interval	hold_ttl;
 	bool		has_reinstate;
 	Expiry		reinstate;		/* if there is one; else such points lapse */
+	bool		has_retention;	/* members are forgotten after a time */
 	struct RateSet *rates;		/* read when first asked for */
 	struct RuleSet *rules;		/* likewise */
 	struct TierSet *tiers;		/* likewise */
@@ -130,6 +133,8 @@ typedef struct Config
 	Oid			stock_rel;
 	Oid			redemption_rel;
 	Oid			choice_rel;
+	Oid			forgotten_rel;
+	Oid			forgotten_purchase_rel;
 	int			nprograms;
 	Program    *programs;
 	struct AccessList *access;	/* read when first asked for */

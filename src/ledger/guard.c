@@ -18,6 +18,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/fmgrprotos.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -306,6 +307,21 @@ check_transfers(HeapTuple tuple, TupleDesc desc)
 	}
 }
 
+/* How long members are kept who are inactive; like check_spending. */
+static void
+check_retention(HeapTuple tuple, TupleDesc desc)
+{
+	Interval	least = {0, 1, 0};
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, SPI_fnumber(desc, "retention"), desc, &isnull);
+
+	if (!isnull && DatumGetBool(DirectFunctionCall2(interval_lt, value, IntervalPGetDatum(&least))))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("retention must be at least a day"),
+				 errhint("For instance '3 years'; with NULL members are never forgotten by themselves.")));
+}
+
 /* Values that the table's own constraints cannot judge. */
 static void
 check_values(HeapTuple tuple, TupleDesc desc)
@@ -334,6 +350,7 @@ check_values(HeapTuple tuple, TupleDesc desc)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("points that are given back cannot be reinstated until inactivity"),
 				 errhint("For instance '30 days', 'end of year' or 'never'.")));
+	check_retention(tuple, desc);
 	check_spending(tuple, desc);
 	check_transfers(tuple, desc);
 }

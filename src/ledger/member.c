@@ -43,21 +43,18 @@ enum
 };
 
 /*
- * The first 8 bytes of sha256(program || '\0' || ref), sign bit cleared, in
- * UTF-8.  "attempt" above 0 gives another place, for the day on which two refs
- * compute the same one.
+ * sha256(program || '\0' || ref), in UTF-8.  "attempt" above 0 gives another
+ * digest, for the day on which two refs compute the same place.
  */
-static int64
-compute_member_id(const char *program, int program_length,
-				  const char *ref, int ref_length, int attempt)
+static void
+digest_ref(const char *program, int program_length,
+		   const char *ref, int ref_length, int attempt, uint8 *digest)
 {
 	char	   *utf8_program = (char *) pg_do_encoding_conversion((unsigned char *) unconstify(char *, program),
 																  program_length, GetDatabaseEncoding(), PG_UTF8);
 	char	   *utf8_ref = (char *) pg_do_encoding_conversion((unsigned char *) unconstify(char *, ref),
 															  ref_length, GetDatabaseEncoding(), PG_UTF8);
 	StringInfoData bytes;
-	uint8		digest[HASH_LENGTH];
-	uint64		id;
 
 	if (utf8_program != program)
 		program_length = strlen(utf8_program);
@@ -74,13 +71,37 @@ compute_member_id(const char *program, int program_length,
 	}
 	sha256(bytes.data, bytes.len, digest);
 	pfree(bytes.data);
+}
+
+/* Its first 8 bytes, sign bit cleared. */
+static int64
+compute_member_id(const char *program, int program_length,
+				  const char *ref, int ref_length, int attempt)
+{
+	uint8		digest[HASH_LENGTH];
+	uint64		id;
+
+	digest_ref(program, program_length, ref, ref_length, attempt, digest);
 	memcpy(&id, digest, sizeof(id));
 	return (int64) (pg_ntoh64(id) & PG_INT64_MAX);
 }
 
-/* What member_alias says of a ref; false when it says nothing. */
+text *
+member_ref_digest(const Program *program, const text *ref)
+{
+	int			prefix = strlen(FORGOTTEN_REF);
+	char	   *hex = palloc(prefix + HASH_LENGTH * 2 + 1);
+	uint8		digest[HASH_LENGTH];
+
+	digest_ref(program->name, strlen(program->name), VARDATA_ANY(ref), VARSIZE_ANY_EXHDR(ref), 0, digest);
+	memcpy(hex, FORGOTTEN_REF, prefix);
+	hex[prefix + hex_encode((char *) digest, HASH_LENGTH, hex + prefix)] = '\0';
+	return cstring_to_text(hex);
+}
+
+/* What member_alias says of exactly this; false when it says nothing. */
 static bool
-find_alias(Config *config, const Program *program, const text *ref, int64 *member_id)
+find_alias_of(Config *config, const Program *program, const text *ref, int64 *member_id)
 {
 	Snapshot	snapshot = RegisterSnapshot(config_snapshot());
 	Probe		probe;
@@ -96,6 +117,14 @@ find_alias(Config *config, const Program *program, const text *ref, int64 *membe
 	probe_end(&probe);
 	UnregisterSnapshot(snapshot);
 	return row != NULL;
+}
+
+/* What member_alias says of a ref, or of its digest since its member was forgotten. */
+static bool
+find_alias(Config *config, const Program *program, const text *ref, int64 *member_id)
+{
+	return find_alias_of(config, program, ref, member_id) ||
+		(program->has_forgotten && find_alias_of(config, program, member_ref_digest(program, ref), member_id));
 }
 
 int64
@@ -114,6 +143,9 @@ member_is(Config *config, const Program *program, const MemberRow *row, const te
 {
 	int64		aliased;
 
+	/* Of who was forgotten nobody is told that he was here. */
+	if (row->status == MEMBER_FORGOTTEN)
+		return false;
 	return same_text(row->ref, ref) ||
 		(find_alias(config, program, ref, &aliased) && aliased == row->member_id);
 }
@@ -277,10 +309,15 @@ check_unseen(Store *store, const MemberRequest *requests, int nrequests)
 	UnregisterSnapshot(snapshot);
 }
 
-/* Whether the row that was locked is the one that the request's ref means. */
+/*
+ * Whether the row that was locked is the one that the request's ref means.  Who
+ * was forgotten has no ref any more: his are those that lead to him.
+ */
 static bool
 is_whom_it_means(Config *config, const Program *program, const MemberRequest *request)
 {
+	if (request->row->status == MEMBER_FORGOTTEN)
+		return true;
 	return request->row->status != MEMBER_MERGED && member_is(config, program, request->row, request->ref);
 }
 
@@ -411,8 +448,14 @@ members_lock(Config *config, Store *store, const Program *program,
 	pfree(waiting);
 
 	for (i = 0; i < nrequests; i++)
-		if (requests[i].row != NULL)
+	{
+		if (requests[i].row == NULL)
+			continue;
+		if (requests[i].row->status != MEMBER_FORGOTTEN)
 			(void) member_bring_current(config, store, requests[i].row, GetCurrentTransactionStartTimestamp());
+		else if (!requests[i].forgotten_too)
+			member_forgotten(program, requests[i].ref);
+	}
 }
 
 void
@@ -423,6 +466,18 @@ member_unknown(const Program *program, const text *ref)
 			 errmsg("member \"%s\" of program \"%s\" does not exist",
 					text_to_cstring(ref), program->name),
 			 errhint("loyalty.enroll makes a customer a member.")));
+}
+
+void
+member_forgotten(const Program *program, const text *ref)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_LOYALTY_MEMBER_STATUS),
+			 ref != NULL
+			 ? errmsg("member \"%s\" of program \"%s\" has been forgotten", text_to_cstring(ref), program->name)
+			 : errmsg("the other member, of program \"%s\", has been forgotten", program->name),
+			 errdetail("What was known of this person was erased, and nothing is posted to that ledger any more."),
+			 errhint("A customer who comes back gets a new customer id.")));
 }
 
 text *

@@ -14,6 +14,7 @@ typedef struct MemberRequest
 	int64		member_id;
 	text	   *ref;
 	bool		enroll;			/* make him a member if he is none */
+	bool		forgotten_too;	/* who was forgotten is given as he is; else LY003 */
 	TimestampTz enrolled_at;	/* used then */
 	MemberRow  *row;			/* out: locked; NULL when nobody knows him */
 } MemberRequest;
@@ -29,6 +30,9 @@ extern int64 member_resolve(Config *config, const Program *program, const text *
  * member by now: his is the row, and his member_id is put into the request.  A
  * request without a ref means the member himself, merged or not.  Requests for
  * one member share his row.  What time has done to them is written down.
+ *
+ * A ref that computes the place of a forgotten member, or whose digest leads to
+ * one, was his: it makes nobody a member.
  */
 extern void members_lock(Config *config, Store *store, const Program *program,
 						 MemberRequest *requests, int nrequests);
@@ -36,6 +40,16 @@ extern void members_lock(Config *config, Store *store, const Program *program,
 /* The same for one ref; request->row is NULL when nobody knows him and he is not to be enrolled. */
 extern void member_lock(Config *config, Store *store, const Program *program, text *ref,
 						bool enroll, TimestampTz enrolled_at, MemberRequest *request);
+
+/*
+ * What stands in member_alias in place of a forgotten member's ref: "sha256:" and
+ * the digest that begins with its member_id.
+ */
+#define FORGOTTEN_REF "sha256:"
+extern text *member_ref_digest(const Program *program, const text *ref);
+
+/* LY003 for who was forgotten; "ref" is what he was asked for by, NULL: his number. */
+extern void member_forgotten(const Program *program, const text *ref);
 
 /* Merge birthday, segments, referred_by and data into a member's profile; of a null flag 'n' leaves the field as it is. */
 extern void member_write_profile(Config *config, const MemberRow *row, Datum *values, const char *nulls);

@@ -140,7 +140,7 @@ add_entry(Posting *posting, const EntryRow *template, const Purse *lots, bool ne
 	entry->lots = purse_pack(&moved);
 	if (entry->source_key == NULL)
 		entry->source_key = numbered_key(entry->seq);
-	chain_hash(entry, member->has_head ? member->head : NULL);
+	chain_hash(entry, member->has_head ? member->head : NULL, false);
 
 	posting_count(entry, &member->lifetime, &member->held, &member->last_activity);
 	member->seq = entry->seq;

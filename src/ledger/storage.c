@@ -9,7 +9,8 @@
  * table_tuple_update with the constraints checked and the indexes kept.
  *
  * Here is what the tables have in common; storage_member.c, storage_entry.c,
- * storage_tier.c and storage_hold.c know their rows.  Rows that belong to a member are found in one place,
+ * storage_tier.c and storage_hold.c know their rows; storage_blank.c blanks
+ * what they say of a person.  Rows that belong to a member are found in one place,
  * store_open(): a ledger spread over several relations by member would be
  * resolved there.
  */

@@ -29,7 +29,8 @@ typedef enum MemberStatus
 	MEMBER_ACTIVE,
 	MEMBER_SUSPENDED,
 	MEMBER_CLOSED,
-	MEMBER_MERGED				/* into another member: only merging makes it */
+	MEMBER_MERGED,				/* into another member: only merging makes it */
+	MEMBER_FORGOTTEN			/* nothing is posted to him any more: only forgetting makes it */
 } MemberStatus;
 
 /* A row of member, unpacked. */
@@ -243,5 +244,19 @@ extern void store_flush(Store *store);
 extern void store_update_member(Store *store, MemberRow *row);
 extern void store_append_tier_change(Store *store, const TierChangeRow *change);
 extern void store_write_hold(Store *store, HoldRow *row);	/* a new one, or a change */
+
+/*
+ * Blanking what a member's history says of his person, inside store_begin_read:
+ * context and note of his entries up to a number (ledger/forgotten.h), and notes
+ * of his changes of tier, for which "change" gives another one, or NULL.
+ */
+typedef struct NoteChange
+{
+	text	   *(*change) (text *note, void *arg);
+	void	   *arg;
+} NoteChange;
+
+extern void store_blank_entries(Store *store, int64 member_id, int64 last_seq);
+extern void store_change_tier_notes(Store *store, int64 member_id, const NoteChange *change);
 
 #endif							/* LOYALTY_STORAGE_H */

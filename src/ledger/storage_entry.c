@@ -51,6 +51,8 @@ unpack_entry(TupleTableSlot *slot, EntryRow *entry)
 	bool	   *nulls;
 	struct varlena *hash;
 
+	StaticAssertStmt(ANUM_ENTRY_SEQ == Anum_entry_seq && ANUM_ENTRY_CONTEXT == Anum_entry_context &&
+					 ANUM_ENTRY_NOTE == Anum_entry_note, "columns of entry have moved");
 	slot_getallattrs(slot);
 	values = slot->tts_values - 1;
 	nulls = slot->tts_isnull - 1;

@@ -51,7 +51,7 @@ enum
 /* Where members are found for whom something falls due. */
 #define DUE_INDEX "member_next_expiry_idx"
 
-static const char *const status_names[] = {"active", "suspended", "closed", "merged"};
+static const char *const status_names[] = {"active", "suspended", "closed", "merged", "forgotten"};
 
 /* Fetch the member's row into member_slot. */
 static bool

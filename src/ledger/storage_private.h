@@ -17,6 +17,12 @@
 
 #include "ledger/storage.h"
 
+/* Columns that are blanked when a person is forgotten; storage_entry.c and storage_tier.c know all of them. */
+#define ANUM_ENTRY_SEQ 2
+#define ANUM_ENTRY_CONTEXT 15
+#define ANUM_ENTRY_NOTE 16
+#define ANUM_CHANGE_NOTE 13
+
 /* Entries are looked up by up to so many columns of their key. */
 #define ENTRY_SCANS 3
 

@@ -45,6 +45,7 @@ unpack_change(TupleTableSlot *slot, TierChangeRow *change)
 	values = slot->tts_values - 1;
 	nulls = slot->tts_isnull - 1;
 
+	StaticAssertStmt(ANUM_CHANGE_NOTE == Anum_change_note, "columns of tier_change have moved");
 	change->member_id = DatumGetInt64(values[Anum_change_member_id]);
 	change->seq = DatumGetInt64(values[Anum_change_seq]);
 	change->at = DatumGetTimestampTz(values[Anum_change_at]);

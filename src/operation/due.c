@@ -269,6 +269,8 @@ due_settle_member(Config *config, Program *program, Store *store, MemberRow *row
 
 	posting_begin(posting, program, row);
 	/* Whoever was merged has nothing, and is nobody of whom there is a tier to be reviewed. */
+	if (row->status == MEMBER_FORGOTTEN)
+		return false;
 	if (row->status == MEMBER_MERGED && row->purse.nlots == 0)
 	{
 		row->next_expiry = DATEVAL_NOEND;

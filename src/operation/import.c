@@ -42,6 +42,7 @@ typedef struct Run
 	ImportList	list;
 	int64		imported;
 	int64		repeated;
+	int64		forgotten;
 	int64		failed;
 	bool		complete;
 } Run;
@@ -103,6 +104,7 @@ work_members(Run *run, ImportBatch *batch)
 	{
 		run->imported += batch->imported;
 		run->repeated += batch->repeated;
+		run->forgotten += batch->forgotten;
 		return;
 	}
 	if (batch->count == 1)
@@ -130,13 +132,13 @@ next_batch(Run *run)
 	{
 		Config	   *config = config_get();
 		ImportBatch batch = {config, config_program_still(config, run->program_id), run->key, run->at, run->at_given,
-		run->list.desc, members, count, 0, 0};
+		run->list.desc, members, count, 0, 0, 0};
 
 		give_way();
 		work_members(run, &batch);
 		ereport(NOTICE,
 				(errmsg("import \"%s\" into program \"%s\": %lld of %lld members", text_to_cstring(run->key), run->name,
-						(long long) (run->imported + run->repeated + run->failed), (long long) run->list.members)));
+						(long long) (run->imported + run->repeated + run->forgotten + run->failed), (long long) run->list.members)));
 	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(batch_context);
@@ -149,15 +151,16 @@ work_list(Batches *batches, Run *run)
 {
 	while (next_batch(run))
 		if (!batches_next(batches) && run->imported >= run->batch_size)
-			return run->imported + run->repeated + run->failed == run->list.members;
+			return run->imported + run->repeated + run->forgotten + run->failed == run->list.members;
 	return true;
 }
 
 static void
 report_end(const Run *run)
 {
-	char	   *detail = psprintf("Imported: %lld, imported before: %lld, failed: %lld.", (long long) run->imported,
-								  (long long) run->repeated, (long long) run->failed);
+	char	   *forgotten = run->forgotten == 0 ? "" : psprintf(", left out since they are forgotten: %lld", (long long) run->forgotten);
+	char	   *detail = psprintf("Imported: %lld, imported before: %lld, failed: %lld%s.", (long long) run->imported,
+								  (long long) run->repeated, (long long) run->failed, forgotten);
 
 	ereport(NOTICE,
 			(run->complete ? errmsg("import \"%s\" into program \"%s\" is complete", text_to_cstring(run->key), run->name)

@@ -80,6 +80,7 @@ typedef struct ImportBatch
 	/* out */
 	int			imported;
 	int			repeated;
+	int			forgotten;		/* left out, and not put on record either */
 } ImportBatch;
 
 /* Lock the members of an ImportBatch, and write what they bring; a callback for attempt(). */

@@ -36,6 +36,7 @@ typedef struct Arrival
 	Imported	imported;
 	Tally		tally;			/* as given */
 	MemberRequest *request;
+	bool		forgotten;		/* he is left out */
 	bool		repeated;
 	Posting		posting;
 } Arrival;
@@ -213,6 +214,7 @@ read_arrival(Arrival *arrival, const ImportBatch *batch, const ImportMember *sou
 	request->member_id = source->member_id;
 	request->ref = source->ref;
 	request->enroll = true;
+	request->forgotten_too = true;
 	/* He was a member by whatever is known of him. */
 	request->enrolled_at = imported->enrolled_at;
 	if (TIMESTAMP_IS_NOBEGIN(request->enrolled_at))
@@ -390,19 +392,23 @@ import_write(void *arg)
 
 	batch->imported = 0;
 	batch->repeated = 0;
+	batch->forgotten = 0;
 	for (i = 0; i < batch->count; i++)
 		read_arrival(&arrivals[i], batch, &batch->members[i], &requests[i]);
 	store = store_open(batch->config, true);
 	members_lock(batch->config, store, batch->program, requests, batch->count);
 	for (i = 0; i < batch->count; i++)
-		arrivals[i].repeated = was_imported(&arrivals[i], store, source_key);
+	{
+		arrivals[i].forgotten = requests[i].row->status == MEMBER_FORGOTTEN;
+		arrivals[i].repeated = !arrivals[i].forgotten && was_imported(&arrivals[i], store, source_key);
+	}
 
 	snapshot = store_snapshot();
 	store_begin_read(store, snapshot);
 	for (i = 0; i < batch->count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!arrivals[i].repeated)
+		if (!arrivals[i].repeated && !arrivals[i].forgotten)
 			make_posting(&arrivals[i], store, source_key);
 	}
 	store_end_read(store);
@@ -411,9 +417,10 @@ import_write(void *arg)
 	for (i = 0; i < batch->count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (arrivals[i].repeated)
+		if (arrivals[i].repeated || arrivals[i].forgotten)
 		{
-			batch->repeated++;
+			batch->repeated += arrivals[i].repeated;
+			batch->forgotten += arrivals[i].forgotten;
 			continue;
 		}
 		posting_write(&arrivals[i].posting, store);

@@ -18,6 +18,7 @@
 #include "operation/chosen.h"
 #include "operation/due.h"
 #include "operation/lapse.h"
+#include "operation/retention.h"
 #include "operation/silence.h"
 
 PG_FUNCTION_INFO_V1(loyalty_maintain);
@@ -100,6 +101,8 @@ loyalty_maintain(PG_FUNCTION_ARGS)
 		if (backorders_serve(&batches, lfirst_int(cell), at, batch_size))
 			(void) batches_next(&batches);
 		if (chosen_redeem(&batches, lfirst_int(cell), at, batch_size))
+			(void) batches_next(&batches);
+		if (retention_forget(&batches, lfirst_int(cell), at, batch_size))
 			(void) batches_next(&batches);
 		if (lnext(programs, cell) != NULL)
 			(void) batches_next(&batches);

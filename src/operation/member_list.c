@@ -69,7 +69,9 @@ members_lock_free(Store *store, const int64 *member_ids, int count, MemberRow *r
 		switch (store_try_lock_member(store, member_ids[i], &rows[nrows]))
 		{
 			case STORE_LOCKED:
-				nrows++;
+				/* Nothing falls due for who was forgotten. */
+				if (rows[nrows].status != MEMBER_FORGOTTEN)
+					nrows++;
 				break;
 			case STORE_BUSY:
 				(*skipped)++;

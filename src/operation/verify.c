@@ -7,10 +7,11 @@
  * comes from cursors, sorted within work_mem, so memory does not.
  *
  * Members and their entries (I1, I2, I3, I5) are in verify_members.c,
- * verify_entry.c and, side by side, verify_parallel.c; seals (I3) in verify_seals.c, purchases (I4) in
- * verify_purchases.c, limits in verify_limits.c, what awaits confirmation in
- * verify_confirm.c; transfers, holds, cancellations, redemptions, vouchers,
- * merges and households (I6) in verify_transfers.c, verify_holds.c,
+ * verify_entry.c and, side by side, verify_parallel.c; seals (I3) in
+ * verify_seals.c, purchases (I4) in verify_purchases.c, limits in
+ * verify_limits.c, what awaits confirmation in verify_confirm.c; who was
+ * forgotten in verify_forgotten.c; transfers, holds, cancellations, redemptions,
+ * vouchers, merges and households (I6) in verify_transfers.c, verify_holds.c,
  * verify_cancel.c, verify_redemptions.c, verify_vouchers.c and verify_people.c;
  * tiers (I7) in verify_tiers.c.
  */
@@ -166,6 +167,7 @@ loyalty_verify(PG_FUNCTION_ARGS)
 	verify_people(&verification);
 	verify_seals(&verification);
 	verify_tiers(&verification);
+	verify_forgotten(&verification);
 	SPI_finish();
 	engine_leave(&scope);
 	PG_RETURN_NULL();

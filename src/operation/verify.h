@@ -82,6 +82,9 @@ extern void verify_people(Verification *verification);
 /* Seals and their leaves: I3. */
 extern void verify_seals(Verification *verification);
 
+/* Of whom nothing personal is to be left. */
+extern void verify_forgotten(Verification *verification);
+
 /* What was redeemed, and stock: I6. */
 extern void verify_redemptions(Verification *verification);
 

@@ -84,7 +84,7 @@ add_entry(void *arg)
 	EntryRow	rehashed = *entry;
 	Purse		lots;
 
-	chain_hash(&rehashed, walk->nentries == 0 ? NULL : walk->hash);
+	chain_hash(&rehashed, walk->nentries == 0 ? NULL : walk->hash, walk->forgotten);
 	memcpy(walk->computed, rehashed.hash, HASH_LENGTH);
 	purse_init(&lots);
 	purse_read(&lots, entry->lots);

@@ -7,7 +7,8 @@
  *				is there, and who in the end is not merged himself; he has no
  *				points, no lifetime points, none that await confirmation, and his
  *				ref leads to whom he was merged into in the end.  Nobody stands
- *				merged who does not have that status.
+ *				merged who does not have that status.  Whoever was merged into somebody who
+ *				has been forgotten has been forgotten too (verify_forgotten.c).
  * I6 households	whoever is in a household is a member of its program, and not merged;
  *				it is there, has no more members than it may have, and its head is
  *				one of them.  That nobody is in two the table's key sees to.
@@ -29,7 +30,8 @@ static const char *const merges_query =
 	"  (SELECT count(*) FROM merges g WHERE g.member_id = m.member_id) AS times,"
 	"  (SELECT s.ref FROM loyalty.member s WHERE s.member_id = e.stands AND s.program_id = m.program_id AND s.status <> 'merged') AS stands_ref,"
 	"  (SELECT a.member_id FROM loyalty.member_alias a WHERE a.program_id = m.program_id AND a.ref = m.ref) AS leads_to"
-	"  FROM members m LEFT JOIN ends e USING (member_id) WHERE m.status = 'merged' OR e.member_id IS NOT NULL)"
+	"  FROM members m LEFT JOIN ends e USING (member_id)"
+	"  WHERE m.status = 'merged' OR (e.member_id IS NOT NULL AND m.status <> 'forgotten'))"
 	" SELECT 'I6 merges', p.name, m.ref, v.problem, v.expected, v.actual"
 	" FROM merged m JOIN loyalty.program p USING (program_id) CROSS JOIN LATERAL (VALUES"
 	"  (m.status <> 'merged', 'status of a member who stands merged is another one', 'merged', m.status),"

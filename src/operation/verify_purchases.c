@@ -22,6 +22,9 @@
  * When members were merged, or parted, a purchase stays where its entries are:
  * that is whose it is here, wherever its ref leads by now.
  *
+ * Whoever was forgotten keeps what he had earned, whatever becomes of his rows:
+ * neither his rows nor his entries are looked at.
+ *
  * Deferred purchases are excepted; they are looked up only when there is
  * something to report.  What cannot be read or judged is reported with its
  * error, and the run goes on.
@@ -41,6 +44,7 @@
 #include "earning/current.h"
 #include "earning/deferred.h"
 #include "earning/holders.h"
+#include "ledger/forgotten.h"
 #include "ledger/member.h"
 #include "loyalty.h"
 #include "operation/verify_purchases.h"
@@ -92,7 +96,18 @@ proof_holder(Proof *proof, const text *key, const text *ref)
 					 proof->subject->source_id, key);
 }
 
-/* Put the rows of the source into the pile, but for those of guests. */
+bool
+proof_is_forgotten(Proof *proof, const text *key, int64 holder)
+{
+	Config	   *config = proof->verification->config;
+	const Program *program = proof->source->program;
+
+	return program->has_forgotten &&
+		(forgotten_has(config, GetActiveSnapshot(), holder) ||
+		 (program->has_forgotten_purchases && forgotten_purchase(config, GetActiveSnapshot(), proof->subject->source_id, key)));
+}
+
+/* Put the rows of the source into the pile, but for those of guests, and of who was forgotten. */
 static void
 gather_rows(Proof *proof)
 {
@@ -120,10 +135,12 @@ gather_rows(Proof *proof)
 			report_unreadable(proof, &rows, error);
 		else if (row->ref != NULL)
 		{
+			int64		holder = proof_holder(proof, row->key, row->ref);
 			Purchase	purchase;
 
-			source_row_purchase(row, proof_holder(proof, row->key, row->ref), &purchase);
-			purchase_pile_put(proof->pile, &purchase);
+			source_row_purchase(row, holder, &purchase);
+			if (!proof_is_forgotten(proof, row->key, holder))
+				purchase_pile_put(proof->pile, &purchase);
 		}
 		MemoryContextReset(row_context);
 	}
@@ -302,7 +319,8 @@ open_entries(Cursor *entries, const Subject *subjects, int nsubjects)
 		ids[i] = Int32GetDatum(subjects[i].source_id);
 	values[0] = PointerGetDatum(construct_array(ids, nsubjects, INT4OID, sizeof(int32), true, TYPALIGN_INT));
 	cursor_open(entries, InvalidOid,
-				"SELECT " ENTRY_COLUMNS " FROM loyalty.entry WHERE source_id = ANY ($1)"
+				"SELECT " ENTRY_COLUMNS " FROM loyalty.entry e WHERE source_id = ANY ($1)"
+				" AND NOT EXISTS (SELECT FROM loyalty.forgotten f WHERE f.member_id = e.member_id)"
 				" ORDER BY source_id, member_id, source_key, rule_id, revision", 1, types, values, NULL);
 }
 

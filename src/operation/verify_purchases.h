@@ -47,6 +47,9 @@ extern void proof_report(const Proof *proof, const char *invariant, const char *
 /* Whose purchase it is: who has its entries, if anybody whom merges tie to the ref has any. */
 extern int64 proof_holder(Proof *proof, const text *key, const text *ref);
 
+/* Whether it is a forgotten member's: then nothing is asked of it. */
+extern bool proof_is_forgotten(Proof *proof, const text *key, int64 holder);
+
 /* Judge the purchase whose entries the cursor stands at, and pass them; "purchase" NULL: it has no row. */
 extern void proof_check_entries(Proof *proof, const Purchase *purchase);
 

@@ -54,10 +54,12 @@ proof_gather_query(Proof *proof)
 		}
 		else if (read.ref != NULL)
 		{
+			int64		holder = proof_holder(proof, read.key, read.ref);
 			Purchase	purchase;
 
-			query_purchase(&read, proof_holder(proof, read.key, read.ref), &purchase);
-			purchase_pile_put(proof->pile, &purchase);
+			query_purchase(&read, holder, &purchase);
+			if (!proof_is_forgotten(proof, read.key, holder))
+				purchase_pile_put(proof->pile, &purchase);
 		}
 		MemoryContextReset(row_context);
 	}

@@ -242,6 +242,9 @@ check_member(void *arg)
 
 	store_visited_member(proof->store, &proof->row);
 	proof->readable = true;
+	/* He stands where he stood, and is reviewed no more. */
+	if (proof->row.status == MEMBER_FORGOTTEN)
+		return;
 	store_begin_read(proof->reader, proof->snapshot);
 	check_tally(proof);
 	check_changes(proof);

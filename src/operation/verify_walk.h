@@ -35,6 +35,7 @@ typedef struct Walk
 	Round	   *round;
 	int64		member_id;
 	bool		known;			/* his row is there */
+	bool		forgotten;		/* what was personal has been blanked */
 	MemberRow	row;			/* then; but for status and head */
 	const char *status;
 	struct varlena *head;

@@ -107,6 +107,28 @@ pass_choice(Config *config, int64 from, int64 into)
 	engine_leave(&scope);
 }
 
+/* What the one who goes has agreed to and withdrawn is what the other one has said, too. */
+static void
+pass_consents(Config *config, int64 from, int64 into)
+{
+	Oid			types[2] = {INT8OID, INT8OID};
+	Datum		values[2] = {Int64GetDatum(from), Int64GetDatum(into)};
+	EngineScope scope;
+
+	engine_enter(&scope, config->owner);
+	SPI_connect();
+	if (SPI_execute_with_args("INSERT INTO loyalty.consent (member_id, purpose, consent_no, granted, at, recorded_at, program_id, source, role)"
+							  " SELECT $2, c.purpose, coalesce((SELECT pg_catalog.max(o.consent_no) FROM loyalty.consent o"
+							  "  WHERE o.member_id = $2 AND o.purpose = c.purpose), 0)"
+							  " + pg_catalog.row_number() OVER (PARTITION BY c.purpose ORDER BY c.consent_no),"
+							  " c.granted, c.at, c.recorded_at, c.program_id, c.source, c.role"
+							  " FROM loyalty.consent c WHERE c.member_id = $1",
+							  lengthof(types), types, values, NULL, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not pass on consents");
+	SPI_finish();
+	engine_leave(&scope);
+}
+
 /* What is known of them as persons becomes one; of two values the one of who stays. */
 static void
 unite_profiles(Config *config, int64 from, int64 into)
@@ -140,6 +162,7 @@ void
 members_merged(Config *config, const Program *program, const MemberRow *from, const MemberRow *into, TimestampTz at)
 {
 	unite_profiles(config, from->member_id, into->member_id);
+	pass_consents(config, from->member_id, into->member_id);
 	pass_vouchers(config, from->member_id, into->member_id, "");
 	pass_choice(config, from->member_id, into->member_id);
 }
