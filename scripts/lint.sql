@@ -135,7 +135,7 @@ SELECT format('%s %s is neither guarded nor listed as configuration in scripts/l
               r.type, r.identity, r.identity)
 FROM relation r
 WHERE r.relkind IN ('r', 'p')
-  AND r.relname <> ALL ('{program, rule, tier, reward, reward_option, voucher_pool, currency_rate, source}')
+  AND r.relname <> ALL ('{program, rule, tier, reward, reward_option, voucher_pool, currency_rate, velocity_limit, source}')
   -- Before the statement, on all four of INSERT, DELETE, UPDATE and TRUNCATE.
   AND NOT EXISTS (SELECT FROM pg_trigger t
                   WHERE t.tgrelid = r.oid AND t.tgfoid = 'loyalty.engine_guard'::regproc
