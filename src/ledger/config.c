@@ -548,5 +548,8 @@ loyalty_config_changed(PG_FUNCTION_ARGS)
 				 errmsg("function \"%s\" was not called by trigger manager",
 						"loyalty.config_changed")));
 	CacheInvalidateRelcacheByRelid(RelationGetRelid(trigdata->tg_relation));
+	/* Replicated rows, also of tables that the configuration only knows not to be empty. */
+	if (TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
+		CacheInvalidateRelcacheByRelid(get_relname_relid("program", RelationGetNamespace(trigdata->tg_relation)));
 	PG_RETURN_POINTER(NULL);
 }

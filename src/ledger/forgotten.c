@@ -26,7 +26,7 @@
  */
 static const char *const kept_fields[] = {
 	"status", "barred", "rates", "shortfall", "wanted", "awaiting", "decision",
-	"entry", "points", "hold", "released", "left", "shared", "expires", "act", "new_ends", "ends", "reinstates",
+	"entry", "points", "hold", "released", "left", "shared", "expires", "act", "new_ends", "ends", "within", "reinstates",
 	"to_member_id", "to_entry", "from_member_id", "from_entry",
 	"lots", "undated", "lifetime", "last_activity", "tally", "tier", "tier_since", "tier_until", "until",
 	"reward", "option", "quantity", "pays", "price", "purchase", "amount", "value",

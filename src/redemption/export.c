@@ -86,6 +86,7 @@ static const char *const export_query =
 	"  'households', " ROWS("household_member", ",household_id", "'household', h.name, 'head', h.head_member_id = t.member_id",
 							"LEFT JOIN loyalty.household h ON h.household_id = t.household_id AND t.left_at IS NULL", "l.ref") ","
 	"  'query_purchases', " ROWS("purchase", ",source_id", "'source', s.name", WITH_SOURCE, "s.name, t.source_key") ","
+	"  'seals', " ROWS("seal_leaf", ",head", "'head', encode(t.head, 'hex')", "", "l.ref, t.seal") ","
 	"  'deferred', " ARRAY_OF("SELECT to_jsonb(t) - '{source_id,program_id,member_ids,detail,hint,context}'::text[] || jsonb_build_object('source', s.name),"
 							  " row_number() OVER (ORDER BY s.name, t.source_key)"
 							  " FROM loyalty.deferred t " WITH_SOURCE " WHERE t.member_ids && ARRAY(SELECT member_id FROM person)") ","

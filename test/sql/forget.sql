@@ -95,7 +95,12 @@ SELECT pg_temp.try($$SELECT loyalty.forget_member(NULL::text)$$);
 CREATE TEMP TABLE before AS SELECT member_id, seq, points, lots, amount, hash, occurred_at, source_key FROM loyalty.entry WHERE program_id = :pid;
 CREATE TEMP TABLE others AS SELECT * FROM loyalty.member WHERE ref = 'ben' AND program_id = :pid;
 SELECT points AS liable_before FROM loyalty.liability WHERE program = 'forget' ORDER BY 1;
+SELECT hash AS sealed FROM loyalty.seal() \gset
+SELECT loyalty.proof('zyx-1') AS proof \gset
 SELECT loyalty.forget_member('zyx-1', reason => 'letter 7') AS pseudonym \gset
+-- what was sealed and proven of him still is
+SELECT loyalty.check_proof(:'proof', :'sealed') AS proven, previous = :'sealed' AS follows, changed FROM loyalty.seal();
+SELECT pg_temp.try($$SELECT loyalty.proof('zyx-1')$$);
 SELECT pg_temp.short(:'pseudonym');
 SELECT * FROM loyalty.verify('forget');
 SELECT count(*) AS changed FROM before b LEFT JOIN loyalty.entry e USING (member_id, seq, hash, occurred_at, source_key)
@@ -228,17 +233,17 @@ SELECT * FROM loyalty.verify('forget');
 
 -- In the transaction in which he did something, and rolled back
 BEGIN;
-INSERT INTO forget_order VALUES (30, 'joe', 30);
-SELECT points FROM loyalty.adjust('joe', 3, reason => 'for joe');
+INSERT INTO forget_order VALUES (30, 'jozef', 30);
+SELECT points FROM loyalty.adjust('jozef', 3, reason => 'for jozef');
 SAVEPOINT s;
-SELECT pg_temp.short(loyalty.forget_member('joe'));
-INSERT INTO forget_order VALUES (31, 'joe', 31);
+SELECT pg_temp.short(loyalty.forget_member('jozef'));
+INSERT INTO forget_order VALUES (31, 'jozef', 31);
 SELECT * FROM loyalty.verify('forget');
 ROLLBACK TO s;
-SELECT available FROM loyalty.balance('joe');
-SELECT pg_temp.short(loyalty.forget_member('joe'));
+SELECT available FROM loyalty.balance('jozef');
+SELECT pg_temp.short(loyalty.forget_member('jozef'));
 COMMIT;
-SELECT * FROM pg_temp.mentions('\mjoe\M');
+SELECT * FROM pg_temp.mentions('\mjozef\M');
 SELECT * FROM loyalty.verify('forget');
 
 -- Who manages may, who only acts may not
@@ -290,3 +295,7 @@ SELECT pg_temp.tamper(format($$UPDATE loyalty.entry SET context = jsonb_build_ob
 	WHERE member_id = %s AND note IS NOT NULL$$, loyalty.find_member('ben'))) ~ 'I3' AS named;
 SELECT loyalty.detach('forget_lines'), loyalty.detach('forget_order');
 DROP TABLE forget_order, forget_head, forget_line;
+-- nothing for other tests to find
+SET client_min_messages = error;
+DROP EXTENSION loyalty CASCADE;
+CREATE EXTENSION loyalty;
