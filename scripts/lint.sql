@@ -130,14 +130,25 @@ WHERE r.relkind IN ('r', 'p', 'S')
                   WHERE e.extname = 'loyalty' AND r.oid = ANY (e.extconfig))
 ORDER BY 1;
 
--- A table is configuration, which people edit, or written only by the engine.
+-- A table is configuration, which people edit, or written only by the engine;
+-- accesses are both.
+WITH configuration AS (
+	SELECT unnest('{program, access, currency_rate, rule, tier, reward, reward_option, voucher_pool, velocity_limit, source}'::name[]) AS relname)
 SELECT format('%s %s is neither guarded nor listed as configuration in scripts/lint.sql: CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %3$s FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard()',
               r.type, r.identity, r.identity)
 FROM relation r
 WHERE r.relkind IN ('r', 'p')
-  AND r.relname <> ALL ('{program, rule, tier, reward, reward_option, voucher_pool, currency_rate, velocity_limit, source}')
+  AND NOT EXISTS (SELECT FROM configuration c WHERE c.relname = r.relname AND c.relname <> 'access')
   -- Before the statement, on all four of INSERT, DELETE, UPDATE and TRUNCATE.
   AND NOT EXISTS (SELECT FROM pg_trigger t
                   WHERE t.tgrelid = r.oid AND t.tgfoid = 'loyalty.engine_guard'::regproc
                     AND t.tgtype = 2 + 4 + 8 + 16 + 32 AND t.tgenabled = 'O' AND t.tgqual IS NULL AND t.tgattr = '')
+UNION ALL
+SELECT format('nobody keeps who changes %s %s: CREATE TRIGGER audit, and audit_truncate, in sql/config_change.sql', r.type, r.identity)
+FROM configuration c
+JOIN relation r ON r.relname = c.relname
+-- After each row on INSERT, DELETE and UPDATE; before the statement on TRUNCATE.
+WHERE 2 <> (SELECT count(*) FROM pg_trigger t
+            WHERE t.tgrelid = r.oid AND t.tgfoid = 'loyalty.config_audit'::regproc
+              AND t.tgtype IN (1 + 4 + 8 + 16, 2 + 32) AND t.tgenabled = 'O' AND t.tgqual IS NULL AND t.tgattr = '')
 ORDER BY 1;

@@ -88,6 +88,8 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	FROM pg_catalog.unnest('{member_alias,member_merge,voucher_use,seal_leaf,forgotten}'::pg_catalog.text[]) n
 	UNION ALL
 	VALUES ('read', 'TABLE', 'household', 'SELECT', 'program'),
+		   ('read', 'TABLE', 'config_change', 'SELECT', 'program'),
+		   ('read', 'TABLE', 'config_history', 'SELECT', NULL),
 	-- not the hash, by which a code could be searched for elsewhere
 		   ('read', 'TABLE', 'voucher', 'SELECT (member_id, redeemer_id, seq, program_id, bearer, kind, value, stored, percent, maximum,'
 			|| ' product, points, uses, per_member, min_amount, valid_from, valid_until, remaining, used, issued_at, void_at,'

@@ -42,6 +42,7 @@ typedef struct EngineLevel
 	bool		engine;			/* false: somebody else's code is meant to run */
 	int			transaction;	/* nest level of the transaction that entered */
 	int			trigger_depth;
+	Oid			caller;			/* who it was before */
 	Oid			user_id;
 	int			sec_context;
 } EngineLevel;
@@ -132,6 +133,7 @@ enter(EngineScope *scope, Oid user_id, int sec_context, bool engine)
 	level->engine = engine;
 	level->transaction = GetCurrentTransactionNestLevel();
 	level->trigger_depth = trigger_depth();
+	level->caller = scope->user_id;
 	level->user_id = user_id;
 	level->sec_context = scope->sec_context | sec_context;
 
@@ -167,6 +169,18 @@ engine_is_writing(void)
 	GetUserIdAndSecContext(&user_id, &sec_context);
 	return level->engine && level->user_id == user_id && level->sec_context == sec_context &&
 		level->trigger_depth + 1 == trigger_depth();
+}
+
+Oid
+engine_caller(void)
+{
+	int			level = nlevels - 1;
+
+	if (!engine_is_writing())
+		return GetUserId();
+	while (level > 0 && levels[level - 1].engine)
+		level--;
+	return levels[level].caller;
 }
 
 static void

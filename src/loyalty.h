@@ -43,6 +43,9 @@ extern void owner_enter(EngineScope *scope, Oid user_id);
  */
 extern bool engine_is_writing(void);
 
+/* For a trigger too: the role that runs the statement, or that called the engine to. */
+extern Oid	engine_caller(void);
+
 /*
  * Between these, settings have the values under which texts and times read the
  * same for everybody; whatever is set meanwhile is undone.

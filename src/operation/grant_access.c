@@ -21,6 +21,7 @@
 
 #include "ledger/access.h"
 #include "loyalty.h"
+#include "operation/access_objects.h"
 
 PG_FUNCTION_INFO_V1(loyalty_make_policies);
 PG_FUNCTION_INFO_V1(loyalty_grant_access);
@@ -94,65 +95,30 @@ run_answers(const AccessRequest *request, const char *query)
 	run_answered();
 }
 
-/*
- * The accesses that one brings along, and the functions and tables of a name
- * that belong to the extension.  Functions that only compute are everybody's.
- */
-#define OBJECTS \
-	"WITH level (access, below) AS" \
-	" (VALUES ('member', 'member'), ('read', 'read'), ('read', 'member')," \
-	"  ('operate', 'operate'), ('operate', 'read'), ('operate', 'member')," \
-	"  ('manage', 'manage'), ('manage', 'read'), ('manage', 'member'))," \
-	" own AS" \
-	" (SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid" \
-	"  WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'loyalty')," \
-	" object AS" \
-	" (SELECT o.access, o.kind, o.privileges, o.visible, p.oid::regprocedure::text AS name, p.oid" \
-	"  FROM loyalty.access_objects() o JOIN pg_proc p ON p.proname = o.name AND p.provolatile <> 'i'" \
-	"  JOIN own w ON w.classid = 'pg_proc'::regclass AND w.objid = p.oid WHERE o.kind = 'ROUTINE'" \
-	"  UNION ALL" \
-	"  SELECT o.access, o.kind, o.privileges, o.visible, c.oid::regclass::text, c.oid" \
-	"  FROM loyalty.access_objects() o JOIN pg_class c ON c.relname = o.name" \
-	"  JOIN own w ON w.classid = 'pg_class'::regclass AND w.objid = c.oid WHERE o.kind = 'TABLE')"
-
 /* The rights that the access needs. */
 #define GRANTS \
-	OBJECTS \
+	ACCESS_OBJECTS \
 	" SELECT format('GRANT %s ON %s %s TO %I', o.privileges, o.kind, string_agg(o.name, ', '), $2)" \
 	" FROM level l JOIN object o ON o.access = l.below WHERE l.access = $3" \
 	" GROUP BY o.privileges, o.kind"
 
 /* Those that it needs and no access that the role still has to any program. */
 #define REVOKES \
-	OBJECTS \
+	ACCESS_OBJECTS \
 	" SELECT format('REVOKE %s ON %s %s FROM %I', o.privileges, o.kind, string_agg(o.name, ', '), $2)" \
 	" FROM level l JOIN object o ON o.access = l.below WHERE l.access = $3" \
 	"  AND NOT EXISTS (SELECT FROM loyalty.access a JOIN level k ON k.access = a.access" \
 	"                  WHERE a.role = $2 AND k.below = l.below)" \
 	" GROUP BY o.privileges, o.kind"
 
-/* A policy for reading each table that has none yet, and one for changing what is managed. */
+/* Those that are missing. */
 #define POLICIES \
-	OBJECTS \
-	", clause AS" \
-	" (SELECT o.name, o.oid, o.visible, o.access," \
-	"         CASE WHEN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = o.oid AND a.attname = 'program_id')" \
-	"              THEN 'program_id' ELSE 'program' END AS program" \
-	"  FROM object o WHERE o.visible IS NOT NULL)" \
-	" SELECT format('CREATE POLICY loyalty_read ON %s FOR SELECT USING (loyalty.%s)', c.name," \
-	"               CASE min(c.visible) WHEN 'terms' THEN format('may_see(%s)', c.program)" \
-	"                                   WHEN 'program' THEN format('may_read(%s)', c.program)" \
-	"                                   WHEN 'person' THEN format('may_read_person(%s, member_id)', c.program)" \
-	"                                   ELSE format('may_read(%s, member_id)', c.program) END)" \
-	" FROM clause c" \
-	" WHERE NOT EXISTS (SELECT FROM pg_policy y WHERE y.polrelid = c.oid AND y.polname = 'loyalty_read')" \
-	" GROUP BY c.name, c.program" \
-	" UNION ALL" \
-	" SELECT format('CREATE POLICY loyalty_manage ON %s USING (loyalty.may_manage(%s)) WITH CHECK (loyalty.may_manage(%2$s))'," \
-	"               c.name, c.program)" \
-	" FROM clause c" \
-	" WHERE c.access = 'manage' AND c.visible = 'terms'" \
-	"  AND NOT EXISTS (SELECT FROM pg_policy y WHERE y.polrelid = c.oid AND y.polname = 'loyalty_manage')"
+	ACCESS_POLICIES \
+	" SELECT format('CREATE POLICY %I ON %s%s USING (%s)%s', p.policy, p.name," \
+	"               CASE p.command WHEN 'r' THEN ' FOR SELECT' ELSE '' END, p.condition," \
+	"               CASE p.command WHEN 'r' THEN '' ELSE format(' WITH CHECK (%s)', p.condition) END)" \
+	" FROM policy p" \
+	" WHERE NOT EXISTS (SELECT FROM pg_policy y WHERE y.polrelid = p.oid AND y.polname = p.policy)"
 
 /* make_policies(): those that are missing */
 Datum

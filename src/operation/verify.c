@@ -33,7 +33,7 @@
  * forgotten in verify_forgotten.c; transfers, holds, cancellations, redemptions,
  * vouchers, merges and households (I6) in verify_transfers.c, verify_holds.c,
  * verify_cancel.c, verify_redemptions.c, verify_vouchers.c and verify_people.c;
- * tiers (I7) in verify_tiers.c.
+ * tiers (I7) in verify_tiers.c; access (I8) in verify_access.c.
  */
 #include "postgres.h"
 
@@ -642,6 +642,7 @@ loyalty_verify(PG_FUNCTION_ARGS)
 	verify_seals(&verification);
 	verify_tiers(&verification);
 	verify_forgotten(&verification);
+	verify_access(&verification);
 	SPI_finish();
 	engine_leave(&scope);
 	PG_RETURN_NULL();

@@ -79,6 +79,9 @@ extern void verify_redemptions(Verification *verification);
 /* Where members stand, and whether maintenance finds them: I7. */
 extern void verify_tiers(Verification *verification);
 
+/* Who gets at what: I8. */
+extern void verify_access(Verification *verification);
+
 /*
  * Rows of a query, one after the other, as the active snapshot sees them.
  * Values are good until the next row is asked for; nothing piles up.  To be

@@ -64,6 +64,15 @@ sub upgrade
 my $before = state_of($old);
 $old->stop;
 
+# Where the extension is not installed for the new version.
+my $bare = new_node('without_extension');
+$bare->append_conf('postgresql.conf', q{dynamic_library_path = '$libdir'} . "\nextension_destdir = ''");
+my ($bare_status, $said) = upgrade($bare, '--check');
+ok(!$bare_status, 'without the library it stops');
+my ($list) = $said =~ m{^\s+(/\S*loadable_libraries\.txt)}m;
+like($said, qr/Checking for presence of required libraries +fatal/, 'and says so');
+like(slurp_file($list), qr/could not load library "\$libdir\/loyalty": ERROR:  could not access file/, 'and which');
+
 foreach my $mode (qw(copy link))
 {
 	my $new = new_node("upgraded_$mode");
