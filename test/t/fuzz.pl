@@ -179,7 +179,8 @@ sub judge
 		$target->{name}, $target->{count}, $accepted, $refused, max(0, map { $_->[3] } @parts), ($rss[0] || 0) / 1024, ($rss[-1] || 0) / 1024, $seconds);
 	ok(!%findings && $error eq '' && $accepted + $refused == $target->{count}, "$target->{name}: accepted or refused")
 	  or diag(map { "  $_\n" } values(%findings), $error, grep { /terminated by signal|was running/ } split /^/, slurp_file($node->logfile));
-	cmp_ok($accepted, '>', 0, "$target->{name}: some are accepted");
+	# Of few inputs it may be that none is.
+	cmp_ok($accepted, '>', 0, "$target->{name}: some are accepted") if $target->{count} >= 100;
 	cmp_ok(($rss[-1] || 0) - ($rss[0] || 0), '<', 20 * 1024, "$target->{name}: no memory is left behind");
 	return;
 }

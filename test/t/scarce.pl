@@ -227,11 +227,13 @@ SKIP:
 	mount_small($wal, '60M');
 	system_or_bail('sh', '-c', "cp -a $data/pg_wal $wal/pg_wal && rm -r $data/pg_wal && ln -s $wal/pg_wal $data/pg_wal");
 	$node->start;
+	# Segments that were made ahead are used up.
+	$node->safe_psql('log', q{SELECT pg_logical_emit_message(false, 'fill', repeat('x', 1000000)) FROM generate_series(1, 8); CHECKPOINT}) for 1 .. 10;
 	for my $round (1 .. $rounds)
 	{
 		# Orders, each committed before the next one: those that were answered.
 		$node->safe_psql('log', 'CHECKPOINT; SELECT pg_switch_wal(); CHECKPOINT');
-		fill($wal, 1500 * ($round - 1));
+		fill($wal, 700 * $round);
 		my $file = PostgreSQL::Test::Utils::tempdir() . '/orders.sql';
 		append_to_file($file, "SET client_min_messages = error;\n" . join '', map { "INSERT INTO orders VALUES ($round * 1000000 + $_, $_ % 3000, 3);\n\\if :ERROR\n\\else\n\\echo made $_\n\\endif\n"
 			  . ($_ % 3 ? '' : "SELECT loyalty.redeem(($_ % 3000)::text, 'MUG', key => '$round-$_') IS NOT NULL;\n") } 1 .. 30000);
