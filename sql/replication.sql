@@ -22,6 +22,10 @@ CREATE TRIGGER replicated AFTER INSERT OR UPDATE OR DELETE ON loyalty.rule
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_changed();
 ALTER TABLE loyalty.rule ENABLE REPLICA TRIGGER replicated;
 COMMENT ON TRIGGER replicated ON loyalty.rule IS 'makes every session read rules again when that is replicated';
+CREATE TRIGGER replicated AFTER INSERT OR UPDATE OR DELETE ON loyalty.velocity_limit
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_changed();
+ALTER TABLE loyalty.velocity_limit ENABLE REPLICA TRIGGER replicated;
+COMMENT ON TRIGGER replicated ON loyalty.velocity_limit IS 'makes every session read velocity limits again when they are replicated';
 CREATE TRIGGER replicated AFTER INSERT OR UPDATE OR DELETE ON loyalty.tier
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_changed();
 ALTER TABLE loyalty.tier ENABLE REPLICA TRIGGER replicated;
