@@ -11,11 +11,11 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" loyalty.co
 # The install script is these parts, in this order; `make lint` says when one is missing.
 SQL_ORDER := $(patsubst %,sql/%.sql, prelude \
 	points purse award expiry qualification tally voucher_code \
-	guard program access rate rule budget limit member entry tier purchase \
-	act extend set_tier balance spend hold transfer cancel voucher voucher_pool \
+	guard program access rate rule budget limit velocity_limit member entry tier purchase \
+	act proposal extend set_tier balance spend hold transfer cancel voucher voucher_pool \
 	reward redeem choice catalogue merge household consent forget export \
 	source config_change backfill deferred record quote explain confirm \
-	maintain import schedule expiring seal verify liability outlook tier_report \
+	maintain import schedule expiring seal verify liability outlook tier_report suspicious replication \
 	security)
 SQL_PARTS := $(foreach part,$(SQL_ORDER),$(wildcard $(part)))
 
@@ -69,8 +69,12 @@ endif
 $(DATA_built): $(SQL_PARTS) loyalty.control Makefile
 	cat $(SQL_PARTS) > $@.new && mv $@.new $@
 
-test demo bench lint:
+test demo bench lint coverage soak:
 	@scripts/$@.sh
+
+# FUZZ_INPUTS=10000 for a shorter one; FUZZ_SEED to have the same again.
+fuzz:
+	@FUZZ_INPUTS=$${FUZZ_INPUTS:-1000000} PROGRAMS=fuzz scripts/test.sh programs
 
 # For scripts/lint.sh.
 sql-order:
@@ -83,8 +87,11 @@ help:
 	@echo "make demo       the main job, on a throw-away server; ORDERS=FILE for your own purchases"
 	@echo "make bench      the benchmarks of bench/; SCALE=0.1 for a quick run"
 	@echo "make lint       the rules of the house, silent when all is well"
+	@echo "make fuzz       a million inputs for each type, for conditions and arguments"
+	@echo "make coverage   every test with UndefinedBehaviorSanitizer; which lines of src ran"
+	@echo "make soak       what takes hours: many sessions, kills, a million orders and inputs"
 	@echo "make install    install for the server of PG_CONFIG (default: pg_config)"
 	@echo "make installcheck  the regression and isolation tests, on a running server"
 	@echo "make clean      remove what was built here"
 
-.PHONY: test demo bench lint sql-order objects help
+.PHONY: test demo bench lint coverage soak fuzz sql-order objects help

@@ -133,7 +133,7 @@ ORDER BY 1;
 -- A table is configuration, which people edit, or written only by the engine;
 -- accesses are both.
 WITH configuration AS (
-	SELECT unnest('{program, access, currency_rate, rule, tier, reward, reward_option, voucher_pool, source}'::name[]) AS relname)
+	SELECT unnest('{program, access, currency_rate, rule, tier, reward, reward_option, voucher_pool, velocity_limit, source}'::name[]) AS relname)
 SELECT format('%s %s is neither guarded nor listed as configuration in scripts/lint.sql: CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %3$s FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard()',
               r.type, r.identity, r.identity)
 FROM relation r

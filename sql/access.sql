@@ -79,10 +79,10 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	VALUES ('member', 'TABLE', 'seals', 'SELECT', NULL)
 	UNION ALL
 	SELECT 'read', 'ROUTINE', n, 'EXECUTE', NULL
-	FROM pg_catalog.unnest('{quote,explain,expiring,verify,voucher}'::pg_catalog.text[]) n
+	FROM pg_catalog.unnest('{quote,explain,expiring,verify,voucher,suspicions}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', 'terms'
-	FROM pg_catalog.unnest('{rule,source,reward,reward_option,currency_rate,voucher_pool,maintenance,seal}'::pg_catalog.text[]) n
+	FROM pg_catalog.unnest('{rule,source,reward,reward_option,currency_rate,voucher_pool,velocity_limit,maintenance,seal}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', 'member'
 	FROM pg_catalog.unnest('{member_alias,member_merge,voucher_use,seal_leaf,forgotten}'::pg_catalog.text[]) n
@@ -97,23 +97,24 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', NULL
 	FROM pg_catalog.unnest('{liability,awaiting,tier_distribution,tier_movement,budget_usage,voucher_stock,redemptions,backorders,
-							 choices,stock,consents}'::pg_catalog.text[]) n
+							 choices,stock,consents,proposals,gifts,suspicious_velocity,suspicious_referrals,suspicious_gifts,
+							 suspicious_returns,suspicious_adjustments,suspicious_households,suspicious}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'operate', 'ROUTINE', n, 'EXECUTE', NULL
 	FROM pg_catalog.unnest('{adjust,spend,hold,capture,release,transfer,cancel,redeem,confirm_redemption,fulfill_redemption,
 							 choose_reward,issue_voucher,use_voucher,return_voucher,void_voucher,merge_members,unmerge_members,
 							 create_household,join_household,leave_household,seal,enroll,set_member,set_tier,extend,reinstate,
-							 record,accept,reject,maintain,backfill,set_consent,
+							 record,accept,reject,maintain,backfill,set_consent,approve,decline,withdraw,
 							 schedule_maintenance,unschedule_maintenance}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'operate', 'TABLE', n, 'SELECT', 'program'
-	FROM pg_catalog.unnest('{deferred,import_failure,maintenance_failure}'::pg_catalog.text[]) n
+	FROM pg_catalog.unnest('{deferred,import_failure,maintenance_failure,proposal}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'manage', 'ROUTINE', n, 'EXECUTE', NULL
 	FROM pg_catalog.unnest('{attach,attach_query,detach,backfill,revise_rule,import_vouchers,forget_member}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'manage', 'TABLE', n, 'INSERT, UPDATE, DELETE', 'terms'
-	FROM pg_catalog.unnest('{rule,tier,reward,reward_option,voucher_pool,currency_rate}'::pg_catalog.text[]) n
+	FROM pg_catalog.unnest('{rule,tier,reward,reward_option,voucher_pool,velocity_limit,currency_rate}'::pg_catalog.text[]) n
 	UNION ALL
 	VALUES ('manage', 'TABLE', 'deferred', 'SELECT', 'program'),
 		   ('manage', 'TABLE', 'program', 'UPDATE', 'terms'),

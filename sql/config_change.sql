@@ -30,7 +30,7 @@ COMMENT ON COLUMN loyalty.config_change.change_no IS 'number of the change; late
 COMMENT ON COLUMN loyalty.config_change.at IS 'when: start of the transaction';
 COMMENT ON COLUMN loyalty.config_change.program_id IS 'the program; NULL: of one that did not exist yet';
 COMMENT ON COLUMN loyalty.config_change.program IS 'its name';
-COMMENT ON COLUMN loyalty.config_change.what IS 'the table: program, access, currency_rate, rule, tier, reward, reward_option, voucher_pool or source';
+COMMENT ON COLUMN loyalty.config_change.what IS 'the table: program, access, currency_rate, rule, tier, reward, reward_option, voucher_pool, velocity_limit or source';
 COMMENT ON COLUMN loyalty.config_change.name IS 'name of the row afterwards; of a rate its currency, of an access its role, of an option reward: option';
 COMMENT ON COLUMN loyalty.config_change.operation IS 'INSERT, UPDATE, DELETE, or TRUNCATE with one line a row';
 COMMENT ON COLUMN loyalty.config_change.role IS 'who did it: the role whose rights counted';
@@ -94,6 +94,12 @@ COMMENT ON TRIGGER audit ON loyalty.voucher_pool IS 'keeps who changed pools';
 CREATE TRIGGER audit_truncate BEFORE TRUNCATE ON loyalty.voucher_pool
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.config_audit();
 COMMENT ON TRIGGER audit_truncate ON loyalty.voucher_pool IS 'keeps who threw pools away';
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON loyalty.velocity_limit
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_audit();
+COMMENT ON TRIGGER audit ON loyalty.velocity_limit IS 'keeps who changed limits';
+CREATE TRIGGER audit_truncate BEFORE TRUNCATE ON loyalty.velocity_limit
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.config_audit();
+COMMENT ON TRIGGER audit_truncate ON loyalty.velocity_limit IS 'keeps who threw limits away';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON loyalty.source
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_audit();
 COMMENT ON TRIGGER audit ON loyalty.source IS 'keeps who changed sources';

@@ -53,6 +53,7 @@ CREATE TABLE loyalty.program (
 	reinstate loyalty.expiry,
 	retention interval
 		CONSTRAINT program_retention_check CHECK (retention >= '1 day'),
+	adjust_limit loyalty.points,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	CONSTRAINT program_spend_limits_check CHECK (spend_minimum OPERATOR(loyalty.<=) spend_maximum),
 	CONSTRAINT program_spend_value_check CHECK (spend_share IS NULL OR point_value IS NOT NULL),
@@ -95,6 +96,7 @@ COMMENT ON COLUMN loyalty.program.transfer_cap_period IS 'day, week (from Monday
 COMMENT ON COLUMN loyalty.program.hold_ttl IS 'how long points stay held when a hold does not say; then they are released';
 COMMENT ON COLUMN loyalty.program.reinstate IS 'life span from then on of points that a cancellation or return gives back after their own has passed: 30 days, or never; NULL: they lapse';
 COMMENT ON COLUMN loyalty.program.retention IS 'members who have been inactive for longer, and have no points, are forgotten by maintain: 3 years; NULL: never';
+COMMENT ON COLUMN loyalty.program.adjust_limit IS 'most points of a member that one role adjusts within a day; what is more is proposed, and another role approves it; NULL: no limit';
 COMMENT ON COLUMN loyalty.program.created_at IS 'when the program was set up';
 
 CREATE FUNCTION loyalty.program_guard() RETURNS trigger

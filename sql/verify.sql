@@ -12,7 +12,7 @@ CREATE TYPE loyalty.violation AS (
 	actual text
 );
 COMMENT ON TYPE loyalty.violation IS 'something that verify found wrong';
-COMMENT ON COLUMN loyalty.violation.invariant IS 'I1: sums; I2: numbering; I3: hash chain; I3 seals: seals and what they found; I4: purchases; I4 vanished: purchases whose rows are gone; I4 limits: what is counted for limits of rules; I4 budgets: what is spent of budgets; I4 confirmation: what awaits confirmation; I5: nothing below zero; I6 holds: points that are held; I6 transfers: both sides of transfers; I6 cancel: what was undone; I6 vouchers: vouchers and their uses; I6 merges: members who were merged; I6 households: who shares a balance; I7: tiers; I8: who gets at what; member: the member''s row itself';
+COMMENT ON COLUMN loyalty.violation.invariant IS 'I1: sums; I2: numbering; I3: hash chain; I3 seals: seals and what they found; I4: purchases; I4 vanished: purchases whose rows are gone; I4 limits: what is counted for limits of rules; I4 budgets: what is spent of budgets; I4 confirmation: what awaits confirmation; I5: nothing below zero; I6 holds: points that are held; I6 transfers: both sides of transfers; I6 cancel: what was undone; I6 vouchers: vouchers and their uses; I6 merges: members who were merged; I6 households: who shares a balance; I6 proposals: adjustments that took a second person; I7: tiers; I8: who gets at what; member: the member''s row itself';
 COMMENT ON COLUMN loyalty.violation.program IS 'name of the program';
 COMMENT ON COLUMN loyalty.violation.member IS 'the shop''s own customer id, or member_id and the number where there is no such member';
 COMMENT ON COLUMN loyalty.violation.purchase IS 'name of the source and key of the purchase; NULL: no purchase is concerned';
@@ -34,6 +34,7 @@ I6 transfers: what a member gave another has arrived there, once, and what arriv
 I6 redemptions: each entry that redeemed a reward has its row, with its points, units and times. I6 stock: what is taken of a stock are the units of redemptions that stand, and its slots allot it.
 I6 vouchers: what is left of a voucher, and how often it was used, is what its uses and returns say; those of points have their entries.
 I6 merges: who was merged stands merged once, has nothing, and his ref leads to who stands for him. I6 households: whoever is in one is there, and its head is one of its members, of whom there are no more than it may have.
+I6 proposals: each adjustment that took a second person has its row, and each approved one its entry, once, with its points; another person approved it, and the entry says who.
 I6 cancel: what undoes an entry names an earlier act of the member that fits; no more is undone than was moved, and it goes back where it came from, but for life spans that were over.
 I7: the tally of each member is what his entries count for; his changes of tier count 1..n without gaps and lead to the tier that he has; none is without a member.
 I8: every table has row-level security with the policies that access_objects asks for; every guard is there, enabled and the library''s; PUBLIC may do nothing but compute; loyalty.access names roles that there are. All but the last only when no program is named.

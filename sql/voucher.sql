@@ -158,6 +158,9 @@ COMMENT ON INDEX loyalty.voucher_use_member_idx IS 'where uses of one member are
 CREATE INDEX voucher_use_by_idx ON loyalty.voucher_use (member_id) WHERE member_id IS NOT NULL;
 COMMENT ON INDEX loyalty.voucher_use_by_idx IS 'what a member has used';
 
+CREATE INDEX voucher_use_person_idx ON loyalty.voucher_use (member_id, at) WHERE member_id IS NOT NULL;
+COMMENT ON INDEX loyalty.voucher_use_person_idx IS 'what a member has used within a time';
+
 CREATE TABLE loyalty.voucher_return (
 	hash bytea NOT NULL,
 	return_no integer NOT NULL,

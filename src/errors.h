@@ -39,6 +39,8 @@
 #define ERRCODE_LOYALTY_POOL_EMPTY			MAKE_SQLSTATE('L', 'Y', '0', '2', '6')	/* all its codes have been handed out */
 #define ERRCODE_LOYALTY_MERGE				MAKE_SQLSTATE('L', 'Y', '0', '2', '7')	/* members that cannot be merged, or not be parted */
 #define ERRCODE_LOYALTY_HOUSEHOLD			MAKE_SQLSTATE('L', 'Y', '0', '2', '8')	/* what a household's rules do not allow */
+#define ERRCODE_LOYALTY_VELOCITY			MAKE_SQLSTATE('L', 'Y', '0', '2', '9')	/* too often, or too many points, within a time */
+#define ERRCODE_LOYALTY_PROPOSAL			MAKE_SQLSTATE('L', 'Y', '0', '3', '0')	/* it cannot be decided so, or the act takes a second person */
 #define ERRCODE_LOYALTY_UNKNOWN_SEAL		MAKE_SQLSTATE('L', 'Y', '0', '3', '1')
 
 #endif							/* LOYALTY_ERRORS_H */

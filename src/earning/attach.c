@@ -473,6 +473,8 @@ loyalty_attach(PG_FUNCTION_ARGS)
 	int32		source_id;
 	int			field;
 
+	/* Else a standby would speak of a lock. */
+	PreventCommandIfReadOnly("loyalty.attach");
 	if (PG_ARGISNULL(ARG_SOURCE) || PG_ARGISNULL(ARG_MEMBER + FIELD_MEMBER) ||
 		PG_ARGISNULL(ARG_MEMBER + FIELD_AMOUNT))
 		ereport(ERROR,

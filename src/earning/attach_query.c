@@ -355,6 +355,8 @@ loyalty_attach_query(PG_FUNCTION_ARGS)
 	int32		source_id;
 	ListCell   *cell;
 
+	/* Else a standby would speak of a lock. */
+	PreventCommandIfReadOnly("loyalty.attach_query");
 	if (PG_ARGISNULL(ARG_NAME) || PG_ARGISNULL(ARG_QUERY) || PG_ARGISNULL(ARG_WATCH))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

@@ -51,17 +51,21 @@ attempt(void (*work) (void *arg), void *arg)
 	}
 	PG_CATCH();
 	{
+		/*
+		 * First of all: were there no memory to copy the error, that would be
+		 * an error inside the subtransaction, and the session left in one.
+		 */
+		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		if (!is_deferrable(geterrcode()))
+			PG_RE_THROW();
 		error = CopyErrorData();
 		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
-
-	if (error != NULL && !is_deferrable(error->sqlerrcode))
-		ReThrowError(error);
 	return error;
 }
 

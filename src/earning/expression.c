@@ -349,7 +349,8 @@ parse(ExpressionKind kind, const char *text)
 {
 	List	   *targets = parse_expressions(text);
 	ParseState *pstate = make_parsestate(NULL);
-	TimeSearch	times = {pstate, linitial(targets), -1};
+	/* The parser's work leaves parts of its result in what it was given. */
+	TimeSearch	times = {pstate, copyObject(linitial(targets)), -1};
 	Node	   *expr;
 
 	if (list_length(targets) != 1)

@@ -81,6 +81,11 @@ parse_expressions(const char *text)
 			ereport(ERROR,
 					(errcode(ERRCODE_SYNTAX_ERROR),
 					 errmsg("an expression has no name here")));
+		/* Not an expression: the parser's transformExpr would crash on it. */
+		if (IsA(target->val, ColumnRef) && IsA(llast(((ColumnRef *) target->val)->fields), A_Star))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+					 errmsg("\"*\" cannot be used here")));
 		targets = lappend(targets, target->val);
 	}
 	return targets;

@@ -17,6 +17,7 @@
 #include "ledger/act.h"
 #include "ledger/member.h"
 #include "ledger/merges.h"
+#include "ledger/velocity.h"
 #include "loyalty.h"
 
 PG_FUNCTION_INFO_V1(loyalty_record);
@@ -165,9 +166,10 @@ loyalty_record(PG_FUNCTION_ARGS)
 	snapshot = store_snapshot();
 	single_judge(&single, snapshot, true);
 	UnregisterSnapshot(snapshot);
+	add_up_posting(&single, &posted);
+	velocity_check(config, program, store, member.row, VELOCITY_RECORD, Max(posted.points, 0), 0);
 	single_write(&single);
 	store_close(store);
 
-	add_up_posting(&single, &posted);
 	return act_posted(fcinfo, program, member.row, &posted);
 }

@@ -13,6 +13,8 @@
 #ifndef LOYALTY_ACCESS_H
 #define LOYALTY_ACCESS_H
 
+#include "nodes/pg_list.h"
+
 #include "ledger/config.h"
 
 /* GUC loyalty.member_ref: the one member that the session is about; may be NULL or empty. */

@@ -20,7 +20,6 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "ledger/access.h"
 #include "ledger/act.h"
 #include "ledger/balance.h"
 #include "ledger/context_field.h"
@@ -30,8 +29,6 @@
 #include "ledger/posting.h"
 #include "loyalty.h"
 #include "types/calendar.h"
-
-PG_FUNCTION_INFO_V1(loyalty_adjust);
 
 /* What looking for a key has found. */
 typedef struct Finding
@@ -113,9 +110,8 @@ act_key_reused(const text *key, const char *detail)
 			 errhint("A key names one act; use a new one for another.")));
 }
 
-/* As given; 22004 without any. */
-static Points
-given_points(FunctionCallInfo fcinfo, int argno)
+Points
+act_points_given(FunctionCallInfo fcinfo, int argno)
 {
 	if (PG_ARGISNULL(argno))
 		ereport(ERROR,
@@ -127,7 +123,7 @@ given_points(FunctionCallInfo fcinfo, int argno)
 Points
 act_points(FunctionCallInfo fcinfo, int argno)
 {
-	Points		points = given_points(fcinfo, argno);
+	Points		points = act_points_given(fcinfo, argno);
 
 	if (points <= 0)
 		ereport(ERROR,
@@ -274,13 +270,14 @@ act_last_day(const Program *program, const MemberRow *member, DateADT day, const
 	return ends;
 }
 
+/* Entry 0: none has been made. */
 static Datum
 posting_result(FunctionCallInfo fcinfo, int64 entry, Points points, Points balance, bool repeated)
 {
 	TupleDesc	desc;
 	Datum		values[4] = {Int64GetDatum(entry), PointsGetDatum(points),
 	PointsGetDatum(balance), BoolGetDatum(repeated)};
-	bool		nulls[4] = {false};
+	bool		nulls[4] = {entry == 0, false, false, false};
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -313,6 +310,14 @@ act_posted(FunctionCallInfo fcinfo, const Program *program, const MemberRow *mem
 	return posting_result(fcinfo, entry->seq, entry->points,
 						  points_add(act_available(program, &state, member->enrolled_at, entry->occurred_at),
 									 act_shared(entry)), false);
+}
+
+Datum
+act_proposed(FunctionCallInfo fcinfo, const Program *program, const MemberRow *member, TimestampTz at, bool repeated)
+{
+	MemberState state = {member->purse, member->lifetime, member->held, member->last_activity};
+
+	return posting_result(fcinfo, 0, 0, act_available(program, &state, member->enrolled_at, at), repeated);
 }
 
 /* What there is of some lots. */
@@ -387,98 +392,4 @@ act_take(Store *store, const Program *program, const MemberRow *member,
 	if (at_given)
 		points -= take_from(&member->purse, &then.purse, points, day, lots);
 	(void) take_from(&member->purse, NULL, points, day, lots);
-}
-
-/* {"expires": "2026-12-31"}; NULL when no last day was asked for. */
-static Jsonb *
-expires_context(FunctionCallInfo fcinfo)
-{
-	JsonbParseState *state = NULL;
-
-	if (PG_ARGISNULL(2))
-		return NULL;
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	act_push_date(&state, "expires", PG_GETARG_DATEADT(2));
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
-}
-
-/* adjust(member, points, expires, reason, key, at, program) → posting */
-Datum
-loyalty_adjust(PG_FUNCTION_ARGS)
-{
-	Config	   *config = config_get();
-	text	   *ref = member_argument(fcinfo, 0);
-	text	   *note = text_argument(fcinfo, 3);
-	text	   *key = act_key(KIND_ADJUST, text_argument(fcinfo, 4));
-	Jsonb	   *context = expires_context(fcinfo);
-	TimestampTz at = act_time(fcinfo, 5);
-	Program    *program = access_program_for(config, text_argument(fcinfo, 6), ACCESS_OPERATE, ref);
-	Points		points;
-	Store	   *store;
-	MemberRequest request;
-	Posting		posting;
-	EntryRow	entry;
-	EntryRow   *added;
-	Purse		lots;
-	DateADT		day;
-	EarlierAct	earlier;
-
-	points = given_points(fcinfo, 1);
-	if (points == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("points must not be zero")));
-	if (points < 0 && !PG_ARGISNULL(2))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("points that are taken have no last day"),
-				 errhint("Leave out \"expires\".")));
-	day = calendar_day(at, program->zone);
-
-	store = store_open(config, true);
-	member_lock(config, store, program, ref, program->auto_enroll, at, &request);
-	if (request.row == NULL)
-		member_unknown(program, ref);
-
-	if (act_find(config, program, store, ref, request.row, key, &earlier))
-	{
-		const EntryRow *old = &earlier.entry;
-
-		if (old->points != points ||
-			(!PG_ARGISNULL(5) && old->occurred_at != at) ||
-			!act_same_context(old->context, context) ||
-			!same_text(old->note, note))
-			act_key_reused(PG_GETARG_TEXT_PP(4),
-						   psprintf("It adjusted member \"%s\" by %s points.",
-									text_to_cstring(ref), points_to_cstring(old->points)));
-		store_close(store);
-		return act_repeated(fcinfo, program, request.row, &earlier);
-	}
-	act_check_status(program, request.row);
-
-	posting_begin(&posting, program, request.row);
-	posting_bring_current(&posting, at);
-	purse_init(&lots);
-	if (points > 0)
-	{
-		DateADT		expires = PG_GETARG_DATEADT(2);
-
-		purse_add_lot(&lots, DATEVAL_NOBEGIN,
-					  act_last_day(program, request.row, day, PG_ARGISNULL(2) ? NULL : &expires),
-					  points);
-	}
-	else
-		act_take(store, program, request.row, -points, at, !PG_ARGISNULL(5), NULL, &lots);
-
-	memset(&entry, 0, sizeof(entry));
-	entry.kind = KIND_ADJUST;
-	entry.source_id = SOURCE_API;
-	entry.source_key = key;
-	entry.occurred_at = at;
-	entry.context = context;
-	entry.note = note;
-	added = posting_add(&posting, &entry, &lots);
-	posting_write(&posting, store);
-	store_close(store);
-	return act_posted(fcinfo, program, request.row, added);
 }

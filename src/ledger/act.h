@@ -42,7 +42,8 @@ extern void act_key_reused(const text *key, const char *detail);
 /* The argument "at", now by default; 22023 unless finite and not in the future. */
 extern TimestampTz act_time(FunctionCallInfo fcinfo, int argno);
 
-/* The argument "points": 22004 without one, 22023 unless greater than zero. */
+/* The argument "points": 22004 without one; and 22023 unless greater than zero. */
+extern Points act_points_given(FunctionCallInfo fcinfo, int argno);
 extern Points act_points(FunctionCallInfo fcinfo, int argno);
 
 /* LY003 for a member who is closed, or merged. */
@@ -97,5 +98,9 @@ extern Datum act_repeated(FunctionCallInfo fcinfo, const Program *program, const
 						  const EarlierAct *earlier);
 extern Datum act_posted(FunctionCallInfo fcinfo, const Program *program, const MemberRow *member,
 						const EntryRow *entry);
+
+/* The same while nothing has been posted: no entry, and the balance as it is. */
+extern Datum act_proposed(FunctionCallInfo fcinfo, const Program *program, const MemberRow *member,
+						  TimestampTz at, bool repeated);
 
 #endif							/* LOYALTY_ACT_H */

@@ -2,11 +2,11 @@
  * config.c
  *		Programs as every backend keeps them, and when it must read them again.
  *
- * Writers of program, access, currency_rate, rule, tier, reward, reward_option and source
- * send a relation cache invalidation (loyalty_config_changed); it reaches every
- * backend when they commit, and their own at once, also when a savepoint is
- * rolled back.  The callback must not read catalogs or allocate: it only
- * sets a flag.
+ * Writers of program, access, currency_rate, rule, tier, reward, reward_option,
+ * velocity_limit and source send a relation cache invalidation
+ * (loyalty_config_changed); it reaches every backend when they commit, and their
+ * own at once, also when a savepoint is rolled back.  The callback must not read
+ * catalogs or allocate: it only sets a flag.
  */
 #include "postgres.h"
 
@@ -44,6 +44,7 @@ relation_changed(Datum arg, Oid relid)
 		relid == current->rate_rel ||
 		relid == current->rule_rel ||
 		relid == current->tier_rel ||
+		relid == current->velocity_rel ||
 		relid == current->source_rel ||
 		relid == current->member_rel ||
 		relid == current->entry_rel ||
@@ -251,7 +252,8 @@ load_programs(Config *config)
 					" EXISTS (SELECT FROM loyalty.member_merge g WHERE g.program_id = p.program_id),"
 					" EXISTS (SELECT FROM loyalty.household h WHERE h.program_id = p.program_id),"
 					" EXISTS (SELECT FROM loyalty.forgotten f WHERE f.program_id = p.program_id), retention IS NOT NULL,"
-					" EXISTS (SELECT FROM loyalty.forgotten_purchase f WHERE f.program_id = p.program_id)"
+					" EXISTS (SELECT FROM loyalty.forgotten_purchase f WHERE f.program_id = p.program_id),"
+					" EXISTS (SELECT FROM loyalty.velocity_limit v WHERE v.program = p.name), adjust_limit"
 					" FROM loyalty.program p LEFT JOIN LATERAL"
 	/* The highest of the tiers that nothing is asked for. */
 					" (SELECT t.name AS base_tier, t.rank AS base_rank FROM loyalty.tier t WHERE t.program = p.name"
@@ -305,6 +307,8 @@ load_programs(Config *config)
 		program->has_forgotten = DatumGetBool(SPI_getbinval(row, desc, 35, &isnull));
 		program->has_retention = DatumGetBool(SPI_getbinval(row, desc, 36, &isnull));
 		program->has_forgotten_purchases = DatumGetBool(SPI_getbinval(row, desc, 37, &isnull));
+		program->has_velocity = DatumGetBool(SPI_getbinval(row, desc, 38, &isnull));
+		program->adjust_limit = points_or_zero(row, desc, 39);
 		reinstate = SPI_getbinval(row, desc, 32, &isnull);
 		program->has_reinstate = !isnull;
 		if (!isnull)
@@ -332,6 +336,7 @@ config_build(void)
 	config->rate_rel = relation_oid(schema, "currency_rate");
 	config->rule_rel = relation_oid(schema, "rule");
 	config->tier_rel = relation_oid(schema, "tier");
+	config->velocity_rel = relation_oid(schema, "velocity_limit");
 	config->source_rel = relation_oid(schema, "source");
 	config->member_rel = relation_oid(schema, "member");
 	config->entry_rel = relation_oid(schema, "entry");
@@ -543,5 +548,8 @@ loyalty_config_changed(PG_FUNCTION_ARGS)
 				 errmsg("function \"%s\" was not called by trigger manager",
 						"loyalty.config_changed")));
 	CacheInvalidateRelcacheByRelid(RelationGetRelid(trigdata->tg_relation));
+	/* Replicated rows, also of tables that the configuration only knows not to be empty. */
+	if (TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
+		CacheInvalidateRelcacheByRelid(get_relname_relid("program", RelationGetNamespace(trigdata->tg_relation)));
 	PG_RETURN_POINTER(NULL);
 }

@@ -3,7 +3,7 @@
  *		Programs as every backend keeps them, and when it must read them again.
  *
  * One Config holds what was compiled from the tables program, currency_rate,
- * rule, tier, reward, reward_option and source.  A change to any of them, to an
+ * rule, tier, reward, reward_option, velocity_limit and source.  A change to any of them, to an
  * attached table, or to what their expressions may name, marks it stale; the next
  * operation builds a new one.  So does the first merge, household, choice or
  * forgotten member of a program, which it says there are.  The old one lives on until the last
@@ -54,6 +54,7 @@ struct RateSet;					/* earning/rate.c */
 struct RewardSet;				/* redemption/reward.h */
 struct RuleSet;					/* earning/rule.h */
 struct TierSet;					/* tiers/tier.h */
+struct VelocitySet;				/* ledger/velocity.c */
 
 typedef struct Program
 {
@@ -73,6 +74,7 @@ typedef struct Program
 	bool		has_households; /* any row in household */
 	bool		has_forgotten;	/* any row in forgotten */
 	bool		has_forgotten_purchases;	/* any row there */
+	bool		has_velocity;	/* any row in velocity_limit */
 	Qualification tier_window;
 	bool		tier_match_all; /* tier_match; else any */
 	bool		tier_has_validity;
@@ -96,10 +98,12 @@ typedef struct Program
 	bool		has_reinstate;
 	Expiry		reinstate;		/* if there is one; else such points lapse */
 	bool		has_retention;	/* members are forgotten after a time */
+	Points		adjust_limit;	/* 0: none */
 	struct RateSet *rates;		/* read when first asked for */
 	struct RuleSet *rules;		/* likewise */
 	struct TierSet *tiers;		/* likewise */
 	struct RewardSet *rewards;	/* likewise */
+	struct VelocitySet *velocity;	/* likewise */
 } Program;
 
 typedef struct Config
@@ -113,6 +117,7 @@ typedef struct Config
 	Oid			rate_rel;
 	Oid			rule_rel;
 	Oid			tier_rel;
+	Oid			velocity_rel;
 	Oid			source_rel;
 	Oid			member_rel;
 	Oid			entry_rel;

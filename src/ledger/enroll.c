@@ -109,6 +109,54 @@ split_profile(Config *config, Jsonb *profile, Datum *values, char *nulls)
 	engine_leave(&scope);
 }
 
+/*
+ * Whether a way leads from the referrer up to the member: by who was referred by
+ * whom, and who stands merged into whom.
+ */
+static bool
+leads_to(Config *config, int64 referrer_id, int64 member_id)
+{
+	Oid			types[2] = {INT8OID, INT8OID};
+	Datum		args[2] = {Int64GetDatum(referrer_id), Int64GetDatum(member_id)};
+	EngineScope scope;
+	bool		found;
+
+	engine_enter(&scope, config->owner);
+	SPI_connect();
+	/* UNION: a circle that there is already, by a merge, comes to an end. */
+	if (SPI_execute_with_args("WITH RECURSIVE up (member_id) AS (SELECT $1 UNION SELECT n.member_id FROM up u CROSS JOIN LATERAL"
+							  " (SELECT referred_by AS member_id FROM loyalty.profile WHERE member_id = u.member_id"
+							  "  UNION ALL SELECT into_member_id FROM loyalty.member_merge"
+							  "  WHERE member_id = u.member_id AND undone_at IS NULL) n WHERE n.member_id IS NOT NULL)"
+							  " SELECT FROM up WHERE member_id = $2",
+							  2, types, args, NULL, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read referrals");
+	found = SPI_processed > 0;
+	SPI_finish();
+	engine_leave(&scope);
+	return found;
+}
+
+/* The member_id of whoever brought the member; LY002, and 22023 for himself, or a circle. */
+static int64
+resolve_referrer(Config *config, const Program *program, const text *ref, int64 member_id, const text *referrer)
+{
+	int64		referrer_id = member_resolve(config, program, referrer);
+
+	if (referrer_id == member_id)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("member \"%s\" cannot refer himself", text_to_cstring(ref))));
+	if (!member_is_known(config, program, referrer, referrer_id))
+		member_unknown(program, referrer);
+	if (leads_to(config, referrer_id, member_id))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("member \"%s\" cannot be referred by member \"%s\"", text_to_cstring(ref), text_to_cstring(referrer)),
+				 errdetail("That one was himself referred by the former, or by somebody whom he referred.")));
+	return referrer_id;
+}
+
 /* enroll(member, profile, referred_by, key, at, program) → member_id */
 Datum
 loyalty_enroll(PG_FUNCTION_ARGS)
@@ -138,16 +186,7 @@ loyalty_enroll(PG_FUNCTION_ARGS)
 			split_profile(config, PG_GETARG_JSONB_P(1), values, nulls);
 		if (!PG_ARGISNULL(2))
 		{
-			text	   *referrer = PG_GETARG_TEXT_PP(2);
-			int64		referrer_id = member_resolve(config, program, referrer);
-
-			if (referrer_id == request.member_id)
-				ereport(ERROR,
-						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						 errmsg("member \"%s\" cannot refer himself", text_to_cstring(ref))));
-			if (!member_is_known(config, program, referrer, referrer_id))
-				member_unknown(program, referrer);
-			values[2] = Int64GetDatum(referrer_id);
+			values[2] = Int64GetDatum(resolve_referrer(config, program, ref, request.member_id, PG_GETARG_TEXT_PP(2)));
 			nulls[2] = ' ';
 		}
 		member_write_profile(config, request.row, values, nulls);

@@ -18,11 +18,13 @@
 
 #include "ledger/access.h"
 #include "ledger/act.h"
+#include "ledger/actor.h"
 #include "ledger/balance.h"
 #include "ledger/context_field.h"
 #include "ledger/holdings.h"
 #include "ledger/member.h"
 #include "ledger/posting.h"
+#include "ledger/velocity.h"
 #include "loyalty.h"
 #include "types/calendar.h"
 
@@ -101,6 +103,20 @@ ready_member(Act *act)
 	posting_bring_current(&act->posting, act->posting.posted_at);
 }
 
+/* What is given a new life: more than one role may give by itself takes a second person. */
+static void
+check_limits(const Act *act, const Purse *lots, const char *what)
+{
+	Points		points = 0;
+	int			i;
+
+	for (i = 0; i < lots->nlots; i++)
+		if (lots->lots[i].points > 0)
+			points = points_add(points, lots->lots[i].points);
+	actor_check_limit(act->config, act->program, act->store, act->member, points, what);
+	velocity_check(act->config, act->program, act->store, act->member, VELOCITY_ADJUST, points, 0);
+}
+
 static Datum
 post(FunctionCallInfo fcinfo, Act *act, const Purse *lots, Jsonb *context)
 {
@@ -112,7 +128,7 @@ post(FunctionCallInfo fcinfo, Act *act, const Purse *lots, Jsonb *context)
 	entry.source_id = SOURCE_API;
 	entry.source_key = act->source_key;
 	entry.occurred_at = act->at;
-	entry.context = context;
+	entry.context = actor_sign(context, NULL, false);
 	entry.note = act->note;
 	added = posting_add(&act->posting, &entry, lots);
 	posting_write(&act->posting, act->store);
@@ -232,7 +248,7 @@ loyalty_extend(PG_FUNCTION_ARGS)
 	context = extend_context(fcinfo, &act, new_ends);
 	if (act_find(act.config, act.program, act.store, act.ref, act.member, act.source_key, &earlier))
 	{
-		if (differs(&act, &earlier.entry, earlier.entry.context, context))
+		if (differs(&act, &earlier.entry, actor_asked(earlier.entry.context), context))
 			act_key_reused(act.key, psprintf("It extended points of member \"%s\".",
 											 text_to_cstring(act.member->ref)));
 		store_close(act.store);
@@ -278,6 +294,7 @@ loyalty_extend(PG_FUNCTION_ARGS)
 		purse_add_lot(&moves, lot->starts, new_ends, part);
 		rest -= part;
 	}
+	check_limits(&act, &moves, "extended");
 	return post(fcinfo, &act, &moves, context);
 }
 
@@ -411,9 +428,10 @@ push_asked(FunctionCallInfo fcinfo, const Act *act, Interval *within, JsonbParse
 static Jsonb *
 asked_then(const EntryRow *entry)
 {
-	return entry->context == NULL ? NULL
-		: DatumGetJsonbP(DirectFunctionCall2(jsonb_delete, JsonbPGetDatum(entry->context),
-											 CStringGetTextDatum(REINSTATES)));
+	Jsonb	   *context = actor_asked(entry->context);
+
+	return context == NULL ? NULL
+		: DatumGetJsonbP(DirectFunctionCall2(jsonb_delete, JsonbPGetDatum(context), CStringGetTextDatum(REINSTATES)));
 }
 
 /* reinstate(member, points, expires, within, reason, key, at, program) → posting */
@@ -484,5 +502,6 @@ loyalty_reinstate(PG_FUNCTION_ARGS)
 		rest -= part;
 	}
 	pushJsonbValue(&context, WJB_END_OBJECT, NULL);
+	check_limits(&act, &lots, "reinstated");
 	return post(fcinfo, &act, &lots, JsonbValueToJsonb(pushJsonbValue(&context, WJB_END_OBJECT, NULL)));
 }

@@ -20,17 +20,17 @@
 
 /*
  * Fields of contexts that stay: figures, names of tiers and rewards, and what
- * other entries, holds, vouchers and purchases are called.  What is not in this
+ * other entries, holds, vouchers and purchases are called, and who adjusted.  What is not in this
  * list is blanked, so that a field which is added later is not forgotten here:
  * facts of the member that rules read, what a recorded event said, keys.
  */
 static const char *const kept_fields[] = {
 	"status", "barred", "rates", "shortfall", "wanted", "awaiting", "decision",
-	"entry", "points", "hold", "released", "left", "shared", "expires", "act", "new_ends", "ends", "reinstates",
+	"entry", "points", "hold", "released", "left", "shared", "expires", "act", "new_ends", "ends", "within", "reinstates",
 	"to_member_id", "to_entry", "from_member_id", "from_entry",
 	"lots", "undated", "lifetime", "last_activity", "tally", "tier", "tier_since", "tier_until", "until",
 	"reward", "option", "quantity", "pays", "price", "purchase", "amount", "value",
-	"voucher", "use", "return",
+	"voucher", "use", "return", "by",
 	FIELD_FORGOTTEN
 };
 

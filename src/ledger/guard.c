@@ -329,6 +329,12 @@ check_values(HeapTuple tuple, TupleDesc desc)
 	bool		isnull;
 	Datum		value;
 
+	value = heap_getattr(tuple, SPI_fnumber(desc, "adjust_limit"), desc, &isnull);
+	if (!isnull && DatumGetPoints(value) <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("adjust_limit must be greater than zero"),
+				 errhint("NULL is no limit.")));
 	value = heap_getattr(tuple, SPI_fnumber(desc, "time_zone"), desc, &isnull);
 	if (!isnull)
 		(void) calendar_zone(TextDatumGetCString(value));

@@ -344,15 +344,10 @@ draw_from_free(Draw *draw, int64 wanted)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
-		ReThrowError(error);
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);

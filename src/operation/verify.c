@@ -638,6 +638,7 @@ loyalty_verify(PG_FUNCTION_ARGS)
 	verify_redemptions(&verification);
 	verify_vouchers(&verification);
 	verify_people(&verification);
+	verify_proposals(&verification);
 	verify_seals(&verification);
 	verify_tiers(&verification);
 	verify_forgotten(&verification);

@@ -64,8 +64,12 @@ extern void verify_vouchers(Verification *verification);
 /* Members who were merged: I6. */
 extern void verify_people(Verification *verification);
 
+/* Adjustments that took a second person: I6. */
+extern void verify_proposals(Verification *verification);
+
 /* Seals and their leaves: I3. */
 extern void verify_seals(Verification *verification);
+
 /* Of whom nothing personal is to be left. */
 extern void verify_forgotten(Verification *verification);
 

@@ -16,6 +16,7 @@
 #include "earning/unrecord.h"
 #include "ledger/access.h"
 #include "ledger/act.h"
+#include "ledger/actor.h"
 #include "ledger/context_field.h"
 #include "ledger/imported.h"
 #include "ledger/member.h"
@@ -57,6 +58,7 @@ typedef struct Cancel
 	bool		found;			/* the entry */
 	Undone		undone;
 	Points		points;			/* to be undone now */
+	bool		own;			/* it undoes what the same role has just adjusted */
 } Cancel;
 
 static void
@@ -299,6 +301,8 @@ give_back(const Cancel *cancel)
 	begin_entry(cancel, redeemed ? KIND_REFUND : KIND_ADJUST, &entry);
 	begin_context(cancel, cancel->seq, &state);
 	entry.context = end_context(&state);
+	if (!redeemed)
+		entry.context = actor_sign(entry.context, NULL, cancel->own);
 	entry = *posting_add_exact(&posting, &entry, &lots);
 	posting_even_out(&posting, cancel->at);
 	posting_write(&posting, cancel->store);
@@ -342,7 +346,7 @@ take_again(const Cancel *cancel)
 			 &given, &lots);
 	begin_entry(cancel, KIND_ADJUST, &entry);
 	begin_context(cancel, cancel->seq, &state);
-	entry.context = end_context(&state);
+	entry.context = actor_sign(end_context(&state), NULL, cancel->own);
 	entry = *posting_add(&posting, &entry, &lots);
 	posting_write(&posting, cancel->store);
 	return entry;
@@ -543,12 +547,29 @@ release_hold(const Cancel *cancel)
 	return entry;
 }
 
+/*
+ * To undo an adjustment is one, but for what the same role has just made by
+ * itself: it only comes back to where it was.
+ */
+static void
+check_adjust_limit(Cancel *cancel)
+{
+	Actor		actor = actor_now();
+	Points		points;
+
+	cancel->own = actor_adjusted(&cancel->undone.entry, &actor, actor_day_before(), &points);
+	if (!cancel->own)
+		actor_check_limit(cancel->config, cancel->program, cancel->store, cancel->member, cancel->points, "cancelled");
+}
+
 /* Undo what the call names; answers the entry that did. */
 static EntryRow
 undo(Cancel *cancel)
 {
 	const EntryRow *entry = &cancel->undone.entry;
 
+	if (strcmp(entry->kind, KIND_ADJUST) == 0)
+		check_adjust_limit(cancel);
 	if (strcmp(entry->kind, KIND_TRANSFER) == 0)
 		return transfer_back(cancel);
 	return entry->points > 0 ? take_again(cancel) : give_back(cancel);

@@ -54,16 +54,19 @@ static const char *const export_query =
 	"  'ledgers', " ARRAY_OF("SELECT jsonb_build_object('ledger', l.ref, 'member_id', l.member_id, 'status', l.status,"
 							 " 'enrolled_at', l.enrolled_at), row_number() OVER (ORDER BY l.member_id <> $1, l.ref) FROM ledgers l") ","
 	"  'profile', " ROWS("profile", ",referred_by", "'referred', t.referred_by IS NOT NULL", "", "l.ref") ","
-	"  'has_referred', (SELECT count(*) FROM loyalty.profile t JOIN person p ON p.member_id = t.referred_by),"
+	"  'has_referred', (SELECT count(*) FROM loyalty.profile t JOIN person p ON p.member_id = t.referred_by"
+	"   WHERE t.member_id NOT IN (SELECT member_id FROM person)),"
 	"  'consents', " ROWS("consent", "", "", "", "t.purpose, t.at, t.consent_no, l.ref") ","
 	"  'balance', (SELECT to_jsonb(b) FROM loyalty.balance($3, NULL, $2) b),"
 	"  'lots', " ARRAY_OF("SELECT to_jsonb(t), row_number() OVER (ORDER BY t.ends, t.starts) FROM loyalty.lots($3, NULL, $2) t") ","
 	"  'entries', " ROWS("entry", ",rule_id,source_id,rule_horizon,source_key,context,hash",
 						 "'rule', r.name, 'source', s.name, 'hash', encode(t.hash, 'hex'),"
 						 " 'source_key', CASE WHEN t.kind = 'transfer' AND t.source_key ~ '^transfer (from|to) ' THEN NULL ELSE t.source_key END,"
-						 " 'context', t.context - '{to_member_id,from_member_id}'::text[]",
+						 " 'context', nullif(t.context - '{to_member_id,from_member_id,by}'::text[], '{}')",
 						 WITH_RULE " " WITH_SOURCE, "l.member_id <> $1, l.ref, t.seq") ","
 	"  'holds', " ROWS("hold", "", "", "", "l.ref, t.seq") ","
+	/* Not who of the staff they were. */
+	"  'proposals', " ROWS("proposal", ",entry_member_id,proposed_by,proposed_session,decided_by,decided_session", "", "", "l.ref, t.number") ","
 	"  'confirmations', " ROWS("confirmation", ",rule_id,source_id", "'rule', r.name, 'source', s.name",
 							   WITH_RULE " " WITH_SOURCE, "l.ref, t.seq") ","
 	"  'redemptions', " ROWS("redemption", ",reward_id", "'reward', w.name", WITH_REWARD, "l.ref, t.seq") ","
@@ -83,6 +86,7 @@ static const char *const export_query =
 	"  'households', " ROWS("household_member", ",household_id", "'household', h.name, 'head', h.head_member_id = t.member_id",
 							"LEFT JOIN loyalty.household h ON h.household_id = t.household_id AND t.left_at IS NULL", "l.ref") ","
 	"  'query_purchases', " ROWS("purchase", ",source_id", "'source', s.name", WITH_SOURCE, "s.name, t.source_key") ","
+	"  'seals', " ROWS("seal_leaf", ",head", "'head', encode(t.head, 'hex')", "", "l.ref, t.seal") ","
 	"  'deferred', " ARRAY_OF("SELECT to_jsonb(t) - '{source_id,program_id,member_ids,detail,hint,context}'::text[] || jsonb_build_object('source', s.name),"
 							  " row_number() OVER (ORDER BY s.name, t.source_key)"
 							  " FROM loyalty.deferred t " WITH_SOURCE " WHERE t.member_ids && ARRAY(SELECT member_id FROM person)") ","

@@ -371,6 +371,8 @@ static const char *const erasures[] = {
 	" member_ids = ARRAY(SELECT i FROM pg_catalog.unnest(member_ids) i WHERE i <> ALL ($1))"
 	" WHERE program_id = $6 AND member_ids && $1",
 	"UPDATE loyalty.hold SET note = NULL WHERE member_id = ANY ($1) AND note IS NOT NULL",
+	"UPDATE loyalty.proposal SET reason = NULL, decision_reason = NULL"
+	" WHERE member_id = ANY ($1) AND (reason IS NOT NULL OR decision_reason IS NOT NULL)",
 	"UPDATE loyalty.confirmation SET note = NULL WHERE member_id = ANY ($1) AND note IS NOT NULL",
 	"UPDATE loyalty.redemption SET note = NULL, reference = NULL"
 	" WHERE member_id = ANY ($1) AND (note IS NOT NULL OR reference IS NOT NULL)",

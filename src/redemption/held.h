@@ -10,12 +10,10 @@
 #ifndef LOYALTY_HELD_H
 #define LOYALTY_HELD_H
 
+#include "ledger/fields.h"
 #include "ledger/posting.h"
 #include "ledger/storage.h"
 #include "redemption/payment.h"
-
-/* Field of the context of an entry that belongs to a hold: its number. */
-#define FIELD_HOLD "hold"
 
 /* On loading: holds of members who are locked lapse at their time. */
 extern void held_init(void);

@@ -17,6 +17,7 @@
 #include "ledger/access.h"
 #include "ledger/act.h"
 #include "ledger/member.h"
+#include "ledger/velocity.h"
 #include "loyalty.h"
 #include "redemption/held.h"
 #include "redemption/household.h"
@@ -213,6 +214,7 @@ loyalty_hold(PG_FUNCTION_ARGS)
 				 errhint("Hold the points for longer with \"ttl\", or spend them.")));
 	spent = spend_before(store, program, member.row, request.purchase, request.amount);
 	payment_check(program, request.points, request.amount, request.purchase, &spent);
+	velocity_check(config, program, store, member.row, VELOCITY_REDEEM, request.points, 0);
 	entry = post(config, store, program, member.row, &sharing, &request, source_key, until);
 	store_close(store);
 	return act_posted(fcinfo, program, member.row, &entry);

@@ -8,6 +8,8 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
+#include "common/int.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -15,6 +17,7 @@
 #include "earning/attempt.h"
 #include "ledger/access.h"
 #include "ledger/act.h"
+#include "ledger/actor.h"
 #include "ledger/member.h"
 #include "redemption/voucher_private.h"
 
@@ -162,6 +165,41 @@ check_same(Issue *issue, const VoucherRow *row)
 					   psprintf("It issued voucher %s, of kind %s.", row->hint, voucher_kind_name(row->terms.kind)));
 }
 
+/* LY030: points by voucher take a second person like others do, however many uses or vouchers they come by. */
+static void
+check_worth(Issue *issue)
+{
+	static VoucherStatement statement = {
+		"SELECT least(coalesce(pg_catalog.sum(points::pg_catalog.numeric * coalesce(uses, 1000000)), 0), 100000000000000) FROM loyalty.voucher"
+		" WHERE member_id = $1 AND kind = 'points' AND pool IS NULL AND redeemer_id IS NULL AND issued_at > $2 AND (void_at IS NULL OR used > 0)",
+		2, {INT8OID, TIMESTAMPTZOID}, NULL
+	};
+	Datum		values[2] = {Int64GetDatum(issue->order.member_id), TimestampTzGetDatum(actor_day_before())};
+	const VoucherTerms *terms = &issue->terms;
+	Points		before = 0;
+	Points		worth = POINTS_MAX;
+	bool		isnull;
+
+	if (issue->program->adjust_limit == 0 || terms->kind != VOUCHER_POINTS || terms->pool != NULL)
+		return;
+	if (issue->order.has_member)
+	{
+		(void) voucher_run(&issue->work, &statement, values, NULL, false);
+		before = points_from_numeric(DatumGetNumeric(voucher_result(0, 1, &isnull)));
+	}
+	if (terms->uses > 0 && pg_mul_s64_overflow(terms->points, terms->uses, &worth))
+		worth = POINTS_MAX;
+	if (worth <= issue->program->adjust_limit - before)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_LOYALTY_PROPOSAL),
+			 errmsg("so many points take a second person"),
+			 errdetail("Program \"%s\" lets one role adjust %s points of a member within a day; vouchers of %s were issued to him within it, this one is good for %s.",
+					   issue->program->name, points_to_cstring(issue->program->adjust_limit), points_to_cstring(before),
+					   worth == POINTS_MAX ? "any number" : points_to_cstring(worth)),
+			 errhint("loyalty.adjust proposes what another role can approve; codes of a pool have its terms.")));
+}
+
 static Datum
 answer(FunctionCallInfo fcinfo, const char *code, const char *hint, bool repeated, const char *why)
 {
@@ -224,6 +262,8 @@ loyalty_issue_voucher(PG_FUNCTION_ARGS)
 	lock_owner(&issue);
 	voucher_begin(&issue.work, issue.config);
 	repeated = voucher_of_key(&issue.work, issue.program, issue.order.key, &row);
+	if (!repeated)
+		check_worth(&issue);
 	if (!repeated && !issue_now(&issue))
 		repeated = voucher_of_key(&issue.work, issue.program, issue.order.key, &row);
 	voucher_finish(&issue.work);

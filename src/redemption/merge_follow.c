@@ -151,9 +151,30 @@ unite_profiles(Config *config, int64 from, int64 into)
 							  " data = excluded.data || p.data",
 							  lengthof(types), types, values, NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not unite profiles");
-	/* Nobody has brought himself; whom the one who went had brought, was brought by the other one. */
-	SPI_execute_with_args("UPDATE loyalty.profile SET referred_by = nullif($2, member_id) WHERE referred_by = $1",
+	/*
+	 * Whom the one who went had brought, was brought by the other one.  Who turns
+	 * out to have brought himself stays so on record, for loyalty.suspicious.
+	 */
+	SPI_execute_with_args("UPDATE loyalty.profile SET referred_by = $2 WHERE referred_by = $1",
 						  lengthof(types), types, values, NULL, false, 0);
+	SPI_finish();
+	engine_leave(&scope);
+}
+
+/* Who had brought the other one is somebody else again, unless there are others who could have been. */
+static void
+part_referrals(Config *config, int64 from, int64 into)
+{
+	Oid			types[2] = {INT8OID, INT8OID};
+	Datum		values[2] = {Int64GetDatum(from), Int64GetDatum(into)};
+	EngineScope scope;
+
+	engine_enter(&scope, config->owner);
+	SPI_connect();
+	if (SPI_execute_with_args("UPDATE loyalty.profile SET referred_by = $1 WHERE member_id = $2 AND referred_by = $2 AND NOT EXISTS"
+							  " (SELECT FROM loyalty.member_merge WHERE into_member_id = $2 AND member_id <> $1 AND undone_at IS NULL)",
+							  lengthof(types), types, values, NULL, false, 0) != SPI_OK_UPDATE)
+		elog(ERROR, "could not part referrals");
 	SPI_finish();
 	engine_leave(&scope);
 }
@@ -172,5 +193,6 @@ members_unmerged(Config *config, const Program *program, const MemberRow *from, 
 {
 	/* Of vouchers that came from no redemption nobody knows any more whose they were. */
 	pass_vouchers(config, into->member_id, from->member_id, " AND redeemer_id = $2");
-	/* Profiles stay as they are: his has been kept, and what it gave to the other one may have been changed since. */
+	part_referrals(config, from->member_id, into->member_id);
+	/* Else profiles stay as they are: his has been kept, and what it gave to the other one may have been changed since. */
 }

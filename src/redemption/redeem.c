@@ -22,6 +22,7 @@
 #include "ledger/act.h"
 #include "ledger/member.h"
 #include "ledger/posting.h"
+#include "ledger/velocity.h"
 #include "loyalty.h"
 #include "redemption/offer.h"
 #include "redemption/redeem.h"
@@ -207,6 +208,7 @@ redeem_reward(Config *config, Program *program, Store *store, MemberRow *member,
 	row->requested_by = redemption_actor();
 	row->note = request->note;
 
+	velocity_check(config, program, store, member, VELOCITY_REDEEM, row->points, 0);
 	posting_begin(&posting, program, member);
 	posting_bring_current(&posting, request->at);
 	purse_init(&lots);

@@ -20,6 +20,7 @@
 #include "ledger/context_field.h"
 #include "ledger/member.h"
 #include "ledger/posting.h"
+#include "ledger/velocity.h"
 #include "loyalty.h"
 #include "redemption/held.h"
 #include "redemption/household.h"
@@ -209,6 +210,7 @@ loyalty_spend(PG_FUNCTION_ARGS)
 	act_check_active(program, member.row);
 	spent = spend_before(store, program, member.row, request.purchase, request.amount);
 	payment_check(program, request.points, request.amount, request.purchase, &spent);
+	velocity_check(config, program, store, member.row, VELOCITY_REDEEM, request.points, 0);
 
 	posting_begin(&posting, program, member.row);
 	posting_bring_current(&posting, request.at);

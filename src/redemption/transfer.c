@@ -23,6 +23,7 @@
 #include "ledger/member.h"
 #include "ledger/merges.h"
 #include "ledger/posting.h"
+#include "ledger/velocity.h"
 #include "loyalty.h"
 #include "redemption/transfer.h"
 #include "redemption/undone.h"
@@ -432,6 +433,7 @@ loyalty_transfer(PG_FUNCTION_ARGS)
 	act_check_active(program, receiver);
 	check_number(program, request.points);
 	check_cap(store, program, giver, &request);
+	velocity_check(config, program, store, giver, VELOCITY_TRANSFER, request.points, receiver->member_id);
 	giving.member = giver;
 	getting.member = receiver;
 	give(store, program, &request, source_key, &giving, &getting);

@@ -5,23 +5,8 @@
 #ifndef LOYALTY_TRANSFER_H
 #define LOYALTY_TRANSFER_H
 
+#include "ledger/fields.h"
 #include "ledger/posting.h"
-
-/*
- * One of the two has the key of the act, or # and its number.  The other one's
- * source_key says on which side it is, then the member_id and, after "#", the
- * number of the first.  Keys that somebody passes have their kind and a colon
- * before them, so none can be the same; and unlike the context it stays when a
- * person is forgotten.
- */
-#define TRANSFER_RECEIVED "transfer from "
-#define TRANSFER_GIVEN "transfer to "
-
-/* Fields of their contexts: each names the other. */
-#define TRANSFER_TO_MEMBER "to_member_id"
-#define TRANSFER_TO_ENTRY "to_entry"
-#define TRANSFER_FROM_MEMBER "from_member_id"
-#define TRANSFER_FROM_ENTRY "from_entry"
 
 /* One of the two members. */
 typedef struct TransferSide

@@ -11,11 +11,11 @@
 #define LOYALTY_UNDONE_H
 
 #include "ledger/config.h"
+#include "ledger/fields.h"
 #include "ledger/posting.h"
 #include "ledger/storage.h"
 
-/* Fields of the context of an entry that cancels: which one, and how many points were asked for. */
-#define FIELD_ENTRY "entry"
+/* Field of the context of an entry that cancels, beside FIELD_ENTRY: how many points were asked for. */
 #define FIELD_POINTS "points"
 
 /* Of an entry that pays for a purchase: its key, what it comes to, what the points were worth. */

@@ -17,6 +17,7 @@
 #include "ledger/act.h"
 #include "ledger/member.h"
 #include "ledger/posting.h"
+#include "ledger/velocity.h"
 #include "redemption/voucher_private.h"
 #include "types/calendar.h"
 
@@ -295,6 +296,8 @@ loyalty_use_voucher(PG_FUNCTION_ARGS)
 		if (refusal != NULL)
 			voucher_unusable(&use.row, refusal);
 		check_amount(&use);
+		if (use.member != NULL)
+			velocity_check(use.config, use.program, use.store, use.member, VELOCITY_VOUCHER, use.row.terms.points, 0);
 		use.row.last_use++;
 		use.row.used++;
 		if (use.row.remaining != NULL)

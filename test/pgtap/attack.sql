@@ -87,7 +87,8 @@ CREATE FUNCTION call(c calls, program text, place int DEFAULT 0, word text DEFAU
 			WHEN i = place AND c.args[i][2] = 'jsonb' THEN quote_literal(jsonb_build_object(word, word)) || '::jsonb'
 			WHEN i = place THEN quote_literal(word) || '::text'
 			WHEN c.args[i][1] = 'program' THEN quote_literal(program)
-			WHEN c.args[i][1] IN ('member', 'from_member', 'member_a') AND c.args[i][2] = 'text' THEN '''ann'''
+			WHEN c.proname = 'forget_member' AND c.args[i][1] = 'member' THEN '''9'''
+			WHEN c.args[i][1] IN ('member', 'from_member') AND c.args[i][2] = 'text' THEN '''ann'''
 			WHEN c.args[i][1] IN ('to_member', 'into_member') THEN quote_literal('2')
 			WHEN c.args[i][1] IN ('reward') THEN '''mug'''
 			WHEN c.args[i][1] IN ('code') THEN '''7KQ4-9XMT-2R8W'''

@@ -16,9 +16,10 @@ SELECT attach_query('orders', $$
 		   h.status = 'paid' AS counts
 	FROM head h JOIN line l USING (id)$$, '{head.id, line.id}') > 0;
 
--- What the rows should have earned, what they have, and where both differ.
+-- What the rows should have earned, what they have, and where both differ. Only a refund alone stands below zero.
 CREATE VIEW should AS
-	SELECT id::text AS key, customer::text AS ref, sign(sum(amount)) * trunc(abs(sum(amount)) / 3, 1) AS points FROM
+	SELECT id::text AS key, customer::text AS ref,
+		CASE WHEN sum(amount) < 0 AND bool_or(amount > 0) THEN 0 ELSE sign(sum(amount)) * trunc(abs(sum(amount)) / 3, 1) END AS points FROM
 		(SELECT h.id, h.customer, price * quantity AS amount FROM head h JOIN line USING (id)
 		 WHERE customer IS NOT NULL AND status = 'paid' AND price IS NOT NULL) x GROUP BY 1, 2;
 CREATE VIEW given AS

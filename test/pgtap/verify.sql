@@ -333,7 +333,7 @@ SELECT sound('too early is as it may be');
 ROLLBACK TO sound;
 UPDATE loyalty.member SET status = 'frozen' WHERE ref = 'bob';
 SELECT finds('a status',
-	'member | beans | bob | status is not known | active, suspended, closed or merged | frozen');
+	'member | beans | bob | status is not known | active, suspended, closed, merged or forgotten | frozen');
 ROLLBACK TO sound;
 
 -- One program of several

@@ -29,7 +29,7 @@ SELECT * FROM loyalty.adjust('ann', 100, reason => 'welcome, Ann');
 SELECT * FROM loyalty.adjust('ann', -30);
 SELECT * FROM loyalty.adjust('ann', 0.5);
 SELECT * FROM loyalty.adjust('ann', -0.0001::numeric, reason => '');
-SELECT seq, kind, points, lots, source_key, rule_id, source_id, amount, context, note, occurred_at = posted_at AS at_once
+SELECT seq, kind, points, lots, source_key, rule_id, source_id, amount, nullif(context - 'by', '{}') AS context, note, occurred_at = posted_at AS at_once
 FROM loyalty.entry WHERE member_id = loyalty.find_member('ann') ORDER BY seq;
 SELECT available, pending, held, debt, lifetime FROM loyalty.balance('ann');
 SELECT * FROM loyalty.adjust(7::bigint, 5);

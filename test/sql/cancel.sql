@@ -41,7 +41,7 @@ SELECT * FROM loyalty.cancel('adj', 4);
 SELECT entry FROM loyalty.spend('adj', 75);
 SELECT * FROM loyalty.cancel('adj', 1);
 SELECT * FROM loyalty.cancel('adj', 1, 5);
-SELECT kind, points, lots, context FROM loyalty.entry e WHERE e.member_id = loyalty.member_id('adj', 'cancel') ORDER BY seq;
+SELECT kind, points, lots, nullif(context - 'by', '{}') AS context FROM loyalty.entry e WHERE e.member_id = loyalty.member_id('adj', 'cancel') ORDER BY seq;
 
 -- transfers, by the giver and by the receiver; each entry names what it cancels
 SELECT entry FROM loyalty.adjust('giver', 100, expires => '2090-01-31');
@@ -53,7 +53,7 @@ SELECT * FROM loyalty.cancel('receiver', 1, 5, key => 'by receiver');
 SELECT * FROM loyalty.cancel('giver', 2, 26);
 SELECT * FROM loyalty.cancel('receiver', 1);
 SELECT * FROM loyalty.cancel('giver', 2);
-SELECT m.ref, e.seq, e.source_key ~ '^transfer (to|from) ' AS linked, e.points, e.context - '{to_member_id,from_member_id}'::text[] AS context
+SELECT m.ref, e.seq, e.source_key ~ '^transfer (to|from) ' AS linked, e.points, e.context - '{by,to_member_id,from_member_id}'::text[] AS context
 FROM loyalty.member m JOIN loyalty.entry e USING (member_id) WHERE m.ref IN ('giver', 'receiver') ORDER BY m.ref, e.seq;
 SELECT points, ends FROM loyalty.lots('giver');
 -- what the receiver has spent

@@ -38,6 +38,8 @@ SELECT given_back FROM loyalty.return_voucher(:'code', 1);
 SELECT count(*) FROM loyalty.issue_voucher('friend', kind => 'value', value => 5);
 SELECT loyalty.set_consent('ann', 'marketing', true, source => 'form'), loyalty.set_consent('friend', 'marketing', true);
 SELECT loyalty.set_tier('ann', 'silver', reason => 'a friend') IS NOT NULL AS set;
+UPDATE loyalty.program SET adjust_limit = 10 WHERE program_id = :pid;
+SELECT entry, points FROM loyalty.adjust('ann', 11, reason => 'sorry', key => 'big');
 SELECT loyalty.merge_members('card 2 of ann', 'ann');
 SELECT loyalty.merge_members('friend', 'ann');
 SELECT loyalty.unmerge_members('friend');
@@ -49,6 +51,7 @@ SELECT program_id, 'k', r, '22023', 'no' FROM loyalty.program, unnest('{ann,frie
 INSERT INTO loyalty.maintenance_failure (member_id, program_id, error_code, message)
 SELECT member_id, program_id, '22023', 'no' FROM loyalty.member WHERE program_id = :pid AND ref IN ('ann', 'friend');
 
+SELECT members FROM loyalty.seal();
 SELECT loyalty.export_member('ann') AS exported \gset
 SELECT key, jsonb_typeof(value) AS type, CASE jsonb_typeof(value) WHEN 'array' THEN jsonb_array_length(value) END AS rows FROM jsonb_each(:'exported') ORDER BY key COLLATE "C";
 
@@ -57,9 +60,9 @@ CREATE TEMP TABLE person AS SELECT member_id FROM loyalty.member WHERE program_i
 CREATE TEMP TABLE exported (name text, key text, rows text, why_not text);
 INSERT INTO exported (name, key) VALUES
 	('member', 'ledgers'), ('profile', 'profile'), ('consent', 'consents'), ('entry', 'entries'), ('hold', 'holds'),
-	('confirmation', 'confirmations'), ('redemption', 'redemptions'), ('reward_choice', 'choices'), ('voucher', 'vouchers'),
+	('confirmation', 'confirmations'), ('proposal', 'proposals'), ('redemption', 'redemptions'), ('reward_choice', 'choices'), ('voucher', 'vouchers'),
 	('voucher_use', 'voucher_uses'), ('tier_change', 'tier_changes'), ('rule_usage', 'limits'), ('member_merge', 'merges'),
-	('household_member', 'households'), ('purchase', 'query_purchases'), ('maintenance_failure', 'maintenance_failures');
+	('household_member', 'households'), ('purchase', 'query_purchases'), ('seal_leaf', 'seals'), ('maintenance_failure', 'maintenance_failures');
 INSERT INTO exported (name, key, rows) VALUES
 	('voucher_return', 'voucher_returns', '(hash, use_no) IN (SELECT hash, use_no FROM loyalty.voucher_use JOIN person USING (member_id))'),
 	('deferred', 'deferred', 'member_ids && ARRAY(SELECT member_id FROM person)'),
@@ -143,3 +146,7 @@ SELECT loyalty.revoke_access('regress_loyalty_export_reader', 'read', 'export'),
 DROP ROLE regress_loyalty_export_reader, regress_loyalty_export_clerk, regress_loyalty_export_app;
 SELECT loyalty.detach('export_lines'), loyalty.detach('export_order');
 DROP TABLE export_order, export_line;
+-- nothing for other tests to find
+SET client_min_messages = error;
+DROP EXTENSION loyalty CASCADE;
+CREATE EXTENSION loyalty;

@@ -38,7 +38,7 @@ SELECT available, held FROM loyalty.balance('ann');
 SELECT * FROM loyalty.capture('ann', 3, 200, at => '2024-01-04 12:00Z');
 SELECT available, held FROM loyalty.balance('ann');
 SELECT entry, occurred_at, kind, points, balance, lots, note FROM loyalty.statement('ann');
-SELECT seq, kind, source_key, context FROM loyalty.entry WHERE member_id = loyalty.find_member('ann') ORDER BY seq;
+SELECT seq, kind, source_key, nullif(context - 'by', '{}') AS context FROM loyalty.entry WHERE member_id = loyalty.find_member('ann') ORDER BY seq;
 SELECT seq, points, captured, made_at, until, ended_at, status, lots, point_value, amount, purchase, note FROM loyalty.hold WHERE member_id = loyalty.find_member('ann');
 SELECT month, members, points FROM loyalty.liability WHERE program = 'hold_plain';
 

@@ -70,7 +70,7 @@ SELECT expression, pg_temp.try(format('INSERT INTO loyalty.rule (program, name, 
 FROM unnest(ARRAY['', 'amount >', 'amount', 'amount > 5, true', 'amount > 5 AS x', 'price > 5', 'member.name = 1', '*', 'amount > 5 FROM loyalty.member',
 	'amount > (SELECT 1)', 'EXISTS (SELECT 1)', 'amount > ANY (SELECT 1)', 'cardinality(ARRAY(SELECT 1)) > 0',
 	'sum(amount) > 5', 'count(*) FILTER (WHERE amount > 3) > 5', 'GROUPING(amount) > 1', 'rank() OVER () > 1', 'amount > generate_series(1, 3)', 'amount > $1', 'amount > DEFAULT',
-	'random() > 0.5', 'at > now()', 'at::text > ''2026''', 'at > ''yesterday''', 'at::date = date ''Today''', 'at::date = ANY (''{2026-01-01,tomorrow}'')', 'tsrange(''now'', NULL) @> at', '''{[today,today]}''::datemultirange @> at::date', 'at::date = (''(today)''::public.rule_day).day',
+	'random() > 0.5', 'at > now()', 'at::text > ''2026''', 'at > ''yesterday''', '(item IS NOT NULL AND at > ''today'') IS UNKNOWN', 'at::date = date ''Today''', 'at::date = ANY (''{2026-01-01,tomorrow}'')', 'tsrange(''now'', NULL) @> at', '''{[today,today]}''::datemultirange @> at::date', 'at::date = (''(today)''::public.rule_day).day',
 	'item::mine = ''a''', '''{a}''::pg_temp.mine[] IS NULL', 'pg_temp.mine(item)', 'item COLLATE pg_temp.mine = ''a''', 'item OPERATOR(pg_temp.=) ''a''']) WITH ORDINALITY AS u(expression, n) ORDER BY n;
 SELECT expression, pg_temp.try(format('INSERT INTO loyalty.rule (program, name, award_points) VALUES (''rule_a'', ''bad'', %L)', expression))
 FROM unnest(ARRAY['item', 'amount > 5', 'at', 'generate_series(1, 3)', 'max(amount)', '(SELECT 5)']) WITH ORDINALITY AS u(expression, n) ORDER BY n;

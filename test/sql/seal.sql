@@ -19,12 +19,12 @@ SELECT program, seal, members, changed, root = encode(sha256(''), 'hex') AS root
 -- One: the root is his leaf, and the way to it has no steps.
 SELECT program, seal, members, changed, previous, hash ~ '^[0-9a-f]{64}$' AS hash,
 	   root = encode(sha256('\x00' || int8send(m.member_id) || int8send(1) || m.head), 'hex') AS root
-FROM loyalty.seal(), loyalty.member m WHERE m.ref = 'ann';
+FROM loyalty.seal(), loyalty.member m WHERE m.member_id = loyalty.member_id('ann', 'seal_beans');
 SELECT k, CASE WHEN jsonb_typeof(v) = 'string' THEN regexp_replace(v #>> '{}', '^[0-9a-f]{64}$', 'a hash') ELSE v::text END AS value
 FROM jsonb_each(loyalty.proof('ann')) AS e (k, v) WHERE k NOT IN ('sealed_at', 'program_id') ORDER BY k COLLATE "C";
 SELECT p ->> 'sealed_at' = to_char(s.sealed_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS sealed_at, p ->> 'hash' = s.hash AS hash,
 	   p ->> 'root' = s.root AS root, p ->> 'head' = encode(m.head, 'hex') AS head
-FROM loyalty.proof('ann') p, loyalty.seals s, loyalty.member m WHERE s.program = 'seal_beans' AND m.ref = 'ann';
+FROM loyalty.proof('ann') p, loyalty.seals s, loyalty.member m WHERE s.program = 'seal_beans' AND m.member_id = loyalty.member_id('ann', 'seal_beans');
 
 -- Every number of members, under every seal, with and without entries.
 CREATE FUNCTION published(text, integer) RETURNS text LANGUAGE sql STABLE AS

@@ -99,6 +99,8 @@ SELECT attach('orders', member => 'member', amount => 'amount;');
 SELECT attach('orders', member => 'member', amount => '');
 SELECT attach('orders', member => 'member', amount => 'amount +');
 SELECT attach('orders', member => 'member', amount => '$1');
+SELECT attach('orders', member => 'member', amount => '*');
+SELECT attach('orders', member => 'member', amount => 'amount', key => 'id, orders.*');
 SELECT attach('orders', member => 'ctid', amount => 'amount');
 SELECT attach('orders', member => 'tableoid::int', amount => 'amount');
 SELECT attach('orders', member => 'orders', amount => 'amount');

@@ -70,7 +70,7 @@ COMMIT;
 SELECT * FROM loyalty.spend('ann', 120);
 SELECT * FROM loyalty.spend('ann', 30, purchase => 'o1', amount => 25.00, reason => 'asked for it', key => 'till 1');
 SELECT entry, kind, points, balance, amount, source, purchase, lots, note FROM loyalty.statement('ann');
-SELECT seq, kind, points, context, rule_id, revision FROM loyalty.entry WHERE member_id = loyalty.find_member('ann') ORDER BY seq;
+SELECT seq, kind, points, nullif(context - 'by', '{}') AS context, rule_id, revision FROM loyalty.entry WHERE member_id = loyalty.find_member('ann') ORDER BY seq;
 SELECT available, lifetime FROM loyalty.balance('ann');
 SELECT * FROM loyalty.adjust('7', 10);
 SELECT * FROM loyalty.spend(7, 4);

@@ -178,7 +178,7 @@ SELECT points FROM loyalty.spend('ben', 60);
 SELECT pg_temp.try(format('SELECT loyalty.return_voucher(%L, purchase => %L)', :'fifty', 'o9'));
 SELECT points FROM loyalty.adjust('ben', 10);
 SELECT given_back, repeated FROM loyalty.return_voucher(:'fifty', purchase => 'o9');
-SELECT kind, points, context - 'voucher' AS context FROM loyalty.entry WHERE member_id = loyalty.find_member('ben') ORDER BY seq;
+SELECT kind, points, nullif(context - '{by,voucher}'::text[], '{}') AS context FROM loyalty.entry WHERE member_id = loyalty.find_member('ben') ORDER BY seq;
 SELECT taken, use_no FROM loyalty.use_voucher(:'fifty', member => 'ben');
 SELECT points, pg_temp.try(format('SELECT loyalty.return_voucher(%L, %s, %L)', :'fifty', points, 'o9')) FROM unnest('{0.5}'::numeric[]) points;
 -- those first that came by it, though others end sooner

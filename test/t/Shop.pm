@@ -10,7 +10,7 @@ use Exporter 'import';
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_node on_node open_shop tables whole_ledger balances triggers is_sound goes_on);
+our @EXPORT = qw(new_node on_node open_shop tables whole_ledger sequences balances triggers is_sound goes_on);
 
 my $node;    # where the functions below ask
 
@@ -226,6 +226,19 @@ SELECT loyalty.grant_access(r::regrole, a, p)
 FROM (VALUES ('reader', 'read', 'beans'), ('reader', 'read', 'club'), ('clerk', 'operate', 'beans'), ('boss', 'manage', 'beans'), ('web', 'member', 'beans'), ('"ex clerk"', 'operate', 'club')) g (r, a, p);
 SELECT loyalty.revoke_access('"ex clerk"', 'operate', 'club');
 
+-- Limits, and adjustments that take a second person: open, approved, declined and withdrawn.
+INSERT INTO loyalty.velocity_limit (program, name, kind, per, within, max_times, max_points, action) VALUES
+	('beans', E'friend "1"', 'transfer', 'pair', '1 day 02:03:04', 9, NULL, 'refuse'), ('beans', 'orders', 'earn', 'member', '30 days', NULL, 12.5, 'report');
+UPDATE loyalty.program SET adjust_limit = 1000.5 WHERE name = 'beans';
+SET client_min_messages = warning;
+SET SESSION AUTHORIZATION clerk;
+SELECT loyalty.adjust('proposed', 1000.5 + n, expires => '2100-01-31', reason => E'big\n"one"', key => 'big ' || n, program => 'beans') FROM generate_series(1, 4) n;
+SELECT loyalty.withdraw((SELECT proposal FROM loyalty.proposals WHERE key = 'big 4'), E'not "so"', program => 'beans');
+RESET SESSION AUTHORIZATION;
+SELECT loyalty.approve((SELECT proposal FROM loyalty.proposals WHERE key = 'big 1'), E'well,\t"yes"', program => 'beans'),
+	loyalty.decline((SELECT proposal FROM loyalty.proposals WHERE key = 'big 2'), program => 'beans');
+RESET client_min_messages;
+
 -- Letters that are bytes of another kind in another encoding.
 INSERT INTO loyalty.program (name, expiry) VALUES ('Café "Zoë"', '1 year');
 INSERT INTO loyalty.rule (program, name, award, condition) VALUES ('Café "Zoë"', 'größer', '2 per 1', $$store = 'Orléans' AND item <> 'thé' AND member.data ->> 'prénoms' IS DISTINCT FROM 'Zoé' AND member.data ->> 'surname' IS DISTINCT FROM 'x'$$);
@@ -237,6 +250,20 @@ SELECT loyalty.spend('Zoë', 15, purchase => 'n° 7', reason => 'dû', key => 'c
 	loyalty.record('Zoë', 'visit', data => '{"prénoms": "é", "surname": 1, "à": {"b": [true, null, 1.50, "ÿ"], "é": []}}', key => 'clé 3', program => 'Café "Zoë"'),
 	loyalty.transfer('Zoë', 'Åke "ÿ"', 5, reason => 'à toi', key => 'clé 2', program => 'Café "Zoë"'),
 	loyalty.create_household('forêt', 'Zoë', program => 'Café "Zoë"'), loyalty.join_household('Åke "ÿ"', 'forêt', program => 'Café "Zoë"');
+
+-- Consents; and persons who were forgotten: with two cards, an order that has changed hands since, and what was said of them blanked.
+SELECT loyalty.set_consent('Zoë', 'publicité', true, source => 'à la "caisse"', key => 'clé 4', program => 'Café "Zoë"'), loyalty.set_consent('Zoë', 'publicité', false, program => 'Café "Zoë"');
+SELECT loyalty.enroll('René', profile => '{"prénoms": "René", "birthday": "1990-05-17"}', program => 'Café "Zoë"');
+INSERT INTO zzz.visit VALUES ('n° 21', 'René', 10), ('n° 22', 'René', 10);
+SELECT loyalty.adjust('René', 5, reason => 'désolé René', program => 'Café "Zoë"'), loyalty.set_consent('René', 'publicité', true, program => 'Café "Zoë"');
+SELECT loyalty.forget_member('René', reason => 'lettre du 1er août', program => 'Café "Zoë"');
+UPDATE zzz.visit SET qui = 'effacé' WHERE "clé" = 'n° 21';
+INSERT INTO aaa.orders (order_id, customer, total) VALUES (1060, 'erased 1', 30), (1061, 'erased 2', 20);
+SELECT loyalty.merge_members('erased 2', 'erased 1', program => 'beans');
+SELECT loyalty.forget_member('erased 1', program => 'beans');
+UPDATE loyalty.program SET retention = '30 years' WHERE name = 'club';
+SELECT loyalty.seal(name) FROM loyalty.program;
+SELECT loyalty.adjust('sealed', 5, program => 'beans'), loyalty.seal('beans');
 CREATE TABLE zzz."reçu" AS SELECT code FROM loyalty.issue_voucher('Zoë', 'value', value => 5, reason => 'désolé', program => 'Café "Zoë"');
 SQL
 
@@ -255,7 +282,7 @@ sub open_shop
 	is($node->safe_psql($db, 'SELECT string_agg(DISTINCT reason, $$ $$) FROM loyalty.tier_change'), 'earned kept lapsed', 'members who rose, kept their tier, and fell');
 	is($node->safe_psql($db, 'SELECT count(*) > 0 FROM loyalty.member WHERE tally::text <> $${}$$ AND tally_since IS NOT NULL AND tier_until IS NOT NULL'), 't', 'tallies');
 	is($node->safe_psql($db, 'SELECT count(*), count(issued_at), count(void_at), bool_or(sealed) FROM loyalty.voucher'), '11|7|1|t', 'vouchers');
-	is($node->safe_psql($db, 'SELECT status FROM loyalty.member WHERE status <> \'active\' ORDER BY 1'), "closed\nmerged\nmerged\nsuspended", 'members who do not earn');
+	is($node->safe_psql($db, 'SELECT status FROM loyalty.member WHERE status <> \'active\' ORDER BY 1'), "closed\nforgotten\nforgotten\nforgotten\nmerged\nmerged\nsuspended", 'members who do not earn');
 	is_sound($db, 'at first');
 	return;
 }
@@ -279,14 +306,22 @@ sub tables
 	return $text;
 }
 
-# All of the extension's, and its sequences.
+# All of the extension's.
 sub whole_ledger
 {
 	my ($db) = @_;
 	my @tables = split /\n/, $node->safe_psql($db,
 		"SELECT oid::regclass FROM pg_class WHERE relnamespace = 'loyalty'::regnamespace AND relkind = 'r' ORDER BY relname");
 
-	return tables($db, @tables, "(SELECT sequencename, last_value FROM pg_sequences WHERE schemaname = 'loyalty')");
+	return tables($db, @tables);
+}
+
+# After a crash they may stand further on.
+sub sequences
+{
+	my ($db) = @_;
+
+	return $node->safe_psql($db, q{SELECT sequencename, last_value FROM pg_sequences WHERE schemaname = 'loyalty' ORDER BY 1});
 }
 
 # Balances of everybody at one instant, as the functions give them.
@@ -396,6 +431,10 @@ sub goes_on
 	$before = $beans->('c7');
 	$node->safe_psql($db, "INSERT INTO zzz.line VALUES (3, 3, 20); UPDATE aaa.head SET customer = 'c7', at = now() WHERE id = 5");
 	is($beans->('c7') - $before, 20 + 13, "$name: a line of a query earns, and so does a purchase that was a guest's");
+	is($node->safe_psql($db, q{SELECT string_agg(state, ' ' ORDER BY key) FROM loyalty.proposals}), 'approved declined open withdrawn', "$name: proposals are what they were");
+	$node->safe_psql($db, q{SELECT loyalty.approve(proposal, program => 'beans') FROM loyalty.proposals WHERE key = 'big 3'});
+	is($beans->('proposed'), 2 * 1000.5 + 1 + 3, "$name: and one that was open is approved");
+
 	$before = $beans->('c7');
 	$node->safe_psql($db, "UPDATE aaa.head SET customer = NULL WHERE id = 3");
 	is($beans->('c7') - $before, -29, "$name: a purchase of a query is known to be its member's");
@@ -464,6 +503,22 @@ SELECT loyalty.spend('kid', 10, amount => 100, program => 'beans')});
 	is($node->safe_psql($db, q{INSERT INTO zzz.visit VALUES ('n° 8', 'Zoë', 10); UPDATE zzz.visit SET total = 30 WHERE "clé" = 'n° 2';
 		 SELECT available FROM loyalty.balance('Zoë', program => 'Café "Zoë"')}), 2 * (30 + 40 + 60 + 10) - 15 + 2 * (10 + 30 + 50), "$name: households with accents earn");
 	is($node->safe_psql($db, q{SELECT "left" FROM zzz."reçu", loyalty.use_voucher(code, 10, member => 'Zoë', program => 'Café "Zoë"')}), 0, "$name: and pay");
+
+	# In the other program that the orders are attached to nobody was.
+	my $kept = sub { return $node->safe_psql($db, q{SELECT count(*) FROM loyalty.entry JOIN loyalty.program USING (program_id) WHERE name IN ('beans', 'Café "Zoë"')}) };
+	$count = $kept->();
+	$node->safe_psql($db, q{UPDATE zzz.visit SET total = 99 WHERE "clé" IN ('n° 21', 'n° 22'); DELETE FROM aaa.orders WHERE order_id = 1060;
+		 UPDATE aaa.orders SET customer = 'nobody' WHERE order_id = 1061; INSERT INTO aaa.orders (order_id, customer, total) VALUES (7060, 'erased 2', 5)});
+	is($kept->(), $count, "$name: orders of who was forgotten change nothing");
+	is($node->safe_psql($db, q{SELECT count(*) FROM loyalty.member JOIN loyalty.program USING (program_id) WHERE name IN ('beans', 'Café "Zoë"') AND ref ~ '^(René|effacé|nobody|erased .)$'}), 0, "$name: and make nobody a member");
+	($code, $out, $err) = $node->psql($db, q{\set VERBOSITY verbose
+SELECT loyalty.enroll('René', program => 'Café "Zoë"'), loyalty.enroll('erased 2', program => 'beans')});
+	like($err, qr/LY003/, "$name: who was forgotten is known by his customer id");
+	is($node->safe_psql($db, q{SELECT loyalty.has_consent('Zoë', 'publicité', program => 'Café "Zoë"'), count(*) FROM loyalty.consent}), 'f|2', "$name: consents are there");
+	is($node->safe_psql($db, q{SELECT count(*), bool_and(loyalty.check_proof(loyalty.proof(m.ref, s.seal, s.program), s.hash))
+		 FROM loyalty.seals s JOIN loyalty.program p ON p.name = s.program JOIN loyalty.seal_leaf l ON l.program_id = p.program_id AND l.seal = s.seal JOIN loyalty.member m USING (member_id)}) =~ s/^\d{2}\d*\|//r, 't',
+		"$name: old seals prove what they did");
+	is($node->safe_psql($db, q{SELECT seal FROM loyalty.seal('beans')}), 3, "$name: and there are new ones");
 
 	$count = $entries->();
 	$node->psql($db, q{CALL loyalty.import_balance('SELECT v.*, 100 AS points FROM (VALUES (\'i1\')) v (member)', 'old till', program => 'club')});

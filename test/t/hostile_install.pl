@@ -53,6 +53,15 @@ $db = shop('names', q{
 	CREATE OPERATOR public.= (LEFTARG = oid, RIGHTARG = oid, FUNCTION = public.trap);
 	CREATE OPERATOR public.> (LEFTARG = int, RIGHTARG = int, FUNCTION = public.trap);
 	CREATE OPERATOR public.> (LEFTARG = numeric, RIGHTARG = numeric, FUNCTION = public.trap);
+	CREATE FUNCTION public.trap(float8, int) RETURNS float8 LANGUAGE plpgsql AS $$ BEGIN ALTER ROLE mallory SUPERUSER; RETURN 1; END $$;
+	CREATE FUNCTION public.trap(numeric, int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN ALTER ROLE mallory SUPERUSER; RETURN true; END $$;
+	CREATE FUNCTION public.trap(bigint, numeric) RETURNS numeric LANGUAGE plpgsql AS $$ BEGIN ALTER ROLE mallory SUPERUSER; RETURN 1; END $$;
+	CREATE OPERATOR public./ (LEFTARG = float8, RIGHTARG = int, FUNCTION = public.trap);
+	CREATE OPERATOR public.> (LEFTARG = numeric, RIGHTARG = int, FUNCTION = public.trap);
+	CREATE OPERATOR public.< (LEFTARG = numeric, RIGHTARG = int, FUNCTION = public.trap);
+	CREATE OPERATOR public.>= (LEFTARG = numeric, RIGHTARG = int, FUNCTION = public.trap);
+	CREATE OPERATOR public.* (LEFTARG = bigint, RIGHTARG = numeric, FUNCTION = public.trap);
+	CREATE OPERATOR public./ (LEFTARG = bigint, RIGHTARG = numeric, FUNCTION = public.trap);
 	CREATE FUNCTION public.now() RETURNS timestamptz LANGUAGE plpgsql AS $$ BEGIN PERFORM public.trap(); RETURN '2000-01-01'; END $$;
 	CREATE FUNCTION public.unnest(anyarray) RETURNS SETOF anyelement LANGUAGE plpgsql AS $$ BEGIN PERFORM public.trap(); END $$;
 	CREATE FUNCTION public.pg_extension_config_dump(regclass, text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM public.trap(); END $$;
@@ -82,6 +91,7 @@ my $use = q{
 	CALL loyalty.maintain();
 	CALL loyalty.backfill('orders');
 	TABLE loyalty.liability; TABLE loyalty.tier_distribution; TABLE loyalty.tier_movement; TABLE loyalty.redemptions; TABLE loyalty.stock; TABLE loyalty.awaiting;
+	TABLE loyalty.suspicious; TABLE loyalty.budget_usage; TABLE loyalty.voucher_stock;
 };
 ($status, undef, $error) = $node->psql($db, $use, on_error_stop => 1);
 is($status, 0, 'and used') or diag($error);

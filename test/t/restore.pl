@@ -24,6 +24,7 @@ is($node->safe_psql('shop',
 	'', 'every table and sequence of the extension is in a dump');
 
 my $ledger = whole_ledger('shop');
+my $sequences = sequences('shop');
 my $balances = balances('shop', $at);
 my $triggers = triggers('shop');
 
@@ -178,6 +179,7 @@ foreach my $mode (@modes)
 	  slurp_file($node->logfile, $log_start) =~ /(?:WARNING|ERROR|FATAL|PANIC):.*/g;
 
 	is(from_elsewhere($mode, whole_ledger('restored')), from_elsewhere($mode, $ledger), "$name: the ledger is the same");
+	is(sequences('restored'), $sequences, "$name: the sequences are the same");
 	is(balances('restored', $at), $balances, "$name: the balances are the same");
 	is(triggers('restored'), $triggers, "$name: the triggers are the same");
 	is(from_elsewhere($mode, redumped('restored')), from_elsewhere($mode, $redumped), "$name: so is a dump of it") if !$mode->{otherwise};

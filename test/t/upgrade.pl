@@ -30,11 +30,12 @@ sub state_of
 	on_node($node);
 	return {
 		ledger => whole_ledger('shop'),
+		sequences => sequences('shop'),
 		balances => balances('shop', $at),
 		triggers => triggers('shop'),
 		rights => $node->safe_psql('shop', q{
-			SELECT c.oid::regclass, coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner)), c.relowner::regrole, c.relrowsecurity FROM pg_class c WHERE relnamespace = 'loyalty'::regnamespace ORDER BY c.oid::regclass::text;
-			SELECT p.oid::regprocedure, coalesce(p.proacl, acldefault('f', p.proowner)), p.proowner::regrole, p.proconfig FROM pg_proc p WHERE pronamespace = 'loyalty'::regnamespace ORDER BY p.oid::regprocedure::text;
+			SELECT c.oid::regclass, ARRAY(SELECT unnest(coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner)))::text ORDER BY 1), c.relowner::regrole, c.relrowsecurity FROM pg_class c WHERE relnamespace = 'loyalty'::regnamespace ORDER BY c.oid::regclass::text;
+			SELECT p.oid::regprocedure, ARRAY(SELECT unnest(coalesce(p.proacl, acldefault('f', p.proowner)))::text ORDER BY 1), p.proowner::regrole, p.proconfig FROM pg_proc p WHERE pronamespace = 'loyalty'::regnamespace ORDER BY p.oid::regprocedure::text;
 			SELECT * FROM pg_policies ORDER BY tablename, policyname;
 			SELECT evtname, evtevent, evtfoid::regproc, evtenabled, evttags FROM pg_event_trigger ORDER BY 1;
 			SELECT classid::regclass, deptype, count(*) FROM pg_depend WHERE refclassid = 'pg_extension'::regclass GROUP BY 1, 2 ORDER BY 1, 2;
