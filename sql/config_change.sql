@@ -52,6 +52,12 @@ COMMENT ON TRIGGER audit ON loyalty.program IS 'keeps who changed programs';
 CREATE TRIGGER audit_truncate BEFORE TRUNCATE ON loyalty.program
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.config_audit();
 COMMENT ON TRIGGER audit_truncate ON loyalty.program IS 'keeps who threw programs away';
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON loyalty.velocity_limit
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_audit();
+COMMENT ON TRIGGER audit ON loyalty.velocity_limit IS 'keeps who changed velocity limits';
+CREATE TRIGGER audit_truncate BEFORE TRUNCATE ON loyalty.velocity_limit
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.config_audit();
+COMMENT ON TRIGGER audit_truncate ON loyalty.velocity_limit IS 'keeps who threw velocity limits away';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON loyalty.access
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_audit();
 COMMENT ON TRIGGER audit ON loyalty.access IS 'keeps who changed who may do what';
@@ -94,12 +100,6 @@ COMMENT ON TRIGGER audit ON loyalty.voucher_pool IS 'keeps who changed pools';
 CREATE TRIGGER audit_truncate BEFORE TRUNCATE ON loyalty.voucher_pool
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.config_audit();
 COMMENT ON TRIGGER audit_truncate ON loyalty.voucher_pool IS 'keeps who threw pools away';
-CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON loyalty.velocity_limit
-	FOR EACH ROW EXECUTE FUNCTION loyalty.config_audit();
-COMMENT ON TRIGGER audit ON loyalty.velocity_limit IS 'keeps who changed limits';
-CREATE TRIGGER audit_truncate BEFORE TRUNCATE ON loyalty.velocity_limit
-	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.config_audit();
-COMMENT ON TRIGGER audit_truncate ON loyalty.velocity_limit IS 'keeps who threw limits away';
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON loyalty.source
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_audit();
 COMMENT ON TRIGGER audit ON loyalty.source IS 'keeps who changed sources';

@@ -475,7 +475,7 @@ member_forgotten(const Program *program, const text *ref)
 			(errcode(ERRCODE_LOYALTY_MEMBER_STATUS),
 			 ref != NULL
 			 ? errmsg("member \"%s\" of program \"%s\" has been forgotten", text_to_cstring(ref), program->name)
-			 : errmsg("the other member, of program \"%s\", has been forgotten", program->name),
+			 : errmsg("a member of program \"%s\" whom this is about has been forgotten", program->name),
 			 errdetail("What was known of this person was erased, and nothing is posted to that ledger any more."),
 			 errhint("A customer who comes back gets a new customer id.")));
 }

@@ -65,8 +65,13 @@ static const char *const policies_query =
 /*
  * Triggers by table, name, function and type: 1 row, 2 before, 4 INSERT,
  * 8 DELETE, 16 UPDATE, 32 TRUNCATE.  What is not listed here as configuration is
- * written by the engine.
+ * written by the engine.  Sessions of a logical replica hear of changes of what
+ * is REPLICATED (sql/replication.sql).
  */
+#define REPLICATED \
+	"access, currency_rate, household, member_alias, member_merge, program, reward, reward_choice, reward_option, rule," \
+	" source, tier, velocity_limit"
+
 static const char *const triggers_query =
 	OWN
 	", function AS (SELECT p.oid, p.proname::text AS name, p.prolang = (SELECT l.oid FROM pg_language l WHERE l.lanname = 'c')"
@@ -86,12 +91,12 @@ static const char *const triggers_query =
 	"  ('voucher_pool', 'guard', 'voucher_pool_guard', 31), ('voucher_pool', 'guard_truncate', 'voucher_pool_guard', 34),"
 	"  ('velocity_limit', 'guard', 'velocity_guard', 23), ('velocity_limit', 'changed', 'config_changed', 60),"
 	"  ('source', 'changed', 'config_changed', 28), ('access', 'changed', 'config_changed', 60)),"
-	" wanted AS (SELECT r.oid, r.name AS relation, c.name, c.function, c.type, 'O' AS enabled FROM configuration c JOIN relation r USING (relname)"
-	"  UNION ALL SELECT r.oid, r.name, 'replicated', 'config_changed', 29, 'R' FROM relation r"
-	"   WHERE r.relname IN ('member_alias', 'member_merge', 'household', 'reward_choice')"
-	"   OR EXISTS (SELECT FROM configuration c WHERE c.relname = r.relname AND c.name = 'changed')"
+	" wanted AS (SELECT r.oid, r.name AS relation, c.name, c.function, c.type, 'O'::\"char\" AS enabled"
+	"  FROM configuration c JOIN relation r USING (relname)"
 	"  UNION ALL SELECT r.oid, r.name, 'guard', 'engine_guard', 62, 'O' FROM relation r WHERE r.relkind IN ('r', 'p')"
 	"   AND (r.relname = 'access' OR NOT EXISTS (SELECT FROM configuration c WHERE c.relname = r.relname))"
+	"  UNION ALL SELECT r.oid, r.name, 'replicated', 'config_changed', 29, 'R' FROM relation r"
+	"  WHERE r.relname = ANY ('{" REPLICATED "}')"
 	"  UNION ALL SELECT r.oid, r.name, a.name, 'config_audit', a.type, 'O'"
 	"  FROM relation r, (VALUES ('audit', 29), ('audit_truncate', 34)) AS a (name, type)"
 	"  WHERE r.relname IN (SELECT c.relname FROM configuration c)),"
@@ -102,9 +107,10 @@ static const char *const triggers_query =
 	" FROM wanted w FULL JOIN actual a ON a.oid = w.oid AND a.name = w.name CROSS JOIN LATERAL (VALUES"
 	"  (a.oid IS NULL, 'trigger %I of table %s is not there', NULL, NULL),"
 	"  (a.oid IS NOT NULL AND a.function IS NULL, 'trigger %I of table %s is not the extension''s', NULL, a.text),"
-	"  (a.tgenabled <> coalesce(w.enabled, 'O'), 'trigger %I of table %s is not enabled as it was',"
-	"   CASE w.enabled WHEN 'R' THEN 'for replicas only' ELSE 'but for replicas' END,"
-	"   CASE a.tgenabled WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'for replicas only' WHEN 'A' THEN 'always' ELSE 'but for replicas' END),"
+	"  (a.tgenabled <> coalesce(w.enabled, 'O'), 'trigger %I of table %s is not enabled',"
+	"   CASE w.enabled WHEN 'R' THEN 'enabled for replicas only' ELSE 'enabled' END,"
+	"   CASE a.tgenabled WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'enabled for replicas only'"
+	"   WHEN 'A' THEN 'enabled for replicas too' ELSE 'enabled' END),"
 	"  (a.function IS NOT NULL AND (a.tgqual IS NOT NULL OR w.function <> a.function OR w.type <> a.type), 'trigger %I of table %s is not what it was', NULL, a.text),"
 	"  (NOT a.sound, 'the function of trigger %I of table %s is not the library''s', 'loyalty_' || a.function, a.text))"
 	"  AS v (wrong, problem, expected, actual) WHERE v.wrong";

@@ -38,17 +38,17 @@ SELECT finds('CREATE POLICY more ON loyalty.member FOR UPDATE TO verify_access_s
 SELECT finds('CREATE POLICY less ON loyalty.member AS RESTRICTIVE USING (false)', 'I8 | policy less of table loyalty.member is not the extension''s | AS RESTRICTIVE USING (false)', 'even one that hides');
 
 -- triggers
-SELECT finds('ALTER TABLE loyalty.entry DISABLE TRIGGER guard', 'I8 | trigger guard of table loyalty.entry is not enabled as it was | but for replicas | disabled', 'a guard is off');
-SELECT finds('ALTER TABLE loyalty.entry ENABLE REPLICA TRIGGER guard', 'I8 | trigger guard of table loyalty.entry is not enabled as it was | but for replicas | for replicas only', 'or for replicas only');
+SELECT finds('ALTER TABLE loyalty.entry DISABLE TRIGGER guard', 'I8 | trigger guard of table loyalty.entry is not enabled | enabled | disabled', 'a guard is off');
+SELECT finds('ALTER TABLE loyalty.entry ENABLE REPLICA TRIGGER guard', 'I8 | trigger guard of table loyalty.entry is not enabled | enabled | enabled for replicas only', 'or for replicas only');
 SELECT finds('DROP TRIGGER guard ON loyalty.member', 'I8 | trigger guard of table loyalty.member is not there', 'or gone');
 SELECT finds('DROP TRIGGER guard ON loyalty.member; CREATE TRIGGER guard BEFORE DELETE ON loyalty.member FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard()',
 	'I8 | trigger guard of table loyalty.member is not what it was | CREATE TRIGGER guard BEFORE DELETE ON loyalty.member FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard()', 'or looks away');
 SELECT finds('DROP TRIGGER guard ON loyalty.purchase; CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.purchase WHEN (false) EXECUTE FUNCTION loyalty.engine_guard()',
 	'I8 | trigger guard of table loyalty.purchase is not what it was | CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE OR TRUNCATE ON loyalty.purchase FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION loyalty.engine_guard()', 'always');
-SELECT finds('ALTER TABLE loyalty.rule DISABLE TRIGGER ALL', E'I8 | trigger audit of table loyalty.rule is not enabled as it was | but for replicas | disabled\nI8 | trigger audit_truncate of table loyalty.rule is not enabled as it was | but for replicas | disabled\n'
-	'I8 | trigger changed of table loyalty.rule is not enabled as it was | but for replicas | disabled\nI8 | trigger guard of table loyalty.rule is not enabled as it was | but for replicas | disabled\n'
-	'I8 | trigger guard_name of table loyalty.rule is not enabled as it was | but for replicas | disabled\nI8 | trigger guard_order of table loyalty.rule is not enabled as it was | but for replicas | disabled\n'
-	'I8 | trigger replicated of table loyalty.rule is not enabled as it was | for replicas only | disabled', 'configuration too');
+SELECT finds('ALTER TABLE loyalty.rule DISABLE TRIGGER ALL', E'I8 | trigger audit of table loyalty.rule is not enabled | enabled | disabled\nI8 | trigger audit_truncate of table loyalty.rule is not enabled | enabled | disabled\n'
+	'I8 | trigger changed of table loyalty.rule is not enabled | enabled | disabled\nI8 | trigger guard of table loyalty.rule is not enabled | enabled | disabled\n'
+	'I8 | trigger guard_name of table loyalty.rule is not enabled | enabled | disabled\nI8 | trigger guard_order of table loyalty.rule is not enabled | enabled | disabled\n'
+	'I8 | trigger replicated of table loyalty.rule is not enabled | enabled for replicas only | disabled', 'configuration too');
 SELECT finds('DROP TRIGGER audit_truncate ON loyalty.currency_rate', 'I8 | trigger audit_truncate of table loyalty.currency_rate is not there', 'also what keeps its changes');
 CREATE FUNCTION harmless() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 SELECT finds('CREATE TRIGGER spy AFTER INSERT ON loyalty.entry FOR EACH ROW EXECUTE FUNCTION harmless()',

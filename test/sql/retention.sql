@@ -85,5 +85,8 @@ UPDATE loyalty.program SET retention = NULL WHERE name = 'retention';
 INSERT INTO retention_order VALUES (2000, 'old', 5, '2001-01-01Z');
 CALL loyalty.maintain(program => 'retention');
 SELECT status FROM loyalty.member WHERE program_id = :pid AND ref = 'old';
+SET session_replication_role = replica;
+DELETE FROM loyalty.import_failure WHERE program_id = :pid;
+RESET session_replication_role;
 SELECT loyalty.detach('retention_order');
 DROP TABLE retention_order;

@@ -90,7 +90,7 @@ SELECT loyalty.check_proof(:'proof', :'published') AS hash, loyalty.check_proof(
 SELECT loyalty.check_proof(:'proof', published('seal_beans', 3)) AS another_seal, loyalty.check_proof(:'proof', published('seal_empty', 1)) AS another_program;
 SELECT k, loyalty.check_proof(:'proof'::jsonb || jsonb_build_object(k, v::jsonb), :'published')
 FROM (VALUES ('seq', '2'), ('seq', '0'), ('head', '""'), ('head', format('"%s"', repeat('0', 64))), ('seal', '1'), ('members', '2102'), ('members', '0'), ('index', '0'), ('index', '9999'),
-	   ('path', '[]'), ('program', '"seal_bean"'), ('program_id', '7'), ('previous', '""'), ('root', format('"%s"', repeat('f', 64))), ('hash', format('"%s"', repeat('f', 64))),
+	   ('path', '[]'), ('program', '"seal_bean"'), ('program_id', '2147480000'), ('previous', '""'), ('root', format('"%s"', repeat('f', 64))), ('hash', format('"%s"', repeat('f', 64))),
 	   ('member_id', '"1"'), ('sealed_at', '"2026-01-31T23:59:59.123456Z"')) AS t (k, v);
 -- turned round, cut off, prolonged; more fields do no harm
 SELECT loyalty.check_proof(jsonb_set(:'proof', '{path,0,side}', CASE :'proof'::jsonb #>> '{path,0,side}' WHEN 'left' THEN '"right"'::jsonb ELSE '"left"' END), :'published') AS turned,
