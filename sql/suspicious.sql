@@ -26,9 +26,6 @@
 --                        points drawn for it within 7 days of joining
 --
 -- Wrong voucher codes are not recorded: who tries them is the application's to see.
---
--- Operators and functions below are pg_catalog's, whoever installs this.
-SET LOCAL search_path = pg_catalog, pg_temp;
 
 CREATE VIEW loyalty.gifts WITH (security_barrier) AS
 	SELECT e.program_id, e.member_id AS from_member_id, (e.context ->> 'to_member_id')::bigint AS to_member_id,

@@ -49,7 +49,7 @@ typedef struct Place
 
 /* The member whom the first argument means; LY002 when there is none. */
 static int64
-known_member(FunctionCallInfo fcinfo, Config *config, const Program *program, const text *ref)
+known_member(Config *config, const Program *program, const text *ref)
 {
 	int64		member_id = member_resolve(config, program, ref);
 	Store	   *store = store_open(config, false);
@@ -286,7 +286,7 @@ loyalty_proof(PG_FUNCTION_ARGS)
 				 errmsg("there is no seal %d", PG_GETARG_INT32(1)),
 				 errhint("Seals are numbered from 1; NULL is the last one.")));
 	engine_enter(&scope, config->owner);
-	place->member_id = known_member(fcinfo, config, program, ref);
+	place->member_id = known_member(config, program, ref);
 	SPI_connect();
 	MemoryContextSwitchTo(caller);
 	find_seal(program, PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1), &seal);
@@ -322,7 +322,7 @@ loyalty_history(PG_FUNCTION_ARGS)
 	bool		forgotten;
 
 	engine_enter(&scope, config->owner);
-	values[0] = Int64GetDatum(known_member(fcinfo, config, program, ref));
+	values[0] = Int64GetDatum(known_member(config, program, ref));
 	forgotten = forgotten_has(config, NULL, DatumGetInt64(values[0]));
 	SPI_connect();
 	cursor_open(&entries, InvalidOid, "SELECT " ENTRY_COLUMNS " FROM loyalty.entry WHERE member_id = $1 ORDER BY seq",

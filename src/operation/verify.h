@@ -40,6 +40,21 @@ extern void verify_report(Verification *verification, const Violation *violation
  */
 extern void verify_rows(Verification *verification, const char *sql);
 
+/*
+ * Some of the members, those whose member_id is from the first to the last, and
+ * their entries: reports what is wrong with them, or without a verification
+ * stops at the first violation.  Returns whether they are sound.  To be used
+ * between SPI_connect and SPI_finish; without a verification it runs in a
+ * parallel worker, too.
+ */
+typedef struct MemberRange
+{
+	int32		program_id;		/* 0: of all programs */
+	int64		first;
+	int64		last;
+} MemberRange;
+extern bool verify_range(Verification *verification, const MemberRange *range);
+
 /* The members and their entries: I1, I2, I3, I5 and the rows themselves. */
 extern void verify_members(Verification *verification);
 

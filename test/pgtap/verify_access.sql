@@ -47,7 +47,8 @@ SELECT finds('DROP TRIGGER guard ON loyalty.purchase; CREATE TRIGGER guard BEFOR
 	'I8 | trigger guard of table loyalty.purchase is not what it was | CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE OR TRUNCATE ON loyalty.purchase FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION loyalty.engine_guard()', 'always');
 SELECT finds('ALTER TABLE loyalty.rule DISABLE TRIGGER ALL', E'I8 | trigger audit of table loyalty.rule is not enabled | enabled | disabled\nI8 | trigger audit_truncate of table loyalty.rule is not enabled | enabled | disabled\n'
 	'I8 | trigger changed of table loyalty.rule is not enabled | enabled | disabled\nI8 | trigger guard of table loyalty.rule is not enabled | enabled | disabled\n'
-	'I8 | trigger guard_name of table loyalty.rule is not enabled | enabled | disabled\nI8 | trigger guard_order of table loyalty.rule is not enabled | enabled | disabled', 'configuration too');
+	'I8 | trigger guard_name of table loyalty.rule is not enabled | enabled | disabled\nI8 | trigger guard_order of table loyalty.rule is not enabled | enabled | disabled\n'
+	'I8 | trigger replicated of table loyalty.rule is not enabled | enabled for replicas only | disabled', 'configuration too');
 SELECT finds('DROP TRIGGER audit_truncate ON loyalty.currency_rate', 'I8 | trigger audit_truncate of table loyalty.currency_rate is not there', 'also what keeps its changes');
 CREATE FUNCTION harmless() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 SELECT finds('CREATE TRIGGER spy AFTER INSERT ON loyalty.entry FOR EACH ROW EXECUTE FUNCTION harmless()',

@@ -58,7 +58,7 @@ SELECT is(found($$DELETE FROM loyalty.seal_leaf WHERE member_id = id('fay')$$) ~
 SELECT is(found($$UPDATE loyalty.seal_leaf SET seal = 3 WHERE member_id = id('fay')$$) ~ 'changed members of seal 3 are not the leaves that it made . 1 . 0', true, 'a leaf of a later seal');
 SELECT is(found($$INSERT INTO loyalty.seal_leaf SELECT member_id, seq, program_id, 7, head FROM loyalty.seal_leaf WHERE member_id = id('fay')$$),
 	'I3 seals | fay | there is no seal 7 of a leaf', 'a leaf of no seal');
-SELECT is(found($$UPDATE loyalty.seal_leaf SET program_id = (SELECT program_id FROM loyalty.program WHERE name = 'other') WHERE member_id = id('fay')$$, 'other') ~ 'fay . a member under seal 2 is another program''s', true, 'a leaf of another program');
+SELECT is(found($$UPDATE loyalty.seal_leaf SET program_id = (SELECT program_id FROM loyalty.program WHERE name = 'other') WHERE member_id = id('fay')$$) ~ 'fay . a member under seal 2 is another program''s', true, 'a leaf of another program');
 SELECT is(found($$INSERT INTO loyalty.seal_leaf SELECT 12345, seq, program_id, seal, head FROM loyalty.seal_leaf WHERE member_id = id('fay')$$) ~ 'member_id 12345 . a member under seal 2 is not there', true, 'a leaf of nobody');
 SELECT is(found($$DELETE FROM loyalty.entry WHERE member_id = id('cat'); DELETE FROM loyalty.member WHERE ref = 'cat'$$) ~ 'I3 seals . member_id [0-9]+ . a member under seal 1 is not there', true, 'a sealed member who is gone');
 

@@ -37,6 +37,7 @@ INSERT INTO loyalty.tier (program, name, rank, min_points) VALUES ('change_a', '
 INSERT INTO loyalty.reward (program, name, cost, kind) VALUES ('change_a', 'mug', '10', 'product');
 INSERT INTO loyalty.reward_option (program, reward, name, cost) VALUES ('change_a', 'mug', 'cheap', 5);
 INSERT INTO loyalty.voucher_pool (program, name, kind, value) VALUES ('change_a', 'film', 'value', 5);
+INSERT INTO loyalty.velocity_limit (program, name, kind, within, max_times) VALUES ('change_a', 'often', 'redeem', '1 day', 5);
 INSERT INTO loyalty.currency_rate (program, currency, rate) VALUES ('change_a', 'EUR', 1.1), ('change_a', 'GBP', 1.3);
 SELECT * FROM pg_temp.looked;
 UPDATE loyalty.rule SET name = 'basic', active = '[2024-01-01 00:00Z,2999-01-01 00:00Z)' WHERE program = 'change_a';
@@ -44,6 +45,7 @@ UPDATE loyalty.tier SET min_points = NULL, min_amount = 100, rank = 2 WHERE prog
 UPDATE loyalty.reward SET stock = 7, cost = 12 WHERE program = 'change_a';
 UPDATE loyalty.reward_option SET cost = 6 WHERE program = 'change_a';
 UPDATE loyalty.voucher_pool SET value = 6 WHERE program = 'change_a';
+UPDATE loyalty.velocity_limit SET max_times = 6, within = '36 hours' WHERE program = 'change_a';
 UPDATE loyalty.currency_rate SET rate = rate * 2 WHERE program = 'change_a';
 SELECT what, name, operation, role, login, old, new FROM pg_temp.looks();
 DELETE FROM loyalty.reward_option WHERE program = 'change_a';

@@ -147,4 +147,40 @@ UPDATE loyalty.member SET head = '\x00' WHERE member_id = 4611686018427387904 OR
 SELECT loyalty.seal('seal_of_5');
 ROLLBACK;
 RESET session_replication_role;
+
+-- Who may what: who reads a program sees its seals and proves any member, who operates it seals, a member proves himself.
+CREATE ROLE seal_reader;
+CREATE ROLE seal_till;
+CREATE ROLE seal_app;
+CREATE ROLE seal_stranger;
+SELECT loyalty.grant_access('seal_reader', 'read'), loyalty.grant_access('seal_till', 'operate'), loyalty.grant_access('seal_app', 'member'),
+	   loyalty.grant_access('seal_stranger', 'operate', 'seal_empty') \g /dev/null
+SET ROLE seal_reader;
+SELECT program, seal FROM loyalty.seals WHERE seal < 3;
+SELECT count(*) > 2000 AS leaves FROM loyalty.seal_leaf;
+SELECT loyalty.check_proof(loyalty.proof('m9', 2), (SELECT hash FROM loyalty.seals WHERE seal = 2));
+SELECT count(*) FROM loyalty.history('m9');
+SELECT loyalty.seal();
+SELECT loyalty.seal('seal_empty');
+SELECT loyalty.proof('m9', program => 'seal_of_16');
+SET ROLE seal_till;
+SELECT program, seal, changed FROM loyalty.seal();
+SET ROLE seal_app;
+SELECT loyalty.proof('m9', 2);
+SET loyalty.member_ref = 'm9';
+SELECT loyalty.check_proof(loyalty.proof('m9', 2), (SELECT hash FROM loyalty.seals WHERE seal = 2));
+SELECT count(*) FROM loyalty.history('m9');
+SELECT loyalty.proof('m8');
+SELECT loyalty.history('m8');
+SELECT loyalty.seal();
+SELECT count(*) FROM loyalty.seal_leaf;
+RESET loyalty.member_ref;
+SET ROLE seal_stranger;
+SELECT program, seal FROM loyalty.seals;
+SELECT count(*) FROM loyalty.seal_leaf;
+SELECT loyalty.proof('m9', program => 'seal_beans');
+RESET ROLE;
+SELECT loyalty.revoke_access('seal_reader', 'read'), loyalty.revoke_access('seal_till', 'operate'), loyalty.revoke_access('seal_app', 'member'),
+	   loyalty.revoke_access('seal_stranger', 'operate', 'seal_empty') \g /dev/null
+DROP ROLE seal_reader, seal_till, seal_app, seal_stranger;
 DROP FUNCTION published, refused;

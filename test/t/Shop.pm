@@ -219,6 +219,10 @@ UPDATE loyalty.reward SET needs_confirmation = true, stock_period = 'month' WHER
 SELECT loyalty.adjust('redeemer', 500, program => 'beans'), loyalty.redeem('redeemer', 'mug "1"', 3, key => 'mugs', program => 'beans'), loyalty.redeem('redeemer', 'five off', key => 'off', program => 'beans'),
 	loyalty.redeem('redeemer', 'tour', 2, program => 'beans'), loyalty.redeem('redeemer', 'mug "1"', 4, program => 'beans'), loyalty.cancel('redeemer', 2, 10, program => 'beans');
 SELECT loyalty.adjust('chooser', 5, program => 'beans'), loyalty.choose_reward('chooser', 'mug "1"', program => 'beans');
+-- Seals, and a proof that a member keeps.
+SELECT loyalty.seal('beans'), loyalty.seal('club');
+CREATE TABLE zzz.proof AS SELECT loyalty.proof('c1', 1, 'beans') AS proof, hash FROM loyalty.seals WHERE program = 'beans';
+SELECT loyalty.adjust('sealed', 1, program => 'beans'), loyalty.seal('beans');
 
 -- Roles, some with access to several programs, one of which has lost it again.
 CREATE ROLE reader; CREATE ROLE clerk; CREATE ROLE boss; CREATE ROLE web; CREATE ROLE "ex clerk";
@@ -522,6 +526,9 @@ SELECT loyalty.enroll('René', program => 'Café "Zoë"'), loyalty.enroll('erase
 	$count = $entries->();
 	$node->psql($db, q{CALL loyalty.import_balance('SELECT v.*, 100 AS points FROM (VALUES (\'i1\')) v (member)', 'old till', program => 'club')});
 	is($entries->(), $count, "$name: and so is the key of an import");
+
+	is($node->safe_psql($db, "SELECT loyalty.proof('c1', 1, 'beans') = proof, loyalty.check_proof(proof, hash) FROM zzz.proof"), 't|t', "$name: seals hold");
+	is($node->safe_psql($db, "SELECT seal FROM loyalty.seal('beans')"), '3', "$name: and the next one follows");
 
 	# 1001 was 80 and pending in the one program; 1030 has never earned.
 	is($node->safe_psql($db, 'SELECT count(*) FROM loyalty.deferred'), 4, "$name: deferred purchases are there");

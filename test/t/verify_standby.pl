@@ -1,4 +1,4 @@
-# verify(), quote(), explain(), payable() and tier_outlook() read only: they run on a standby and take no transaction id.
+# verify(), proof(), quote(), explain(), payable() and tier_outlook() read only: they run on a standby and take no transaction id.
 use strict;
 use warnings;
 
@@ -24,6 +24,7 @@ $primary->safe_psql('postgres', q{
 	UPDATE loyalty.source SET backfill_finished_at = now();
 	DELETE FROM orders WHERE id <= 10;
 	SELECT loyalty.record('c1', 'review'), loyalty.record('c1', 'survey');
+	SELECT loyalty.seal();
 });
 $primary->backup('backup');
 
@@ -33,6 +34,9 @@ $standby->start;
 $primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
 
 is($standby->safe_psql('postgres', 'SELECT count(*) FROM loyalty.verify()'), '0', 'sound on a standby');
+is($standby->safe_psql('postgres', 'SET min_parallel_table_scan_size = 0; SELECT count(*) FROM loyalty.verify()'), '0', 'also with parallel workers');
+is($standby->safe_psql('postgres', "SELECT loyalty.check_proof(loyalty.proof('c1'), hash), (SELECT count(*) > 9 FROM loyalty.history('c1')) FROM loyalty.seals"), 't|t', 'proofs on a standby');
+like(($standby->psql('postgres', 'SELECT loyalty.seal()'))[2], qr/cannot execute loyalty.seal\(\) in a read-only transaction/, 'seals are made at home');
 is($primary->safe_psql('postgres', q{
 	BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY;
 	SELECT count(*), pg_current_xact_id_if_assigned() IS NULL FROM loyalty.verify();
