@@ -201,7 +201,7 @@ SELECT loyalty.grant_access('regress_loyalty_clerk', 'manage', 'access_a'), loya
 SELECT loyalty.revoke_access('regress_loyalty_clerk', 'manage', 'access_a'), loyalty.revoke_access('regress_loyalty_web', 'read', 'access_b');
 SELECT has_function_privilege('regress_loyalty_clerk', 'loyalty.backfill(text, integer, text)', 'EXECUTE') AS backfills,
 	has_table_privilege('regress_loyalty_clerk', 'loyalty.deferred', 'SELECT') AS sees_deferred,
-	has_function_privilege('regress_loyalty_clerk', 'loyalty.forget_member(text, text, text, text)', 'EXECUTE') AS forgets,
+	has_function_privilege('regress_loyalty_clerk', 'loyalty.forget_member(text, text, timestamptz, text)', 'EXECUTE') AS forgets,
 	has_column_privilege('regress_loyalty_web', 'loyalty.rule', 'name', 'SELECT') AS sees_names,
 	has_column_privilege('regress_loyalty_web', 'loyalty.rule', 'award', 'SELECT') AS sees_awards;
 
