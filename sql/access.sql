@@ -47,7 +47,7 @@ CREATE FUNCTION loyalty.may_read(program_id integer, member_id bigint) RETURNS b
 COMMENT ON FUNCTION loyalty.may_read(integer, bigint) IS 'whether the caller may read what is of one member: of any member of a program that he may read, but where the setting loyalty.member_ref names one only of that one';
 CREATE FUNCTION loyalty.may_read_person(program_id integer, member_id bigint) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'loyalty_may_read_person' LANGUAGE C STABLE PARALLEL RESTRICTED;
-COMMENT ON FUNCTION loyalty.may_read_person(integer, bigint) IS 'whether the caller may read what is known of a member as a person: who operates or manages the program, and he himself';
+COMMENT ON FUNCTION loyalty.may_read_person(integer, bigint) IS 'whether the caller may read what is known of a member as a person: who operates or manages the program, and with access member he himself';
 CREATE FUNCTION loyalty.may_manage(program_id integer) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'loyalty_may_manage' LANGUAGE C STABLE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION loyalty.may_manage(integer) IS 'whether the caller may change the configuration of a program';

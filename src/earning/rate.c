@@ -23,6 +23,7 @@
 #include "utils/varlena.h"
 
 #include "earning/rate.h"
+#include "ledger/access.h"
 #include "loyalty.h"
 
 PG_FUNCTION_INFO_V1(loyalty_rate_guard);
@@ -235,7 +236,7 @@ check_rate(Relation rel, HeapTuple tuple)
 	/* NULLs are left to the table's own constraints; a restore may load rates before any program. */
 	if (program_null || currency_null || config->nprograms == 0)
 		return;
-	program = config_program_by_name(config, TextDatumGetCString(name));
+	program = access_program_named(config, TextDatumGetCString(name));
 	if (program == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),

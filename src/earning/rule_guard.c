@@ -30,6 +30,7 @@
 #include "earning/expression.h"
 #include "earning/owner.h"
 #include "earning/rule.h"
+#include "ledger/access.h"
 #include "loyalty.h"
 
 PG_FUNCTION_INFO_V1(loyalty_rule_guard);
@@ -294,7 +295,7 @@ check_rule(Relation rel, HeapTuple tuple)
 		return;
 	/* A restore may load rules before any program. */
 	if (config->nprograms > 0 &&
-		config_program_by_name(config, TextDatumGetCString(program)) == NULL)
+		access_program_named(config, TextDatumGetCString(program)) == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
 				 errmsg("loyalty program \"%s\" does not exist", TextDatumGetCString(program))));

@@ -141,6 +141,22 @@ access_may(Config *config, const Program *program, AccessLevel level)
 }
 
 bool
+access_sees_person(Config *config, const Program *program)
+{
+	int			sufficient = RIGHT_OPERATE | RIGHT_MANAGE | (narrowed_to() == NULL ? 0 : RIGHT_MEMBER);
+
+	return access_is_owner(config) || (caller_rights(config, program->program_id) & sufficient) != 0;
+}
+
+Program *
+access_program_named(Config *config, const char *name)
+{
+	Program    *program = config_program_by_name(config, name);
+
+	return program == NULL || access_sees(config, program->program_id) ? program : NULL;
+}
+
+bool
 access_sees(Config *config, int32 program_id)
 {
 	return access_is_owner(config) || caller_rights(config, program_id) != 0;
@@ -366,7 +382,8 @@ may_read_of(FunctionCallInfo fcinfo, int sufficient)
 	rights = caller_rights(config, program->program_id);
 	if (narrowed_to() == NULL)
 		return (rights & sufficient) != 0;
-	return rights != 0 && !PG_ARGISNULL(1) &&
+	/* With access 'member'; else a reader of all could name one after the other, and read what is not his. */
+	return (rights & (sufficient | RIGHT_MEMBER)) != 0 && !PG_ARGISNULL(1) &&
 		member_resolve(config, program, cstring_to_text(narrowed_to())) == PG_GETARG_INT64(1) &&
 	/* Whoever was forgotten is nobody's any more. */
 		!(program->has_forgotten && forgotten_has(config, NULL, PG_GETARG_INT64(1)));

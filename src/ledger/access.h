@@ -52,6 +52,16 @@ extern bool access_may(Config *config, const Program *program, AccessLevel level
 /* Whether he may see its terms: has any access to it. */
 extern bool access_sees(Config *config, int32 program_id);
 
+/*
+ * Whether he may see as a person, and not only as figures, a member about whom
+ * access_program_for let him read: who operates or manages the program, and who
+ * has access 'member' and is narrowed to that one.
+ */
+extern bool access_sees_person(Config *config, const Program *program);
+
+/* The program of that name; NULL where it is none for him, as he sees nothing of it. */
+extern Program *access_program_named(Config *config, const char *name);
+
 /* The caller has the rights of the extension's owner: is it. */
 extern bool access_is_owner(Config *config);
 

@@ -13,6 +13,7 @@
 #include "utils/builtins.h"
 #include "utils/rel.h"
 
+#include "ledger/access.h"
 #include "ledger/config.h"
 #include "ledger/velocity.h"
 #include "loyalty.h"
@@ -40,7 +41,7 @@ check_program(const char *name)
 {
 	Config	   *config = config_get();
 
-	if (name != NULL && config->nprograms > 0 && config_program_by_name(config, name) == NULL)
+	if (name != NULL && config->nprograms > 0 && access_program_named(config, name) == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
 				 errmsg("loyalty program \"%s\" does not exist", name)));

@@ -111,6 +111,17 @@ run_answers(const AccessRequest *request, const char *query)
 	"                  WHERE a.role = $2 AND k.below = l.below)" \
 	" GROUP BY o.privileges, o.kind"
 
+/*
+ * Those that the accesses need which the role still has: with a right to a whole
+ * table the one to columns of it goes, and some belong to several accesses.
+ */
+#define REMAINING \
+	ACCESS_OBJECTS \
+	" SELECT format('GRANT %s ON %s %s TO %I', o.privileges, o.kind, string_agg(DISTINCT o.name, ', '), $2)" \
+	" FROM level l JOIN object o ON o.access = l.below" \
+	" WHERE l.access IN (SELECT a.access FROM loyalty.access a WHERE a.role = $2)" \
+	" GROUP BY o.privileges, o.kind"
+
 /* Those that are missing. */
 #define POLICIES \
 	ACCESS_POLICIES \
@@ -185,6 +196,7 @@ loyalty_revoke_access(PG_FUNCTION_ARGS)
 	if (had)
 	{
 		run_answers(&request, REVOKES);
+		run_answers(&request, REMAINING);
 		run_answers(&request, "SELECT format('REVOKE USAGE ON SCHEMA loyalty FROM %I', $2)"
 					" WHERE NOT EXISTS (SELECT FROM loyalty.access a WHERE a.role = $2)");
 	}

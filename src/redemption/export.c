@@ -97,16 +97,14 @@ static const char *const export_query =
 	")";
 
 /*
- * Who may: whoever may see him as a person.  That is who operates or manages the
- * program, and a session that loyalty.member_ref narrows to him.
+ * Who may: whoever may see him as a person.
  */
 static Program *
 exported_program(FunctionCallInfo fcinfo, Config *config, const text *ref)
 {
 	Program    *program = access_program_for(config, text_argument(fcinfo, 1), ACCESS_READ, ref);
-	bool		narrowed = loyalty_member_ref != NULL && loyalty_member_ref[0] != '\0';
 
-	if (!narrowed && !access_may(config, program, ACCESS_MANAGE))
+	if (!access_sees_person(config, program))
 		access_require(config, program, ACCESS_OPERATE);
 	return program;
 }

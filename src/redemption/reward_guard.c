@@ -21,6 +21,7 @@
 
 #include "earning/expression.h"
 #include "earning/owner.h"
+#include "ledger/access.h"
 #include "ledger/config.h"
 #include "loyalty.h"
 #include "redemption/redemption.h"
@@ -79,7 +80,7 @@ static Program *
 check_program(const text *name)
 {
 	Config	   *config = config_get();
-	Program    *program = config_program_by_name(config, text_to_cstring(name));
+	Program    *program = access_program_named(config, text_to_cstring(name));
 
 	if (config->nprograms > 0 && program == NULL)
 		ereport(ERROR,

@@ -134,15 +134,15 @@ static void
 check_elsewhere(Import *import, const NewCode *codes, int ncodes, Datum hashes)
 {
 	static VoucherStatement statement = {
-		"SELECT v.hash, v.pool, p.name FROM loyalty.voucher v LEFT JOIN loyalty.program p USING (program_id)"
+		"SELECT v.hash, v.pool, v.program_id = $2 FROM loyalty.voucher v"
 		" WHERE v.hash = ANY ($1) AND (v.program_id <> $2 OR v.pool IS DISTINCT FROM $3) ORDER BY v.hash LIMIT 1",
 		3, {BYTEAARRAYOID, INT4OID, TEXTOID}, NULL
 	};
 	Datum		values[3] = {hashes, Int32GetDatum(import->program->program_id), PointerGetDatum(import->name)};
 	bytea	   *hash;
 	Datum		pool;
-	Datum		program;
 	bool		no_pool;
+	bool		ours;
 	bool		isnull;
 	int			i;
 
@@ -150,16 +150,17 @@ check_elsewhere(Import *import, const NewCode *codes, int ncodes, Datum hashes)
 		return;
 	hash = DatumGetByteaPP(voucher_result(0, 1, &isnull));
 	pool = voucher_result(0, 2, &no_pool);
-	program = voucher_result(0, 3, &isnull);
+	ours = DatumGetBool(voucher_result(0, 3, &isnull));
 	for (i = 0; i < ncodes - 1; i++)
 		if (memcmp(codes[i].hash, VARDATA_ANY(hash), SHA256_LENGTH) == 0)
 			break;
 	ereport(ERROR,
 			(errcode(ERRCODE_UNIQUE_VIOLATION),
 			 errmsg("code %d is a voucher already", codes[i].which),
-			 no_pool ? errdetail("It was made here, for program \"%s\".", isnull ? "" : TextDatumGetCString(program))
-			 : errdetail("It is in pool \"%s\" of program \"%s\".", TextDatumGetCString(pool),
-						 isnull ? "" : TextDatumGetCString(program)),
+	/* Who the other program is, is none of his business. */
+			 !ours ? errdetail("It is one of another program.")
+			 : no_pool ? errdetail("It was made here, for program \"%s\".", import->program->name)
+			 : errdetail("It is in pool \"%s\" of program \"%s\".", TextDatumGetCString(pool), import->program->name),
 			 errhint("A code can be in one pool only.")));
 }
 

@@ -142,12 +142,12 @@ loyalty_voucher(PG_FUNCTION_ARGS)
 
 /* One that could be used: of the result's columns. */
 static void
-put_usable(Output *output, const VoucherRow *row, const VoucherCase *case_, Numeric takes)
+put_usable(Output *output, const VoucherRow *row, const VoucherCase *case_, Numeric takes, bool with_code)
 {
 	const char *why;
 
 	put_string(output, row->hint);
-	put_string(output, voucher_code_again(case_->program, row, &why));
+	put_string(output, with_code ? voucher_code_again(case_->program, row, &why) : NULL);
 	put_string(output, voucher_kind_name(row->terms.kind));
 	put_numeric(output, takes);
 	put_numeric(output, row->remaining);
@@ -179,6 +179,7 @@ loyalty_vouchers(PG_FUNCTION_ARGS)
 	TupleDesc	desc;
 	Reading		reading;
 	VoucherWork work;
+	bool		with_code;
 	Datum		values[3];
 	uint64		count;
 	uint64		i;
@@ -190,6 +191,8 @@ loyalty_vouchers(PG_FUNCTION_ARGS)
 	case_.program = reading.program;
 	case_.member_id = reading.row.member_id;
 	case_.member = reading.ref;
+	/* Whoever has the code has what it is worth. */
+	with_code = access_sees_person(reading.config, reading.program);
 	values[0] = Int64GetDatum(reading.row.member_id);
 	values[1] = Int32GetDatum(reading.program->program_id);
 	values[2] = voucher_person(reading.config, reading.program, reading.row.member_id);
@@ -207,7 +210,7 @@ loyalty_vouchers(PG_FUNCTION_ARGS)
 		case_.used_by_member = DatumGetInt32(voucher_result(i, SPI_tuptable->tupdesc->natts, &isnull));
 		if (voucher_refusal(&row, &case_, &takes) != NULL)
 			continue;
-		put_usable(&output, &row, &case_, takes);
+		put_usable(&output, &row, &case_, takes, with_code);
 		tuplestore_putvalues(result, desc, output.values, output.nulls);
 	}
 	voucher_finish(&work);

@@ -19,6 +19,7 @@
 #include "utils/builtins.h"
 #include "utils/rel.h"
 
+#include "ledger/access.h"
 #include "redemption/voucher_pool.h"
 #include "redemption/voucher_private.h"
 #include "redemption/voucher_secret.h"
@@ -250,7 +251,7 @@ check_pool(Config *config, HeapTuple tuple, TupleDesc desc)
 	if (isnull)
 		return;
 	/* A restore may load pools before any program. */
-	if (config->nprograms > 0 && config_program_by_name(config, TextDatumGetCString(value)) == NULL)
+	if (config->nprograms > 0 && access_program_named(config, TextDatumGetCString(value)) == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
 				 errmsg("loyalty program \"%s\" does not exist", TextDatumGetCString(value))));

@@ -16,6 +16,7 @@
 #include "utils/numeric.h"
 #include "utils/rel.h"
 
+#include "ledger/access.h"
 #include "ledger/config.h"
 #include "ledger/guard.h"
 #include "loyalty.h"
@@ -41,7 +42,7 @@ check_tier(HeapTuple tuple, TupleDesc desc)
 	if (isnull)
 		return;
 	/* A restore may load tiers before any program. */
-	if (config->nprograms > 0 && config_program_by_name(config, TextDatumGetCString(value)) == NULL)
+	if (config->nprograms > 0 && access_program_named(config, TextDatumGetCString(value)) == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOYALTY_UNKNOWN_PROGRAM),
 				 errmsg("loyalty program \"%s\" does not exist", TextDatumGetCString(value))));

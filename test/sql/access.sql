@@ -182,6 +182,29 @@ DROP SCHEMA access_spy CASCADE;
 
 -- The install script makes the policies, since pg_dump takes none on an extension's tables along
 SELECT count(*) > 30 AS policies, bool_and(policyname IN ('loyalty_read', 'loyalty_manage')) AS ours FROM pg_policies WHERE schemaname = 'loyalty';
+-- Whoever reads all sees no person by naming one after the other
+SET ROLE regress_loyalty_reader;
+SET loyalty.member_ref = 'ann';
+SELECT ref FROM loyalty.member;
+SELECT birthday FROM loyalty.profile;
+SELECT loyalty.export_member('ann');
+RESET loyalty.member_ref;
+-- What is there of another program is not to be found out by trying
+SET ROLE regress_loyalty_manager;
+INSERT INTO loyalty.reward_option (program, reward, name, cost) VALUES ('access_b', 'none', 'red', 5);
+INSERT INTO loyalty.reward_option (program, reward, name, cost) VALUES ('access_none', 'none', 'red', 5);
+INSERT INTO loyalty.currency_rate (program, currency, rate) VALUES ('access_b', 'EUR', 1);
+INSERT INTO loyalty.velocity_limit (program, name, kind, within, max_times) VALUES ('access_b', 'few', 'earn', '1 day', 1);
+RESET ROLE;
+-- What another access of the role needs stays
+SELECT loyalty.grant_access('regress_loyalty_clerk', 'manage', 'access_a'), loyalty.grant_access('regress_loyalty_web', 'read', 'access_b');
+SELECT loyalty.revoke_access('regress_loyalty_clerk', 'manage', 'access_a'), loyalty.revoke_access('regress_loyalty_web', 'read', 'access_b');
+SELECT has_function_privilege('regress_loyalty_clerk', 'loyalty.backfill(text, integer, text)', 'EXECUTE') AS backfills,
+	has_table_privilege('regress_loyalty_clerk', 'loyalty.deferred', 'SELECT') AS sees_deferred,
+	has_function_privilege('regress_loyalty_clerk', 'loyalty.forget_member(text, text, timestamptz, text)', 'EXECUTE') AS forgets,
+	has_column_privilege('regress_loyalty_web', 'loyalty.rule', 'name', 'SELECT') AS sees_names,
+	has_column_privilege('regress_loyalty_web', 'loyalty.rule', 'award', 'SELECT') AS sees_awards;
+
 -- With the last access everything goes
 SELECT loyalty.grant_access('regress_loyalty_clerk', 'read', 'access_b');
 SELECT loyalty.revoke_access('regress_loyalty_clerk', 'operate', 'access_a');

@@ -211,6 +211,17 @@ SELECT code = :'e1' AS code, kind, takes FROM loyalty.vouchers('eve');
 SELECT kind, takes FROM loyalty.vouchers('eve', 11.99);
 SELECT kind, takes FROM loyalty.vouchers('eve', 3, '2023-06-01');
 SELECT kind, takes FROM loyalty.vouchers('eve', 3, '2990-01-15');
+-- whoever only reads sees no code, whomever he names
+CREATE ROLE regress_loyalty_voucher_reader;
+SELECT loyalty.grant_access('regress_loyalty_voucher_reader', 'read', 'voucher_a');
+SET ROLE regress_loyalty_voucher_reader;
+SELECT code, kind FROM loyalty.vouchers('eve');
+SET loyalty.member_ref = 'eve';
+SELECT code, kind FROM loyalty.vouchers('eve');
+RESET loyalty.member_ref;
+RESET ROLE;
+SELECT loyalty.revoke_access('regress_loyalty_voucher_reader', 'read', 'voucher_a');
+DROP ROLE regress_loyalty_voucher_reader;
 SET loyalty.voucher_secret = '';
 SELECT code, kind FROM loyalty.vouchers('eve');
 SELECT kind FROM loyalty.vouchers(7);
