@@ -122,7 +122,7 @@ SELECT matches(answer($$SELECT loyalty.redeem('ann', 'hidden mug')$$), '^LY019',
 SELECT is(answer($$SELECT * FROM loyalty.base_tier((SELECT program_id + 1 FROM loyalty.program))$$), '()', 'nor is the name of its first tier told');
 SELECT matches(answer($$SELECT * FROM loyalty.outstanding('{1@infinity}', (SELECT program_id + 1 FROM loyalty.program), now(), now(), now())$$), '^LY004', 'nor how long its points last');
 -- What is told of unique names, by what collides
-SELECT matches(answer($$INSERT INTO loyalty.tier (program, name, rank) VALUES ('hidden', 'hidden gold', 1)$$), '^42501', 'a name of the other program collides with nothing that is told');
+SELECT matches(answer($$INSERT INTO loyalty.tier (program, name, rank) VALUES ('hidden', 'hidden gold', 1)$$), '^LY004', 'a name of the other program collides with nothing that is told');
 -- Statistics of the planner
 SELECT is((SELECT count(*)::int FROM pg_stats WHERE schemaname = 'loyalty'), 0, 'nor do the statistics tell');
 SELECT is(answer($$SELECT * FROM loyalty.verify('mine')$$), 'nothing', 'verify of its own program finds nothing');
