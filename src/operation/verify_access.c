@@ -107,7 +107,8 @@ static const char *const triggers_query =
 	" FROM wanted w FULL JOIN actual a ON a.oid = w.oid AND a.name = w.name CROSS JOIN LATERAL (VALUES"
 	"  (a.oid IS NULL, 'trigger %I of table %s is not there', NULL, NULL),"
 	"  (a.oid IS NOT NULL AND a.function IS NULL, 'trigger %I of table %s is not the extension''s', NULL, a.text),"
-	"  (a.tgenabled <> coalesce(w.enabled, 'O'), 'trigger %I of table %s is not enabled',"
+	/* pg_restore --disable-triggers leaves all of them enabled as usual. */
+	"  (a.tgenabled <> coalesce(w.enabled, 'O') AND NOT (w.enabled = 'R' AND a.tgenabled = 'O'), 'trigger %I of table %s is not enabled',"
 	"   CASE w.enabled WHEN 'R' THEN 'enabled for replicas only' ELSE 'enabled' END,"
 	"   CASE a.tgenabled WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'enabled for replicas only'"
 	"   WHEN 'A' THEN 'enabled for replicas too' ELSE 'enabled' END),"

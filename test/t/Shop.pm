@@ -196,7 +196,7 @@ SELECT loyalty.accept('reviewer 1', 1, 'well written', 'a', program => 'beans'),
 SELECT loyalty.adjust('holder', 100, program => 'beans');
 SELECT loyalty.hold('holder', 10 * n, '1 year', purchase => 'h' || n, amount => 100, program => 'beans') FROM generate_series(1, 3) n;
 SELECT loyalty.capture('holder', 3, 8, final => false, key => 'c', program => 'beans'), loyalty.release('holder', 4, program => 'beans');
-SELECT loyalty.hold('holder', 10, '1 millisecond', amount => 100, program => 'beans');
+SELECT loyalty.hold('holder', 10, '1 second', amount => 100, program => 'beans');
 -- Vouchers: issued, used, given back and void; a pool, with codes in plain and sealed.
 INSERT INTO loyalty.voucher_pool (program, name, kind, value, stored, uses, valid_for) VALUES ('beans', E'film "1"', 'value', 12.50, true, NULL, '1 month'), ('club', 'empty', 'value', 5, false, 1, NULL);
 SELECT loyalty.import_vouchers(E'film "1"', ARRAY['FILM-1', 'Film 2', E'F\\ilm\t3'], 'first', program => 'beans');
@@ -266,7 +266,8 @@ SELECT loyalty.merge_members('erased 2', 'erased 1', program => 'beans');
 SELECT loyalty.forget_member('erased 1', program => 'beans');
 UPDATE loyalty.program SET retention = '30 years' WHERE name = 'club';
 SELECT loyalty.seal(name) FROM loyalty.program;
-SELECT loyalty.adjust('sealed', 5, program => 'beans'), loyalty.seal('beans');
+-- The short hold is over.
+SELECT pg_sleep(1);
 CREATE TABLE zzz."reçu" AS SELECT code FROM loyalty.issue_voucher('Zoë', 'value', value => 5, reason => 'désolé', program => 'Café "Zoë"');
 SQL
 
@@ -510,7 +511,6 @@ SELECT loyalty.spend('kid', 10, amount => 100, program => 'beans')});
 	is($node->safe_psql($db, q{SELECT count(*), bool_and(loyalty.check_proof(loyalty.proof(m.ref, s.seal, s.program), s.hash))
 		 FROM loyalty.seals s JOIN loyalty.program p ON p.name = s.program JOIN loyalty.seal_leaf l ON l.program_id = p.program_id AND l.seal = s.seal JOIN loyalty.member m USING (member_id) WHERE m.status <> 'forgotten'}) =~ s/^\d{2}\d*\|//r, 't',
 		"$name: old seals prove what they did");
-	is($node->safe_psql($db, q{SELECT seal FROM loyalty.seal('beans')}), 5, "$name: and there are new ones");
 
 	# In the other program that the orders are attached to nobody was.
 	my $kept = sub { return $node->safe_psql($db, q{SELECT count(*) FROM loyalty.entry JOIN loyalty.program USING (program_id) WHERE name IN ('beans', 'Café "Zoë"')}) };
@@ -528,7 +528,7 @@ SELECT loyalty.enroll('René', program => 'Café "Zoë"'), loyalty.enroll('erase
 	is($entries->(), $count, "$name: and so is the key of an import");
 
 	is($node->safe_psql($db, "SELECT loyalty.proof('c1', 1, 'beans') = proof, loyalty.check_proof(proof, hash) FROM zzz.proof"), 't|t', "$name: seals hold");
-	is($node->safe_psql($db, "SELECT seal FROM loyalty.seal('beans')"), '6', "$name: and the next one follows");
+	is($node->safe_psql($db, "SELECT seal FROM loyalty.seal('beans')"), '4', "$name: and the next one follows");
 
 	# 1001 was 80 and pending in the one program; 1030 has never earned.
 	is($node->safe_psql($db, 'SELECT count(*) FROM loyalty.deferred'), 4, "$name: deferred purchases are there");
