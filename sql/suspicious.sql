@@ -82,10 +82,10 @@ CREATE VIEW loyalty.suspicious_velocity WITH (security_barrier) AS
 		JOIN loyalty.gifts g ON g.program_id = l.program_id
 		WHERE l.kind = 'transfer'
 		UNION ALL
-		SELECT l.no, u.member_id, NULL, u.at, 1, CASE WHEN u.seq IS NULL THEN 0 ELSE u.taken END, l.span, l.max_times, l.max_points
+		SELECT l.no, u.member_id, NULL, u.recorded_at, 1, CASE WHEN u.seq IS NULL THEN 0 ELSE u.taken END, l.span, l.max_times, l.max_points
 		FROM limits l
 		JOIN loyalty.voucher_use u ON u.program_id = l.program_id AND u.member_id IS NOT NULL
-		WHERE l.kind = 'voucher' AND u.at > now() - interval '90 days'
+		WHERE l.kind = 'voucher' AND u.recorded_at > now() - interval '90 days'
 	), counted AS (
 		-- time in units of the limit's own, so that one frame suits all
 		SELECT d.*, sum(d.times) OVER same AS all_times, sum(d.points) OVER same AS all_points

@@ -39,6 +39,7 @@ CREATE TABLE loyalty.voucher (
 	last_use integer NOT NULL DEFAULT 0,
 	last_return integer NOT NULL DEFAULT 0,
 	issued_at timestamptz,
+	recorded_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	void_at timestamptz,
 	void_reason text,
 	pool text COLLATE "C",
@@ -86,6 +87,7 @@ COMMENT ON COLUMN loyalty.voucher.used IS 'uses that stand; one that was given b
 COMMENT ON COLUMN loyalty.voucher.last_use IS 'number of its last use';
 COMMENT ON COLUMN loyalty.voucher.last_return IS 'number of its last return';
 COMMENT ON COLUMN loyalty.voucher.issued_at IS 'when it was issued; NULL: it is in its pool still';
+COMMENT ON COLUMN loyalty.voucher.recorded_at IS 'when it was made or imported, whatever time was given';
 COMMENT ON COLUMN loyalty.voucher.void_at IS 'when it became void; NULL: it is not';
 COMMENT ON COLUMN loyalty.voucher.void_reason IS 'why it is void';
 COMMENT ON COLUMN loyalty.voucher.pool IS 'name of the pool that its code was imported into; NULL: the code was made here';
@@ -124,6 +126,7 @@ CREATE TABLE loyalty.voucher_use (
 	given_back numeric NOT NULL DEFAULT 0,
 	remaining numeric,
 	at timestamptz NOT NULL,
+	recorded_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	purchase text COLLATE "C",
 	key text COLLATE "C",
 	note text,
@@ -143,6 +146,7 @@ COMMENT ON COLUMN loyalty.voucher_use.taken IS 'what it paid of the amount, or t
 COMMENT ON COLUMN loyalty.voucher_use.given_back IS 'what returns have given back of it';
 COMMENT ON COLUMN loyalty.voucher_use.remaining IS 'what the use left of the value';
 COMMENT ON COLUMN loyalty.voucher_use.at IS 'when it was used';
+COMMENT ON COLUMN loyalty.voucher_use.recorded_at IS 'when that was written down, whatever time was given';
 COMMENT ON COLUMN loyalty.voucher_use.purchase IS 'key of the purchase that it paid for';
 COMMENT ON COLUMN loyalty.voucher_use.key IS 'idempotency key';
 COMMENT ON COLUMN loyalty.voucher_use.note IS 'reason given for it';
@@ -158,7 +162,7 @@ COMMENT ON INDEX loyalty.voucher_use_member_idx IS 'where uses of one member are
 CREATE INDEX voucher_use_by_idx ON loyalty.voucher_use (member_id) WHERE member_id IS NOT NULL;
 COMMENT ON INDEX loyalty.voucher_use_by_idx IS 'what a member has used';
 
-CREATE INDEX voucher_use_person_idx ON loyalty.voucher_use (member_id, at) WHERE member_id IS NOT NULL;
+CREATE INDEX voucher_use_person_idx ON loyalty.voucher_use (member_id, recorded_at) WHERE member_id IS NOT NULL;
 COMMENT ON INDEX loyalty.voucher_use_person_idx IS 'what a member has used within a time';
 
 CREATE TABLE loyalty.voucher_return (

@@ -158,7 +158,7 @@ typedef struct Deeds
 {
 	VelocityKind kind;
 	TimestampTz since;
-	int64		other;			/* of transfers with him only; 0: with anybody */
+	MemberIds	with;			/* of transfers with this person only; none: with anybody */
 	int			count;
 	int			capacity;
 	Deed	   *deeds;
@@ -192,13 +192,13 @@ has_number(const EntryRow *entry, const char *field)
 }
 
 static bool
-is_with(const EntryRow *entry, int64 other)
+is_with(const EntryRow *entry, const MemberIds *person)
 {
 	JsonbValue	number;
 
-	return other == 0 ||
+	return person->count == 0 ||
 		(context_field_of(entry->context, TRANSFER_TO_MEMBER, jbvNumeric, &number) &&
-		 DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(number.val.numeric))) == other);
+		 member_ids_have(person, DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(number.val.numeric)))));
 }
 
 /* Neither what a merge moved, nor what goes back. */
@@ -234,7 +234,7 @@ add_entry(const EntryRow *entry, void *arg)
 				add_deed(deeds, at, 1, -entry->points);
 			break;
 		case VELOCITY_TRANSFER:
-			if (is_gift(entry) && is_with(entry, deeds->other))
+			if (is_gift(entry) && is_with(entry, &deeds->with))
 				add_deed(deeds, at, 1, -entry->points);
 			break;
 		case VELOCITY_ADJUST:
@@ -247,7 +247,11 @@ add_entry(const EntryRow *entry, void *arg)
 	}
 }
 
-/* Uses of vouchers have rows of their own, not all of them entries. */
+/*
+ * Uses of vouchers have rows of their own, not all of them entries.  A use without
+ * an entry leaves the member's row as it was, so they are read as they are by now
+ * in a transaction of any isolation level.
+ */
 static void
 add_voucher_uses(Config *config, const MemberIds *person, Deeds *deeds)
 {
@@ -264,10 +268,12 @@ add_voucher_uses(Config *config, const MemberIds *person, Deeds *deeds)
 	values[1] = TimestampTzGetDatum(deeds->since);
 	engine_enter(&scope, config->owner);
 	SPI_connect();
-	if (SPI_execute_with_args("SELECT at, CASE WHEN seq IS NULL THEN 0 ELSE taken END FROM loyalty.voucher_use"
-							  " WHERE member_id = ANY ($1) AND at > $2",
-							  2, types, values, NULL, false, 0) != SPI_OK_SELECT)
+	PushActiveSnapshot(config_snapshot());
+	if (SPI_execute_with_args("SELECT recorded_at, CASE WHEN seq IS NULL THEN 0 ELSE taken END FROM loyalty.voucher_use"
+							  " WHERE member_id = ANY ($1) AND recorded_at > $2",
+							  2, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read uses of vouchers");
+	PopActiveSnapshot();
 	for (i = 0; i < SPI_processed; i++)
 	{
 		HeapTuple	row = SPI_tuptable->vals[i];
@@ -397,12 +403,14 @@ velocity_check(Config *config, const Program *program, Store *store, const Membe
 	{
 		const VelocityLimit *limit = &set->limits[i];
 		Deeds		deeds = {.kind = limit->kind,
-			.since = GetCurrentTimestamp() - limit->span,
-			.other = limit->per_pair ? other : 0};
+			/* Acts have the time of their transaction, of this one too. */
+			.since = GetCurrentTransactionStartTimestamp() - limit->span};
 
 		/* What is recorded is earned, too. */
 		if (limit->kind != kind && !(kind == VELOCITY_RECORD && limit->kind == VELOCITY_EARN))
 			continue;
+		if (limit->per_pair)
+			merge_person(config, program, other, &deeds.with);
 		find_deeds(config, program, store, member, &deeds);
 		check_limit(program, member, limit, &deeds, points);
 	}

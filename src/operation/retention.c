@@ -6,7 +6,8 @@
  * his enrollment) and program.retention after it, in the program's time zone.
  * Nobody is forgotten who has something to lose: points available, pending or
  * held, a voucher that can be used, a household, something that he redeemed and
- * has not got.  A debt is nothing to lose.
+ * has not got, an order that has not earned yet, an adjustment that is proposed.
+ * A debt is nothing to lose.
  */
 #include "postgres.h"
 
@@ -23,6 +24,10 @@
 #include "redemption/forget.h"
 #include "types/calendar.h"
 
+/* Those who are one person with m. */
+#define PERSON \
+	"SELECT m.member_id UNION ALL SELECT g.member_id FROM loyalty.member_merge g WHERE g.into_member_id = m.member_id"
+
 #define IS_OVER \
 	"((coalesce(m.last_activity, m.enrolled_at) AT TIME ZONE p.time_zone)::pg_catalog.date + p.retention)::pg_catalog.date < $2"
 
@@ -35,9 +40,11 @@
 	"  AND (v.valid_until IS NULL OR v.valid_until > $3) AND (v.uses IS NULL OR v.used < v.uses)" \
 	"  AND (v.remaining IS NULL OR v.remaining > 0))" \
 	" AND NOT EXISTS (SELECT FROM loyalty.household_member h WHERE h.member_id = m.member_id AND h.left_at IS NULL)" \
-	" AND NOT EXISTS (SELECT FROM loyalty.redemption d WHERE d.member_id IN (SELECT m.member_id UNION ALL" \
-	"  SELECT g.member_id FROM loyalty.member_merge g WHERE g.into_member_id = m.member_id)" \
-	"  AND (d.status IN ('requested', 'confirmed') OR d.voucher_issued IS FALSE AND d.status <> 'cancelled'))"
+	" AND NOT EXISTS (SELECT FROM loyalty.redemption d WHERE d.member_id IN (" PERSON ")" \
+	"  AND (d.status IN ('requested', 'confirmed') OR d.voucher_issued IS FALSE AND d.status <> 'cancelled'))" \
+	" AND NOT EXISTS (SELECT FROM loyalty.proposal q WHERE q.member_id IN (" PERSON ") AND q.state = 'open')" \
+	" AND m.member_id NOT IN (SELECT coalesce(g.into_member_id, i) FROM loyalty.deferred d CROSS JOIN pg_catalog.unnest(d.member_ids) i" \
+	"  LEFT JOIN loyalty.member_merge g ON g.member_id = i AND g.undone_at IS NULL WHERE d.program_id = $1 AND i IS NOT NULL)"
 
 /* The locked members who may be forgotten still, now that nothing happens to them any more. */
 static MemberIds

@@ -5,7 +5,8 @@
  * I6 proposals	an approved proposal has its entry, of its points, which says by
  *				whom it was proposed and approved, and nobody else's proposal has
  *				the same; every entry that names a proposal is one of these.  The
- *				two persons are not the same.  Proposals of a member count 1..n.
+ *				two persons are not the same, but for what went with a member who
+ *				was forgotten.  Proposals of a member count 1..n.
  *
  * Entries whose context is gone since a person was forgotten name nothing; then
  * their number has to do.
@@ -38,7 +39,8 @@ static const char *const proposals_query =
 	"   'proposal %s is open and decided, or neither', q.state, coalesce(q.decided_by, 'nobody')),"
 	"  ((q.state = 'approved') <> (q.entry IS NOT NULL AND q.entry_member_id IS NOT NULL), 'proposal %s is posted, but not approved, or the other way round',"
 	"   q.state, coalesce('entry ' || q.entry, 'no entry')),"
-	"  (q.state IN ('approved', 'declined') AND ARRAY[q.proposed_by, q.proposed_session] && ARRAY[q.decided_by, q.decided_session],"
+	"  (q.state IN ('approved', 'declined') AND NOT (q.state = 'declined' AND (m.status = 'forgotten' OR EXISTS (SELECT FROM loyalty.forgotten f WHERE f.member_id = q.member_id)))"
+	"   AND ARRAY[q.proposed_by, q.proposed_session] && ARRAY[q.decided_by, q.decided_session],"
 	"   'proposal %s was decided by who had proposed it', 'somebody other than ' || " NAMES("q.proposed_by", "q.proposed_session") ","
 	"   " NAMES("q.decided_by", "q.decided_session") "),"
 	"  (q.state = 'withdrawn' AND (q.proposed_by, q.proposed_session) IS DISTINCT FROM (q.decided_by, q.decided_session),"

@@ -373,6 +373,9 @@ static const char *const erasures[] = {
 	"UPDATE loyalty.hold SET note = NULL WHERE member_id = ANY ($1) AND note IS NOT NULL",
 	"UPDATE loyalty.proposal SET reason = NULL, decision_reason = NULL"
 	" WHERE member_id = ANY ($1) AND (reason IS NOT NULL OR decision_reason IS NOT NULL)",
+	/* Nothing can be posted for them any more. */
+	"UPDATE loyalty.proposal SET state = 'declined', decided_at = pg_catalog.now(), decided_by = $8, decided_session = session_user"
+	" WHERE member_id = ANY ($1) AND state = 'open'",
 	"UPDATE loyalty.confirmation SET note = NULL WHERE member_id = ANY ($1) AND note IS NOT NULL",
 	"UPDATE loyalty.redemption SET note = NULL, reference = NULL"
 	" WHERE member_id = ANY ($1) AND (note IS NOT NULL OR reference IS NOT NULL)",

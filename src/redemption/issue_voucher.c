@@ -12,6 +12,7 @@
 #include "common/int.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "earning/attempt.h"
@@ -165,13 +166,17 @@ check_same(Issue *issue, const VoucherRow *row)
 					   psprintf("It issued voucher %s, of kind %s.", row->hint, voucher_kind_name(row->terms.kind)));
 }
 
-/* LY030: points by voucher take a second person like others do, however many uses or vouchers they come by. */
+/*
+ * LY030: points by voucher take a second person like others do, however many uses
+ * or vouchers they come by.  Counted is when they were made, as they are by now:
+ * neither the time that is given nor an old snapshot hides one.
+ */
 static void
 check_worth(Issue *issue)
 {
 	static VoucherStatement statement = {
 		"SELECT least(coalesce(pg_catalog.sum(points::pg_catalog.numeric * coalesce(uses, 1000000)), 0), 100000000000000) FROM loyalty.voucher"
-		" WHERE member_id = $1 AND kind = 'points' AND pool IS NULL AND redeemer_id IS NULL AND issued_at > $2 AND (void_at IS NULL OR used > 0)",
+		" WHERE member_id = $1 AND kind = 'points' AND pool IS NULL AND redeemer_id IS NULL AND recorded_at > $2 AND (void_at IS NULL OR used > 0)",
 		2, {INT8OID, TIMESTAMPTZOID}, NULL
 	};
 	Datum		values[2] = {Int64GetDatum(issue->order.member_id), TimestampTzGetDatum(actor_day_before())};
@@ -184,7 +189,9 @@ check_worth(Issue *issue)
 		return;
 	if (issue->order.has_member)
 	{
-		(void) voucher_run(&issue->work, &statement, values, NULL, false);
+		PushActiveSnapshot(config_snapshot());
+		(void) voucher_run(&issue->work, &statement, values, NULL, true);
+		PopActiveSnapshot();
 		before = points_from_numeric(DatumGetNumeric(voucher_result(0, 1, &isnull)));
 	}
 	if (terms->uses > 0 && pg_mul_s64_overflow(terms->points, terms->uses, &worth))

@@ -189,6 +189,8 @@ SELECT count(*) FROM loyalty.import_failure WHERE program_id = :pid;
 SELECT * FROM loyalty.verify('forget');
 
 -- Parted again: the ref of one who is forgotten stands in notes of the other one, too
+-- what was proposed for somebody forgotten is declined
+SELECT state, decided_by IS NOT NULL AS decided FROM loyalty.proposal WHERE program_id = :pid;
 SELECT loyalty.enroll('gus', at => '2026-01-06Z') IS NOT NULL, loyalty.enroll('gil', at => '2026-01-06Z') IS NOT NULL;
 SELECT loyalty.set_tier('gus', 'silver') IS NOT NULL AS set;
 SELECT loyalty.merge_members('gus', 'gil');

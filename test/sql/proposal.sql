@@ -161,6 +161,8 @@ SELECT try($$SELECT loyalty.issue_voucher('y', 'points', points => 34, uses => 3
 SELECT try($$SELECT loyalty.issue_voucher(NULL::text, 'points', points => 101)$$);
 SELECT hint IS NOT NULL AS issued FROM loyalty.issue_voucher('y', 'points', points => 33, uses => 3, key => 'v');
 SELECT try($$SELECT loyalty.issue_voucher('y', 'points', points => 2)$$);
+SELECT hint IS NOT NULL AS issued FROM loyalty.issue_voucher('v', 'points', points => 60, at => now() - interval '3 days');
+SELECT try($$SELECT loyalty.issue_voucher('v', 'points', points => 60, at => now() - interval '3 days')$$);
 SELECT repeated FROM loyalty.issue_voucher('y', 'points', points => 33, uses => 3, key => 'v');
 SELECT hint IS NOT NULL AS issued FROM loyalty.issue_voucher('y', 'value', value => 1000);
 -- points that come back

@@ -57,6 +57,17 @@ CALL loyalty.maintain('2025-06-01Z', 'retention');
 SELECT * FROM pg_temp.members() WHERE status <> 'forgotten';
 SELECT count(*) FROM loyalty.forgotten WHERE program_id = :pid;
 SELECT * FROM loyalty.verify('retention');
+-- ... an order that has not earned yet, an adjustment that awaits a second person
+UPDATE loyalty.program SET adjust_limit = 10 WHERE name = 'retention';
+SELECT loyalty.enroll(m, at => '2024-04-01Z') IS NOT NULL AS enrolled FROM unnest('{deferred,proposed}'::text[]) m;
+INSERT INTO loyalty.rule (program, name, award, condition, active) VALUES ('retention', 'broken', '1 per 1', 'amount / (quantity - quantity) > 1', tstzrange(now() - interval '1 hour', NULL));
+INSERT INTO retention_order VALUES (300, 'deferred', 7, now());
+SELECT points FROM loyalty.adjust('proposed', 20);
+CALL loyalty.maintain('2025-06-01Z', 'retention');
+SELECT * FROM pg_temp.members() WHERE ref IN ('deferred', 'proposed');
+DELETE FROM retention_order WHERE id = 300;
+SELECT loyalty.withdraw(proposal) FROM loyalty.proposals WHERE program = 'retention' AND member = 'proposed';
+UPDATE loyalty.program SET adjust_limit = NULL WHERE name = 'retention';
 -- ... until he has not
 SELECT loyalty.leave_household('spouse 2');
 SELECT status FROM loyalty.fulfill_redemption('mug', 2);

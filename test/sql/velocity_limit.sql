@@ -24,7 +24,7 @@ CREATE FUNCTION pg_temp.age(ref text, by interval) RETURNS void LANGUAGE plpgsql
 BEGIN
 	SET LOCAL session_replication_role = replica;
 	UPDATE loyalty.entry SET posted_at = posted_at - by WHERE member_id = loyalty.find_member(ref);
-	UPDATE loyalty.voucher_use SET at = at - by WHERE member_id = loyalty.find_member(ref);
+	UPDATE loyalty.voucher_use SET recorded_at = recorded_at - by WHERE member_id = loyalty.find_member(ref);
 	SET LOCAL session_replication_role = origin;
 END $$;
 INSERT INTO loyalty.program (name, point_value) VALUES ('velocity_a', 0.01), ('velocity_b', 0.01);
@@ -104,6 +104,12 @@ SELECT points FROM loyalty.transfer('gus', 'ann', 1);
 SELECT points FROM loyalty.adjust('hal', 10);
 SELECT loyalty.merge_members('gus', 'hal');
 SELECT pg_temp.try($$SELECT loyalty.transfer('hal', 'eve', 1)$$);
+-- and who was merged into another one is that one
+SELECT points FROM loyalty.adjust('ivo', 10);
+SELECT points FROM loyalty.transfer('ivo', 'jan', 1);
+SELECT loyalty.enroll('kit') IS NOT NULL AS enrolled;
+SELECT loyalty.merge_members('jan', 'kit');
+SELECT pg_temp.try($$SELECT loyalty.transfer('ivo', 'kit', 1)$$);
 DELETE FROM loyalty.velocity_limit WHERE program = 'velocity_a';
 
 -- Events and purchases that are recorded; an order is never refused
@@ -145,6 +151,11 @@ SELECT taken FROM loyalty.use_voucher(:'points', member => 'ned', key => 'u');
 SELECT pg_temp.try(format('SELECT loyalty.use_voucher(%L, 5, member => %L)', :'value', 'ned'));
 SELECT taken, repeated FROM loyalty.use_voucher(:'points', member => 'ned', key => 'u');
 SELECT taken FROM loyalty.use_voucher(:'value', 5);
+-- nor does the time that is given help here
+SELECT taken FROM loyalty.use_voucher(:'value', 5, member => 'otto', at => now() - interval '3 days');
+SELECT taken FROM loyalty.use_voucher(:'value', 5, member => 'otto', at => now() - interval '3 days');
+SELECT taken FROM loyalty.use_voucher(:'value', 5, member => 'otto', at => now() - interval '3 days');
+SELECT pg_temp.try(format('SELECT loyalty.use_voucher(%L, 5, member => %L, at => now() - interval ''3 days'')', :'value', 'otto'));
 UPDATE loyalty.velocity_limit SET max_times = NULL WHERE program = 'velocity_a';
 SELECT taken FROM loyalty.use_voucher(:'value', 5, member => 'ned');
 SELECT pg_temp.try(format('SELECT loyalty.use_voucher(%L, member => %L)', :'points', 'ned'));
