@@ -504,16 +504,14 @@ loyalty_attach(PG_FUNCTION_ARGS)
 		exprs[field] = expression == NULL ? NIL : source_parse(rel, field, expression);
 	}
 
-	engine_enter(&scope, config->owner);
+	/* Parsing may run code: a literal of an array of domains is checked by their constraints. */
+	owner_enter(&scope, rel->rd_rel->relowner);
 	for (field = 0; field < NFIELDS; field++)
 	{
 		texts[field] = exprs[field] == NIL ? NULL : deparse(rel, exprs[field]);
 		if (exprs[field] != NIL)
 			check_same_meaning(rel, field, texts[field], exprs[field]);
 	}
-	engine_leave(&scope);
-
-	owner_enter(&scope, rel->rd_rel->relowner);
 	check_key(rel, exprs[FIELD_KEY], texts[FIELD_KEY]);
 	engine_leave(&scope);
 

@@ -196,6 +196,20 @@ INSERT INTO loyalty.reward_option (program, reward, name, cost) VALUES ('access_
 INSERT INTO loyalty.currency_rate (program, currency, rate) VALUES ('access_b', 'EUR', 1);
 INSERT INTO loyalty.velocity_limit (program, name, kind, within, max_times) VALUES ('access_b', 'few', 'earn', '1 day', 1);
 RESET ROLE;
+-- A constraint that runs where an expression is merely read has no rights but his own
+CREATE SCHEMA access_trap AUTHORIZATION regress_loyalty_manager;
+SET ROLE regress_loyalty_manager;
+CREATE FUNCTION access_trap.check_it(integer) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'runs as %', CURRENT_USER; RETURN true; END $$;
+CREATE DOMAIN access_trap.trap AS integer CHECK (access_trap.check_it(VALUE));
+CREATE TABLE access_trap.shop (id integer PRIMARY KEY, customer text, total numeric);
+\set SHOW_CONTEXT never
+SELECT loyalty.attach('access_trap.shop', member => $$CASE WHEN '{1}'::access_trap.trap[] IS NULL THEN '' ELSE customer END$$, amount => 'total') > 0 AS attached;
+INSERT INTO access_trap.shop VALUES (1, 'ann', 5);
+SELECT loyalty.detach('access_trap.shop');
+RESET ROLE;
+SET client_min_messages = warning;
+DROP SCHEMA access_trap CASCADE;
+RESET client_min_messages;
 -- What another access of the role needs stays
 SELECT loyalty.grant_access('regress_loyalty_clerk', 'manage', 'access_a'), loyalty.grant_access('regress_loyalty_web', 'read', 'access_b');
 SELECT loyalty.revoke_access('regress_loyalty_clerk', 'manage', 'access_a'), loyalty.revoke_access('regress_loyalty_web', 'read', 'access_b');
