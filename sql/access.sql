@@ -62,7 +62,7 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	AS $$
 	SELECT 'member', 'ROUTINE', n, 'EXECUTE', NULL
 	FROM pg_catalog.unnest('{may_see,may_read,may_read_person,may_manage,find_member,balance,lots,statement,payable,catalogue,
-							 vouchers,tier_outlook,tier_progress,base_tier,household,outstanding,held_ends,
+							 vouchers,tier_outlook,tier_progress,base_tier,outstanding,held_ends,
 							 proof,history,has_consent,export_member}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'member', 'TABLE', n, 'SELECT', 'member'
@@ -79,7 +79,7 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	VALUES ('member', 'TABLE', 'seals', 'SELECT', NULL)
 	UNION ALL
 	SELECT 'read', 'ROUTINE', n, 'EXECUTE', NULL
-	FROM pg_catalog.unnest('{quote,explain,expiring,verify,voucher,suspicions}'::pg_catalog.text[]) n
+	FROM pg_catalog.unnest('{household,quote,explain,expiring,verify,voucher,suspicions}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', 'terms'
 	FROM pg_catalog.unnest('{rule,source,reward,reward_option,currency_rate,voucher_pool,velocity_limit,maintenance,seal}'::pg_catalog.text[]) n
