@@ -17,6 +17,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -31,6 +32,7 @@
 #include "earning/owner.h"
 #include "earning/rule.h"
 #include "ledger/access.h"
+#include "ledger/guard.h"
 #include "loyalty.h"
 
 PG_FUNCTION_INFO_V1(loyalty_rule_guard);
@@ -319,6 +321,40 @@ check_rule(Relation rel, HeapTuple tuple)
 	check_expressions(tuple, desc, check_owner(tuple, desc, owner_is_restore()));
 }
 
+/*
+ * The greatest number that rules and their former ends have so far: to which
+ * purchases compare the one that they saw.
+ */
+static int32
+last_number(Oid owner)
+{
+	EngineScope scope;
+	bool		isnull;
+	int32		number;
+
+	engine_enter(&scope, owner);
+	SPI_connect();
+	PushActiveSnapshot(config_snapshot());
+	SPI_execute("SELECT greatest((SELECT max(rule_id) FROM loyalty.rule),"
+				" (SELECT max(version) FROM loyalty.rule_change), 0)", true, 1);
+	PopActiveSnapshot();
+	number = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	engine_leave(&scope);
+	return number;
+}
+
+static void
+check_number(HeapTuple tuple, TupleDesc desc)
+{
+	bool		isnull;
+	Datum		rule_id = column(tuple, desc, "rule_id", &isnull);
+	Oid			owner = config_get()->owner;
+
+	if (!isnull && !has_privs_of_role(GetUserId(), owner))
+		guard_number("loyalty.rule_rule_id_seq", DatumGetInt32(rule_id), last_number(owner));
+}
+
 /* No two rules of a program have one name at one time. */
 static void
 check_name(Relation rel, HeapTuple tuple)
@@ -511,6 +547,7 @@ loyalty_rule_guard(PG_FUNCTION_ARGS)
 
 	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
 	{
+		check_number(trigdata->tg_trigtuple, RelationGetDescr(rel));
 		check_rule(rel, trigdata->tg_trigtuple);
 		return PointerGetDatum(trigdata->tg_trigtuple);
 	}

@@ -420,6 +420,31 @@ changes_dues(HeapTuple old, HeapTuple new, TupleDesc desc)
 	return false;
 }
 
+void
+guard_number(const char *sequence, int32 number, int32 above)
+{
+	Oid			owner = config_get()->owner;
+	Oid			types[2] = {TEXTOID, INT4OID};
+	Datum		values[2] = {CStringGetTextDatum(sequence), Int32GetDatum(number)};
+	EngineScope scope;
+	bool		drawn;
+
+	if (has_privs_of_role(GetUserId(), owner))
+		return;
+	engine_enter(&scope, owner);
+	SPI_connect();
+	SPI_execute_with_args("SELECT WHERE $2 <= pg_catalog.pg_sequence_last_value($1::pg_catalog.regclass)",
+						  2, types, values, NULL, true, 1);
+	drawn = SPI_processed > 0;
+	SPI_finish();
+	engine_leave(&scope);
+	if (!drawn || number <= above)
+		ereport(ERROR,
+				(errcode(ERRCODE_GENERATED_ALWAYS),
+				 errmsg("number %d does not come from sequence \"%s\"", number, sequence),
+				 errhint("Leave the column out.")));
+}
+
 /* Trigger on program: before INSERT, UPDATE, DELETE (rows) and TRUNCATE. */
 Datum
 loyalty_program_guard(PG_FUNCTION_ARGS)

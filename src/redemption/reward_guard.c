@@ -23,6 +23,7 @@
 #include "earning/owner.h"
 #include "ledger/access.h"
 #include "ledger/config.h"
+#include "ledger/guard.h"
 #include "loyalty.h"
 #include "redemption/redemption.h"
 #include "redemption/reward.h"
@@ -186,6 +187,16 @@ check_stock(HeapTuple tuple, TupleDesc desc)
 }
 
 static void
+check_number(HeapTuple tuple, TupleDesc desc)
+{
+	bool		isnull;
+	Datum		reward_id = column(tuple, desc, "reward_id", &isnull);
+
+	if (!isnull)
+		guard_number("loyalty.reward_reward_id_seq", DatumGetInt32(reward_id), 0);
+}
+
+static void
 check_reward(HeapTuple tuple, TupleDesc desc)
 {
 	text	   *program = text_column(tuple, desc, "program");
@@ -273,6 +284,8 @@ loyalty_reward_guard(PG_FUNCTION_ARGS)
 		check_identity(tuple, trigdata->tg_newtuple, desc);
 		tuple = trigdata->tg_newtuple;
 	}
+	else
+		check_number(tuple, desc);
 	check_reward(tuple, desc);
 	return PointerGetDatum(tuple);
 }

@@ -89,6 +89,13 @@ UPDATE loyalty.program SET point_value = 0.01 RETURNING name, point_value;
 DELETE FROM loyalty.program;
 SELECT loyalty.revise_rule('more', '{"award": "20"}') > 0 AS revised;
 SELECT loyalty.revise_rule('base', '{"award": "20"}', program => 'access_b');
+-- with numbers from the sequences alone
+INSERT INTO loyalty.reward (reward_id, program, name, cost) OVERRIDING SYSTEM VALUE VALUES (2000000000, 'access_a', 'cup', 10);
+INSERT INTO loyalty.rule (rule_id, program, name, award) OVERRIDING SYSTEM VALUE VALUES (2000000000, 'access_a', 'later', '10');
+INSERT INTO loyalty.rule (rule_id, program, name, award) OVERRIDING SYSTEM VALUE VALUES (1, 'access_a', 'earlier', '10');
+WITH added AS (INSERT INTO loyalty.rule (program, name, award, active)
+	SELECT 'access_a', 'many ' || n, '1', tstzrange(NULL, now()) FROM generate_series(1, 3) n ORDER BY n DESC RETURNING name)
+SELECT count(*) FROM added;
 SELECT loyalty.adjust('ann', 1000000);
 SELECT role, access FROM loyalty.access ORDER BY role COLLATE "C";
 DELETE FROM loyalty.access;
