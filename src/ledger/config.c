@@ -12,6 +12,7 @@
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
@@ -442,6 +443,42 @@ void
 config_invalidate(Config *config)
 {
 	CacheInvalidateRelcacheByRelid(config->program_rel);
+}
+
+/* Whether anybody was ever merged in the program, as of now. */
+static bool
+was_merged(Config *config, int32 program_id)
+{
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(program_id)};
+	EngineScope scope;
+	bool		found;
+
+	engine_enter(&scope, config->owner);
+	SPI_connect();
+	PushActiveSnapshot(config_snapshot());
+	SPI_execute_with_args("SELECT FROM loyalty.member_merge WHERE program_id = $1", 1, types, values, NULL, true, 1);
+	found = SPI_processed > 0;
+	PopActiveSnapshot();
+	SPI_finish();
+	engine_leave(&scope);
+	return found;
+}
+
+void
+config_look_for_merges(Config *config, const Program *program)
+{
+	if (program->has_merges)
+		return;
+	AcceptInvalidationMessages();
+	if (config->stale && was_merged(config, program->program_id))
+		config_note_merges(config, program);
+}
+
+void
+config_note_merges(Config *config, const Program *program)
+{
+	config_program_by_id(config, program->program_id)->has_merges = true;
 }
 
 Program *

@@ -163,6 +163,14 @@ extern void config_watch(Config *config, Oid relid);
 extern void config_invalidate(Config *config);
 
 /*
+ * The first merge of a program may have committed since its terms were read.
+ * Whoever has locked members looks whether it has, and notes it at once when one
+ * of them turns out to be merged: what has_merges lets him skip would be missed.
+ */
+extern void config_look_for_merges(Config *config, const Program *program);
+extern void config_note_merges(Config *config, const Program *program);
+
+/*
  * A program by its name (a text datum; NULL means the default: the setting
  * loyalty.program, else the only program).  LY004 when there is none.
  */

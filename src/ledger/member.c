@@ -427,6 +427,7 @@ members_lock(Config *config, Store *store, const Program *program,
 	enroll_and_lock(config, store, program, waiting, nwaiting);
 	if (IsolationUsesXactSnapshot())
 		check_unseen(store, requests, nrequests);
+	config_look_for_merges(config, program);
 
 	for (i = 0; i < nrequests; i++)
 	{
@@ -434,6 +435,8 @@ members_lock(Config *config, Store *store, const Program *program,
 
 		if (request->row == NULL || request->ref == NULL || is_whom_it_means(config, program, request))
 			continue;
+		if (request->row->status == MEMBER_MERGED)
+			config_note_merges(config, program);
 		if (follow_ref(config, store, program, request))
 			continue;
 
