@@ -176,11 +176,17 @@ part_refs(WorkGroup *group)
 	}
 }
 
-/* Lock the members of the remaining cases. */
+/*
+ * Lock the members of the remaining cases.  New ones may be unwritten until what
+ * they have got is known, where nothing else is kept by member meanwhile.
+ */
 static void
-lock_members(WorkGroup *group)
+lock_members(WorkGroup *group, bool may_be_unwritten)
 {
+	const Program *program = group->settlement.program;
 	int			i;
+
+	may_be_unwritten &= !program->has_merges && !program->has_forgotten && !group->settlement.rules->has_limits;
 
 	part_refs(group);
 	group->members = palloc0(sizeof(MemberRequest) * group->ncases);
@@ -209,6 +215,7 @@ lock_members(WorkGroup *group)
 			if (!request->enroll || case_->purchase.at < request->enrolled_at)
 				request->enrolled_at = Min(case_->purchase.at, group->settlement.now);
 			request->enroll = true;
+			request->unwritten_too = may_be_unwritten;
 		}
 	}
 	kept_add_members(group);
@@ -424,28 +431,62 @@ draw_for_group(WorkGroup *group)
 	draw_give_back(&group->settlement, group->cases, group->ncases);
 }
 
-/* Lock, judge and write one group. */
-static void
-work_group(WorkGroup *group)
+/*
+ * Write the new members' rows, in the state that they are in.  False, and nobody
+ * is written, when somebody else has enrolled one of them, or is about to.
+ */
+static bool
+enroll_unwritten(WorkGroup *group)
+{
+	MemberRow **rows = palloc(sizeof(MemberRow *) * group->nmembers);
+	TransactionId taker;
+	int			nrows = 0;
+	int			i;
+
+	for (i = 0; i < group->nmembers; i++)
+	{
+		MemberRow  *row = group->members[i].row;
+
+		if (row == NULL || ItemPointerIsValid(&row->tid))
+			continue;
+		rows[nrows++] = row;
+		group->postings[i].member_written = true;
+	}
+	return nrows == 0 || store_enroll_members(group->store, rows, nrows, true, &taker) == nrows;
+}
+
+/* The same with the rows as they were before their cases were judged, for judging them again. */
+static bool
+enroll_as_locked(WorkGroup *group)
+{
+	int			i;
+
+	for (i = 0; i < group->nmembers; i++)
+		if (group->members[i].row != NULL)
+			*group->members[i].row = group->before[i];
+	if (!enroll_unwritten(group))
+		return false;
+	for (i = 0; i < group->nmembers; i++)
+		if (group->members[i].row != NULL)
+			group->before[i].tid = group->members[i].row->tid;
+	return true;
+}
+
+/*
+ * Judge the whole group.  False when it has to be locked again: see
+ * enroll_unwritten.
+ */
+static bool
+judge_locked(WorkGroup *group)
 {
 	ErrorData  *error = NULL;
 	int			i;
-
-	forgotten_drop_moved(group, false);
-	drop_idle_cases(group);
-	lock_members(group);
-	if (group->nmembers == 0)
-	{
-		kept_settle(group);
-		return;
-	}
 
 	group->postings = palloc0(sizeof(Posting) * group->nmembers);
 	group->before = palloc(sizeof(MemberRow) * group->nmembers);
 	for (i = 0; i < group->nmembers; i++)
 		if (group->members[i].row != NULL)
 			group->before[i] = *group->members[i].row;
-	group->snapshot = store_snapshot();
 	load_subjects(group);
 	if (group->source->fail)
 		judge_group(group);
@@ -455,11 +496,50 @@ work_group(WorkGroup *group)
 		if (error != NULL)
 		{
 			store_abandon_read(group->store);
+			/* Purchases that are put aside are written down. */
+			if (!enroll_as_locked(group))
+				return false;
 			for_each_member(group, judge_member_carefully);
 		}
 	}
 	draw_for_group(group);
+	return true;
+}
+
+/* Lock and judge what is left of the group, and begin to write it: with new members, in the state that they have come to. */
+static bool
+lock_and_judge(WorkGroup *group, bool may_be_unwritten)
+{
+	bool		judged;
+
+	lock_members(group, may_be_unwritten);
+	if (group->nmembers == 0)
+		return true;
+	group->snapshot = store_snapshot();
+	judged = judge_locked(group);
 	UnregisterSnapshot(group->snapshot);
+	return judged && enroll_unwritten(group);
+}
+
+/* Lock, judge and write one group. */
+static void
+work_group(WorkGroup *group)
+{
+	int			i;
+
+	forgotten_drop_moved(group, false);
+	drop_idle_cases(group);
+	if (!lock_and_judge(group, true))
+	{
+		for (i = 0; i < group->ncases; i++)
+			settle_reset(&group->cases[i]);
+		(void) lock_and_judge(group, false);
+	}
+	if (group->nmembers == 0)
+	{
+		kept_settle(group);
+		return;
+	}
 
 	if (group->usages != NULL)
 		limits_write(group->config, group->usages, group->nusages);

@@ -9,6 +9,7 @@
 #include "earning/confirm.h"
 #include "earning/draw.h"
 #include "earning/single.h"
+#include "ledger/member.h"
 #include "loyalty.h"
 #include "redemption/returned.h"
 
@@ -18,24 +19,7 @@
 void
 single_newcomer(const Program *program, text *ref, TimestampTz at, MemberRow *row)
 {
-	Tally		tally;
-
-	memset(row, 0, sizeof(*row));
-	row->member_id = NOBODY;
-	row->program_id = program->program_id;
-	row->ref = ref;
-	row->enrolled_at = at;
-	row->last_activity = DT_NOBEGIN;
-	row->next_expiry = DATEVAL_NOEND;
-	row->status = MEMBER_ACTIVE;
-	purse_init(&row->purse);
-	tally_init(&tally);
-	row->tally = tally_pack(&tally);
-	row->tally_since = DATEVAL_NOEND;
-	row->tier = program->base_tier;
-	row->tier_since = at;
-	row->tier_until = DATEVAL_NOEND;
-	row->tier_floor_until = DATEVAL_NOEND;
+	member_newcomer(program, NOBODY, ref, at, row);
 }
 
 void

@@ -16,6 +16,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -30,9 +31,9 @@
 #include "loyalty.h"
 #include "types/calendar.h"
 #include "types/sha256.h"
+#include "types/tally.h"
 
 PG_FUNCTION_INFO_V1(loyalty_member_id);
-
 
 /* Columns of member_alias; the first two are its key. */
 enum
@@ -164,52 +165,6 @@ expected_expiry(const Program *program, TimestampTz enrolled_at)
 			   holdings_inactive_end(program, DT_NOBEGIN, enrolled_at));
 }
 
-/* Insert rows for new members, in the order given; existing ones are left alone. */
-static void
-insert_members(Config *config, const Program *program, MemberRequest **requests, int nrequests)
-{
-	Datum	   *ids = palloc(sizeof(Datum) * nrequests);
-	Datum	   *refs = palloc(sizeof(Datum) * nrequests);
-	Datum	   *times = palloc(sizeof(Datum) * nrequests);
-	Datum	   *days = palloc(sizeof(Datum) * nrequests);
-	Oid			types[6] = {INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, DATEARRAYOID, INT4OID, TEXTOID};
-	Datum		values[6];
-	EngineScope scope;
-	int			i;
-
-	for (i = 0; i < nrequests; i++)
-	{
-		ids[i] = Int64GetDatum(requests[i]->member_id);
-		refs[i] = PointerGetDatum(requests[i]->ref);
-		times[i] = TimestampTzGetDatum(requests[i]->enrolled_at);
-		days[i] = DateADTGetDatum(expected_expiry(program, requests[i]->enrolled_at));
-	}
-	values[0] = PointerGetDatum(construct_array(ids, nrequests, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[1] = PointerGetDatum(construct_array(refs, nrequests, TEXTOID, -1, false, TYPALIGN_INT));
-	values[2] = PointerGetDatum(construct_array(times, nrequests, TIMESTAMPTZOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[3] = PointerGetDatum(construct_array(days, nrequests, DATEOID, sizeof(DateADT), true, TYPALIGN_INT));
-	values[4] = Int32GetDatum(program->program_id);
-	values[5] = PointerGetDatum(program->base_tier);
-
-	engine_enter(&scope, config->owner);
-	SPI_connect();
-	if (SPI_execute_with_args("INSERT INTO loyalty.member (member_id, ref, enrolled_at, next_expiry, program_id, tier, tier_since)"
-							  " SELECT m.member_id, m.ref, m.enrolled_at, nullif(m.next_expiry, 'infinity'), $5,"
-							  " $6, CASE WHEN $6 IS NOT NULL THEN m.enrolled_at END"
-							  " FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
-							  " pg_catalog.unnest($3), pg_catalog.unnest($4))"
-							  " AS m (member_id, ref, enrolled_at, next_expiry)"
-							  " ON CONFLICT (member_id) DO NOTHING",
-							  6, types, values, program->base_tier == NULL ? "     n" : NULL, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not enroll members");
-	SPI_finish();
-	engine_leave(&scope);
-	pfree(ids);
-	pfree(refs);
-	pfree(times);
-	pfree(days);
-}
-
 /* Somebody else lives where this ref computes: find it another place. */
 static void
 resolve_collision(Config *config, const Program *program, MemberRequest *request)
@@ -263,29 +218,95 @@ lock_one(Store *store, const Program *program, MemberRequest *request)
 	return true;
 }
 
+void
+member_newcomer(const Program *program, int64 member_id, text *ref, TimestampTz at, MemberRow *row)
+{
+	Tally		tally;
+
+	memset(row, 0, sizeof(*row));
+	ItemPointerSetInvalid(&row->tid);
+	row->member_id = member_id;
+	row->program_id = program->program_id;
+	row->ref = ref;
+	row->status = MEMBER_ACTIVE;
+	row->enrolled_at = at;
+	row->last_activity = DT_NOBEGIN;
+	row->hold_until = DT_NOEND;
+	row->next_expiry = expected_expiry(program, at);
+	purse_init(&row->purse);
+	tally_init(&tally);
+	row->tally = tally_pack(&tally);
+	row->tally_since = DATEVAL_NOEND;
+	row->tier = program->base_tier;
+	row->tier_since = program->base_tier == NULL ? DT_NOBEGIN : at;
+	row->tier_until = DATEVAL_NOEND;
+	row->tier_floor_until = DATEVAL_NOEND;
+}
+
+static MemberRow *
+make_row(const Program *program, const MemberRequest *request)
+{
+	MemberRow  *row = palloc(sizeof(MemberRow));
+
+	member_newcomer(program, request->member_id, request->ref, request->enrolled_at, row);
+	return row;
+}
+
 /*
- * Enroll the waiting requests and lock them.  Whoever inserts one of them at
- * the same time makes us wait, and is found afterwards.
+ * Enroll the waiting requests and lock them, one after the other.  Whoever is
+ * enrolling one of them at the same time makes us wait, and is found afterwards.
  */
 static void
-enroll_and_lock(Config *config, Store *store, const Program *program,
-				MemberRequest **waiting, int nwaiting)
+enroll_and_lock(Store *store, const Program *program, MemberRequest **waiting, int nwaiting)
 {
-	Snapshot	snapshot;
+	MemberRow **rows = palloc(sizeof(MemberRow *) * nwaiting);
+	int			done;
 	int			i;
 
-	if (nwaiting == 0)
-		return;
-	insert_members(config, program, waiting, nwaiting);
-	snapshot = store_snapshot();
-	store_begin_read(store, snapshot);
 	for (i = 0; i < nwaiting; i++)
-		if (!lock_one(store, program, waiting[i]))
+		rows[i] = make_row(program, waiting[i]);
+	for (done = 0; done < nwaiting;)
+	{
+		TransactionId taker;
+		Snapshot	snapshot;
+		int			enrolled = store_enroll_members(store, &rows[done], nwaiting - done, false, &taker);
+
+		CHECK_FOR_INTERRUPTS();
+		for (i = done; i < done + enrolled; i++)
+			waiting[i]->row = rows[i];
+		done += enrolled;
+		if (done == nwaiting)
+			break;
+		if (TransactionIdIsValid(taker))
+		{
+			XactLockTableWait(taker, NULL, NULL, XLTW_None);
+			continue;
+		}
+		snapshot = store_snapshot();
+		store_begin_read(store, snapshot);
+		if (!lock_one(store, program, waiting[done++]))
 			ereport(ERROR,
 					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-					 errmsg("could not serialize access due to concurrent enrollment")));
-	store_end_read(store);
-	UnregisterSnapshot(snapshot);
+					 errmsg("could not serialize access due to concurrent enrollment"),
+					 errhint("The transaction might succeed if retried.")));
+		store_end_read(store);
+		UnregisterSnapshot(snapshot);
+	}
+	pfree(rows);
+}
+
+/* Give the waiting requests unwritten rows, where that is asked for and each has a place of his own. */
+static bool
+give_unwritten(const Program *program, MemberRequest **waiting, int nwaiting)
+{
+	int			i;
+
+	for (i = 0; i < nwaiting; i++)
+		if (!waiting[i]->unwritten_too || (i > 0 && waiting[i - 1]->member_id == waiting[i]->member_id))
+			return false;
+	for (i = 0; i < nwaiting; i++)
+		waiting[i]->row = make_row(program, waiting[i]);
+	return true;
 }
 
 /*
@@ -411,7 +432,7 @@ members_lock(Config *config, Store *store, const Program *program,
 		{
 			store_end_read(store);
 			UnregisterSnapshot(snapshot);
-			enroll_and_lock(config, store, program, waiting, nwaiting);
+			enroll_and_lock(store, program, waiting, nwaiting);
 			nwaiting = 0;
 			snapshot = store_snapshot();
 			store_begin_read(store, snapshot);
@@ -424,7 +445,8 @@ members_lock(Config *config, Store *store, const Program *program,
 		store_end_read(store);
 		UnregisterSnapshot(snapshot);
 	}
-	enroll_and_lock(config, store, program, waiting, nwaiting);
+	if (!give_unwritten(program, waiting, nwaiting))
+		enroll_and_lock(store, program, waiting, nwaiting);
 	if (IsolationUsesXactSnapshot())
 		check_unseen(store, requests, nrequests);
 	config_look_for_merges(config, program);
@@ -445,7 +467,7 @@ members_lock(Config *config, Store *store, const Program *program,
 		if (!request->enroll)
 			continue;
 		resolve_collision(config, program, request);
-		enroll_and_lock(config, store, program, &request, 1);
+		enroll_and_lock(store, program, &request, 1);
 	}
 	share_rows(requests, nrequests);
 	pfree(waiting);

@@ -15,6 +15,7 @@ typedef struct MemberRequest
 	text	   *ref;
 	bool		enroll;			/* make him a member if he is none */
 	bool		forgotten_too;	/* who was forgotten is given as he is; else LY003 */
+	bool		unwritten_too;	/* a new member may be given before he is written: see members_lock */
 	TimestampTz enrolled_at;	/* used then */
 	MemberRow  *row;			/* out: locked; NULL when nobody knows him */
 } MemberRequest;
@@ -33,6 +34,11 @@ extern int64 member_resolve(Config *config, const Program *program, const text *
  *
  * A ref that computes the place of a forgotten member, or whose digest leads to
  * one, was his: it makes nobody a member.
+ *
+ * Whoever asks for it gets rows of new members unwritten, if nobody who is
+ * locked comes after them: their tid is invalid.  He writes them in the state
+ * that they have come to, by store_enroll_members, before anything else; and
+ * should that fail, he begins anew and does not ask for it.
  */
 extern void members_lock(Config *config, Store *store, const Program *program,
 						 MemberRequest *requests, int nrequests);
@@ -40,6 +46,9 @@ extern void members_lock(Config *config, Store *store, const Program *program,
 /* The same for one ref; request->row is NULL when nobody knows him and he is not to be enrolled. */
 extern void member_lock(Config *config, Store *store, const Program *program, text *ref,
 						bool enroll, TimestampTz enrolled_at, MemberRequest *request);
+
+/* The row that a member begins with, not written yet. */
+extern void member_newcomer(const Program *program, int64 member_id, text *ref, TimestampTz at, MemberRow *row);
 
 /*
  * What stands in member_alias in place of a forgotten member's ref: "sha256:" and

@@ -378,7 +378,8 @@ posting_write(Posting *posting, Store *store)
 		store_append_tier_change(store, &posting->changes[i]);
 	foreach(cell, posting->holds)
 		store_write_hold(store, lfirst(cell));
-	store_update_member(store, posting->member);
+	if (!posting->member_written)
+		store_update_member(store, posting->member);
 	if (posting->nentries > 0)
 		store_note_posted(store, posting->member);
 }

@@ -38,6 +38,7 @@ typedef struct Posting
 	MemberRow  *member;
 	TimestampTz posted_at;
 	bool		settled;		/* the row has changed, with or without entries */
+	bool		member_written; /* the row stands in its table as it is */
 	bool		owns_purse;		/* the row's purse is the posting's own copy */
 	int			nentries;
 	int			capacity;

@@ -76,6 +76,10 @@ store_open(Config *config, bool write)
 void
 store_close_table(StoreTable *table)
 {
+	int			i;
+
+	for (i = 0; i < table->nslots; i++)
+		ExecDropSingleTupleTableSlot(table->slots[i]);
 	if (table->result != NULL)
 		ExecCloseIndices(table->result);
 	index_close(table->index, NoLock);
@@ -124,15 +128,12 @@ store_close(Store *store)
 {
 	PostedMember *posted = store->posted;
 	int			nposted = store->nposted;
-	int			i;
 
 	if (store->write)
 		store_flush(store);
 	if (store->wrote)
 		CommandCounterIncrement();
 
-	for (i = 0; i < store->nslots; i++)
-		ExecDropSingleTupleTableSlot(store->slots[i]);
 	if (store->update_slot != NULL)
 		ExecDropSingleTupleTableSlot(store->update_slot);
 	store_close_table(&store->member);
@@ -244,6 +245,40 @@ store_insert_index_entries(Store *store, StoreTable *table, TupleTableSlot *slot
 #endif
 	list_free(recheck);
 	ResetPerTupleExprContext(store->estate);
+}
+
+TupleTableSlot *
+store_next_slot(Store *store, StoreTable *table)
+{
+	Assert(table->nbuffered < MAX_BUFFERED_ROWS);
+	if (table->slots == NULL)
+		table->slots = MemoryContextAlloc(store->context, sizeof(TupleTableSlot *) * MAX_BUFFERED_ROWS);
+	if (table->nbuffered == table->nslots)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(store->context);
+
+		table->slots[table->nslots++] = table_slot_create(table->rel, NULL);
+		MemoryContextSwitchTo(caller);
+	}
+	return ExecClearTuple(table->slots[table->nbuffered++]);
+}
+
+void
+store_write_slots(Store *store, StoreTable *table)
+{
+	int			i;
+
+	if (table->nbuffered == 0)
+		return;
+	table_multi_insert(table->rel, table->slots, table->nbuffered, GetCurrentCommandId(true), 0, NULL);
+	for (i = 0; i < table->nbuffered; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		table->slots[i]->tts_tableOid = RelationGetRelid(table->rel);
+		store_insert_index_entries(store, table, table->slots[i], false);
+	}
+	table->nbuffered = 0;
+	store->wrote = true;
 }
 
 Datum

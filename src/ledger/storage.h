@@ -36,7 +36,7 @@ typedef enum MemberStatus
 /* A row of member, unpacked. */
 typedef struct MemberRow
 {
-	ItemPointerData tid;
+	ItemPointerData tid;		/* invalid: not written yet */
 	int64		member_id;
 	int64		seq;
 	Points		lifetime;
@@ -242,6 +242,15 @@ extern bool store_find_hold(Store *store, int64 member_id, int64 seq, HoldRow *r
 extern void store_append_entry(Store *store, const EntryRow *entry);	/* buffered: keep what it points to until store_flush */
 extern void store_flush(Store *store);
 extern void store_update_member(Store *store, MemberRow *row);
+
+/*
+ * Write rows of new members, in order of member_id, whose tid is invalid until
+ * then: those before the first whose place is taken, or all or none of them;
+ * returns how many.  "taker" is the running transaction that takes that place;
+ * when it is invalid the member can be locked.  Nobody is waited for.
+ */
+extern int	store_enroll_members(Store *store, MemberRow **rows, int nrows, bool all, TransactionId *taker);
+
 extern void store_append_tier_change(Store *store, const TierChangeRow *change);
 extern void store_write_hold(Store *store, HoldRow *row);	/* a new one, or a change */
 

@@ -40,9 +40,6 @@ enum
 	Natts_entry = Anum_entry_hash
 };
 
-/* Entries gathered before they are written together. */
-#define MAX_BUFFERED_ENTRIES 500
-
 /* Unpack a slot; by-reference values stay in it. */
 static void
 unpack_entry(TupleTableSlot *slot, EntryRow *entry)
@@ -115,32 +112,18 @@ store_visit_entries(Store *store, int64 member_id, int32 source_id,
 	}
 }
 
-/* The next free slot of the buffer. */
-static TupleTableSlot *
-next_slot(Store *store)
-{
-	if (store->nbuffered == MAX_BUFFERED_ENTRIES)
-		store_flush(store);
-	if (store->slots == NULL)
-		store->slots = MemoryContextAlloc(store->context,
-										  sizeof(TupleTableSlot *) * MAX_BUFFERED_ENTRIES);
-	if (store->nbuffered == store->nslots)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(store->context);
-
-		store->slots[store->nslots++] = table_slot_create(store->entry.rel, NULL);
-		MemoryContextSwitchTo(caller);
-	}
-	return ExecClearTuple(store->slots[store->nbuffered++]);
-}
-
 void
 store_append_entry(Store *store, const EntryRow *entry)
 {
-	TupleTableSlot *slot = next_slot(store);
-	Datum	   *values = slot->tts_values - 1;
-	bool	   *nulls = slot->tts_isnull - 1;
+	TupleTableSlot *slot;
+	Datum	   *values;
+	bool	   *nulls;
 
+	if (store->entry.nbuffered == MAX_BUFFERED_ROWS)
+		store_flush(store);
+	slot = store_next_slot(store, &store->entry);
+	values = slot->tts_values - 1;
+	nulls = slot->tts_isnull - 1;
 	memset(slot->tts_isnull, false, Natts_entry * sizeof(bool));
 	values[Anum_entry_member_id] = Int64GetDatum(entry->member_id);
 	values[Anum_entry_seq] = Int64GetDatum(entry->seq);
@@ -169,20 +152,5 @@ store_append_entry(Store *store, const EntryRow *entry)
 void
 store_flush(Store *store)
 {
-	int			i;
-
-	if (store->nbuffered == 0)
-		return;
-
-	table_multi_insert(store->entry.rel, store->slots, store->nbuffered,
-					   GetCurrentCommandId(true), 0, NULL);
-	for (i = 0; i < store->nbuffered; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		store->slots[i]->tts_tableOid = RelationGetRelid(store->entry.rel);
-		store_insert_index_entries(store, &store->entry, store->slots[i], false);
-		ExecClearTuple(store->slots[i]);
-	}
-	store->nbuffered = 0;
-	store->wrote = true;
+	store_write_slots(store, &store->entry);
 }

@@ -12,8 +12,10 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
 
 #include "ledger/storage_private.h"
 #include "loyalty.h"
@@ -327,19 +329,12 @@ pack_tier(const MemberRow *row, Datum *values, bool *nulls)
 	values[Anum_member_tier_changes] = Int32GetDatum(row->tier_changes);
 }
 
-void
-store_update_member(Store *store, MemberRow *row)
+/* Put the row into the slot, and check the constraints. */
+static void
+pack_member(Store *store, const MemberRow *row, TupleTableSlot *slot)
 {
-	TupleTableSlot *slot = ExecClearTuple(store->update_slot);
 	Datum	   *values = slot->tts_values - 1;
 	bool	   *nulls = slot->tts_isnull - 1;
-	TM_FailureData failure;
-	TM_Result	result;
-	LockTupleMode lockmode;
-	bool		update_indexes;
-#if PG_VERSION_NUM >= 160000
-	TU_UpdateIndexes which_indexes;
-#endif
 
 	memset(slot->tts_isnull, false, Natts_member * sizeof(bool));
 	values[Anum_member_member_id] = Int64GetDatum(row->member_id);
@@ -365,6 +360,99 @@ store_update_member(Store *store, MemberRow *row)
 	ExecStoreVirtualTuple(slot);
 	store_check_constraints(store, &store->member, slot);
 	slot->tts_tableOid = RelationGetRelid(store->member.rel);
+}
+
+/*
+ * The first of the rows whose place is taken, also by the one before it, nrows if
+ * none is; and whose transaction took it, if that is another one, still running.
+ */
+static int
+first_taken(Store *store, MemberRow **rows, int nrows, TransactionId *taker)
+{
+	TupleTableSlot *slot = NULL;
+	IndexScanDesc scan = NULL;
+	Snapshot	reading = store->snapshot;
+	SnapshotData dirty;
+	int			i;
+
+	InitDirtySnapshot(dirty);
+	dirty.xmin = InvalidTransactionId;
+	store->snapshot = &dirty;
+	store_begin_scan(store, &store->member, 1, &scan, &slot);
+	store->snapshot = reading;
+	for (i = 0; i < nrows; i++)
+	{
+		ScanKeyData key;
+
+		CHECK_FOR_INTERRUPTS();
+		if (i > 0 && rows[i - 1]->member_id == rows[i]->member_id)
+			break;
+		ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(rows[i]->member_id));
+		index_rescan(scan, &key, 1, NULL, 0);
+		if (store_next(store, scan, slot))
+			break;
+	}
+	*taker = i < nrows ? dirty.xmin : InvalidTransactionId;
+	store_end_scan(&scan, &slot);
+	return i;
+}
+
+/* Write what is gathered of the rows up to "end"; where each lies is put into it. */
+static void
+write_members(Store *store, MemberRow **rows, int end)
+{
+	int			count = store->member.nbuffered;
+	int			i;
+
+	store_write_slots(store, &store->member);
+	for (i = 0; i < count; i++)
+		rows[end - count + i]->tid = store->member.slots[i]->tts_tid;
+}
+
+/*
+ * The lock on the table's first page stands for all new rows: who has it looks
+ * whose places are free, and takes them, and waits for nobody meanwhile.  Two
+ * who enroll one member would otherwise find each other's rows, and wait for
+ * each other.
+ */
+int
+store_enroll_members(Store *store, MemberRow **rows, int nrows, bool all, TransactionId *taker)
+{
+	int			nfree;
+	int			i;
+
+	LockPage(store->member.rel, 0, ExclusiveLock);
+	nfree = first_taken(store, rows, nrows, taker);
+	if (all && nfree < nrows)
+		nfree = 0;
+	for (i = 0; i < nfree; i++)
+	{
+		if (store->member.nbuffered == MAX_BUFFERED_ROWS)
+			write_members(store, rows, i);
+		pack_member(store, rows[i], store_next_slot(store, &store->member));
+	}
+	write_members(store, rows, nfree);
+	UnlockPage(store->member.rel, 0, ExclusiveLock);
+	/* So that they can be changed. */
+	if (nfree > 0)
+		CommandCounterIncrement();
+	return nfree;
+}
+
+void
+store_update_member(Store *store, MemberRow *row)
+{
+	TupleTableSlot *slot = ExecClearTuple(store->update_slot);
+	TM_FailureData failure;
+	TM_Result	result;
+	LockTupleMode lockmode;
+	bool		update_indexes;
+#if PG_VERSION_NUM >= 160000
+	TU_UpdateIndexes which_indexes;
+#endif
+
+	Assert(ItemPointerIsValid(&row->tid));
+	pack_member(store, row, slot);
 
 #if PG_VERSION_NUM >= 160000
 	result = table_tuple_update(store->member.rel, &row->tid, slot,

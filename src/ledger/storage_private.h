@@ -26,12 +26,18 @@
 /* Entries are looked up by up to so many columns of their key. */
 #define ENTRY_SCANS 3
 
+/* Rows gathered before they are written together. */
+#define MAX_BUFFERED_ROWS 500
+
 /* One table with what inserting into it takes. */
 typedef struct StoreTable
 {
 	Relation	rel;
 	Relation	index;			/* its primary key */
 	ResultRelInfo *result;		/* only when writing */
+	int			nbuffered;		/* rows gathered */
+	int			nslots;
+	TupleTableSlot **slots;		/* of theirs; made when first needed */
 } StoreTable;
 
 struct Store
@@ -53,9 +59,6 @@ struct Store
 	Snapshot	snapshot;
 	IndexScanDesc member_scan;
 	IndexScanDesc entry_scans[ENTRY_SCANS];	/* by the number of keys, so that none is begun anew */
-	int			nbuffered;
-	int			nslots;
-	TupleTableSlot **slots;		/* entries gathered; made when first needed */
 	bool		follows_nothing;
 	int			nposted;
 	int			posted_capacity;
@@ -81,6 +84,10 @@ extern void store_check_constraints(Store *store, StoreTable *table, TupleTableS
 
 /* Insert index entries for a tuple just written, as the executor does. */
 extern void store_insert_index_entries(Store *store, StoreTable *table, TupleTableSlot *slot, bool update);
+
+/* The slot of another row to be gathered, while there are less than MAX_BUFFERED_ROWS; and insert all of them. */
+extern TupleTableSlot *store_next_slot(Store *store, StoreTable *table);
+extern void store_write_slots(Store *store, StoreTable *table);
 
 /* Short-header copy of some bytes. */
 extern Datum store_bytes(const void *bytes, Size length);

@@ -204,12 +204,12 @@ SELECT bag_eq($$SELECT m.ref AS member, -e.points::numeric AS points, ((e.occurr
 	FROM loyalty.entry e JOIN loyalty.member m USING (member_id) JOIN loyalty.program p ON p.program_id = m.program_id
 	WHERE e.kind = 'expire' AND p.name = 'foretold' AND e.occurred_at <= '2024-12-03 00:00+05:45'$$, 'SELECT member, points::numeric, ends FROM foretold', 'expiring foretells every expiry');
 
--- Postings of members, old and new, leave what is indexed alone (few, so that there is room on their page)
+-- Postings leave what is indexed alone (few, so that there is room on their page)
 CREATE TABLE updates AS SELECT pg_stat_get_xact_tuples_updated('loyalty.member'::regclass) AS all_of_them, pg_stat_get_xact_tuples_hot_updated('loyalty.member'::regclass) AS hot;
 INSERT INTO visit SELECT 10000 + n, 'new' || n % 3, 10, now() - interval '1 day' FROM generate_series(1, 6) n;
 INSERT INTO visit SELECT 20000 + n, 'new' || n % 3, 10, now() FROM generate_series(1, 3) n;
-SELECT is(pg_stat_get_xact_tuples_updated('loyalty.member'::regclass) - all_of_them, 12::bigint, 'members are updated') FROM updates;
-SELECT is(pg_stat_get_xact_tuples_hot_updated('loyalty.member'::regclass) - hot, 12::bigint, 'and all updates are HOT') FROM updates;
+SELECT is(pg_stat_get_xact_tuples_updated('loyalty.member'::regclass) - all_of_them, 6::bigint, 'members are updated, but for new ones, who are written once') FROM updates;
+SELECT is(pg_stat_get_xact_tuples_hot_updated('loyalty.member'::regclass) - hot, 6::bigint, 'and all updates are HOT') FROM updates;
 
 -- A debt is netted on the day on which a lot opens, and before another lapses. (The purse is forged: debts are
 -- made now, and lots that open after now cannot have opened yet.)
