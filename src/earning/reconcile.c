@@ -178,9 +178,10 @@ part_refs(WorkGroup *group)
 
 /*
  * Lock the members of the remaining cases.  New ones may be unwritten until what
- * they have got is known, where nothing else is kept by member meanwhile.
+ * they have got is known, where nothing else is kept by member meanwhile.  False
+ * when it turns out that they may not, since somebody has been merged by now.
  */
-static void
+static bool
 lock_members(WorkGroup *group, bool may_be_unwritten)
 {
 	const Program *program = group->settlement.program;
@@ -219,8 +220,11 @@ lock_members(WorkGroup *group, bool may_be_unwritten)
 		}
 	}
 	kept_add_members(group);
-	members_lock(group->config, group->store, group->settlement.program, group->members, group->nmembers);
+	members_lock(group->config, group->store, program, group->members, group->nmembers);
+	if (may_be_unwritten && program->has_merges)
+		return false;
 	kept_part(group);
+	return true;
 }
 
 /* Forget what judging has worked out for the member, whether it ended well or not. */
@@ -512,7 +516,8 @@ lock_and_judge(WorkGroup *group, bool may_be_unwritten)
 {
 	bool		judged;
 
-	lock_members(group, may_be_unwritten);
+	if (!lock_members(group, may_be_unwritten))
+		return false;
 	if (group->nmembers == 0)
 		return true;
 	group->snapshot = store_snapshot();
