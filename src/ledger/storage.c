@@ -41,12 +41,11 @@ store_open_table(Store *store, StoreTable *table, Oid relid, bool write)
 	table->rel = table_open(relid, lockmode);
 	table->index = index_open(probe_primary_key(table->rel), lockmode);
 
-	/* Its constraints and indexes, as the executor readies them. */
+	/* Its constraints, as the executor readies them. */
 	if (write)
 	{
 		table->result = makeNode(ResultRelInfo);
 		InitResultRelInfo(table->result, table->rel, 0, NULL, 0);
-		ExecOpenIndices(table->result, false);
 	}
 	MemoryContextSwitchTo(caller);
 }
@@ -233,6 +232,14 @@ store_insert_index_entries(Store *store, StoreTable *table, TupleTableSlot *slot
 {
 	List	   *recheck;
 
+	/* Most updates change nothing that is indexed, and need none of them. */
+	if (table->result->ri_IndexRelationDescs == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(store->context);
+
+		ExecOpenIndices(table->result, false);
+		MemoryContextSwitchTo(caller);
+	}
 #if PG_VERSION_NUM >= 160000
 	recheck = ExecInsertIndexTuples(table->result, slot, store->estate,
 									update, false, NULL, NIL, false);
