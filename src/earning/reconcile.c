@@ -139,94 +139,6 @@ drop_idle_cases(WorkGroup *group)
 	}
 }
 
-/* By member, where two refs compute one member_id by ref, else as they came. */
-static int
-compare_by_ref(const void *a, const void *b)
-{
-	const Purchase *x = &((const Case *) a)->purchase;
-	const Purchase *y = &((const Case *) b)->purchase;
-	int			order;
-
-	if (x->member_id != y->member_id)
-		return x->member_id < y->member_id ? -1 : 1;
-	order = strcmp(x->ref == NULL ? "" : text_to_cstring(x->ref),
-				   y->ref == NULL ? "" : text_to_cstring(y->ref));
-	if (order != 0)
-		return order;
-	return strcmp(text_to_cstring(x->key), text_to_cstring(y->key));
-}
-
-/* Keep the cases of each ref together. */
-static void
-part_refs(WorkGroup *group)
-{
-	int			i;
-
-	for (i = 1; i < group->ncases; i++)
-	{
-		const Purchase *last = &group->cases[i - 1].purchase;
-		const Purchase *next = &group->cases[i].purchase;
-
-		if (last->member_id == next->member_id && last->ref != NULL && next->ref != NULL &&
-			!same_text(last->ref, next->ref))
-		{
-			qsort(group->cases, group->ncases, sizeof(Case), compare_by_ref);
-			return;
-		}
-	}
-}
-
-/*
- * Lock the members of the remaining cases.  New ones may be unwritten until what
- * they have got is known, where nothing else is kept by member meanwhile.  False
- * when it turns out that they may not, since somebody has been merged by now.
- */
-static bool
-lock_members(WorkGroup *group, bool may_be_unwritten)
-{
-	const Program *program = group->settlement.program;
-	int			i;
-
-	may_be_unwritten &= !program->has_merges && !program->has_forgotten && !group->settlement.rules->has_limits;
-
-	part_refs(group);
-	group->members = palloc0(sizeof(MemberRequest) * group->ncases);
-	group->nmembers = 0;
-	for (i = 0; i < group->ncases; i++)
-	{
-		Case	   *case_ = &group->cases[i];
-		MemberRequest *request = group->nmembers == 0 ? NULL : &group->members[group->nmembers - 1];
-
-		if (case_->dropped)
-			continue;
-		if (request == NULL || request->member_id != case_->purchase.member_id ||
-			(request->ref != NULL && case_->purchase.ref != NULL &&
-			 !same_text(request->ref, case_->purchase.ref)))
-		{
-			request = &group->members[group->nmembers++];
-			request->member_id = case_->purchase.member_id;
-			request->forgotten_too = true;
-		}
-		if (request->ref == NULL)
-			request->ref = case_->purchase.ref;
-		case_->request = group->nmembers - 1;
-		if (case_->purchase.counts && group->settlement.program->auto_enroll)
-		{
-			/* A member of the first day on which he bought something. */
-			if (!request->enroll || case_->purchase.at < request->enrolled_at)
-				request->enrolled_at = Min(case_->purchase.at, group->settlement.now);
-			request->enroll = true;
-			request->unwritten_too = may_be_unwritten;
-		}
-	}
-	kept_add_members(group);
-	members_lock(group->config, group->store, program, group->members, group->nmembers);
-	if (may_be_unwritten && program->has_merges)
-		return false;
-	kept_part(group);
-	return true;
-}
-
 /* Forget what judging has worked out for the member, whether it ended well or not. */
 static void
 reset_member(WorkGroup *group)
@@ -435,51 +347,7 @@ draw_for_group(WorkGroup *group)
 	draw_give_back(&group->settlement, group->cases, group->ncases);
 }
 
-/*
- * Write the new members' rows, in the state that they are in.  False, and nobody
- * is written, when somebody else has enrolled one of them, or is about to.
- */
-static bool
-enroll_unwritten(WorkGroup *group)
-{
-	MemberRow **rows = palloc(sizeof(MemberRow *) * group->nmembers);
-	TransactionId taker;
-	int			nrows = 0;
-	int			i;
-
-	for (i = 0; i < group->nmembers; i++)
-	{
-		MemberRow  *row = group->members[i].row;
-
-		if (row == NULL || ItemPointerIsValid(&row->tid))
-			continue;
-		rows[nrows++] = row;
-		group->postings[i].member_written = true;
-	}
-	return nrows == 0 || store_enroll_members(group->store, rows, nrows, true, &taker) == nrows;
-}
-
-/* The same with the rows as they were before their cases were judged, for judging them again. */
-static bool
-enroll_as_locked(WorkGroup *group)
-{
-	int			i;
-
-	for (i = 0; i < group->nmembers; i++)
-		if (group->members[i].row != NULL)
-			*group->members[i].row = group->before[i];
-	if (!enroll_unwritten(group))
-		return false;
-	for (i = 0; i < group->nmembers; i++)
-		if (group->members[i].row != NULL)
-			group->before[i].tid = group->members[i].row->tid;
-	return true;
-}
-
-/*
- * Judge the whole group.  False when it has to be locked again: see
- * enroll_unwritten.
- */
+/* Judge the whole group; false when it has to be locked again (lock_write_newcomers). */
 static bool
 judge_locked(WorkGroup *group)
 {
@@ -501,7 +369,7 @@ judge_locked(WorkGroup *group)
 		{
 			store_abandon_read(group->store);
 			/* Purchases that are put aside are written down. */
-			if (!enroll_as_locked(group))
+			if (!lock_write_as_locked(group))
 				return false;
 			for_each_member(group, judge_member_carefully);
 		}
@@ -516,14 +384,14 @@ lock_and_judge(WorkGroup *group, bool may_be_unwritten)
 {
 	bool		judged;
 
-	if (!lock_members(group, may_be_unwritten))
+	if (!lock_group(group, may_be_unwritten))
 		return false;
 	if (group->nmembers == 0)
 		return true;
 	group->snapshot = store_snapshot();
 	judged = judge_locked(group);
 	UnregisterSnapshot(group->snapshot);
-	return judged && enroll_unwritten(group);
+	return judged && lock_write_newcomers(group);
 }
 
 /* Lock, judge and write one group. */

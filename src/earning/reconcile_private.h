@@ -62,6 +62,22 @@ typedef struct WorkGroup
 /* Put the purchase aside for maintenance, or raise its error where the source says so. */
 extern void reconcile_defer(WorkGroup *group, Case *case_, ErrorData *error);
 
+/*
+ * Lock the members of the remaining cases.  New ones may be unwritten until what
+ * they have got is known, where nothing else is kept by member meanwhile.  False
+ * when it turns out that they may not, since somebody has been merged by now.
+ */
+extern bool lock_group(WorkGroup *group, bool may_be_unwritten);
+
+/*
+ * Write the new members' rows, in the state that they are in.  False, and nobody
+ * is written, when somebody else has enrolled one of them, or is about to.
+ */
+extern bool lock_write_newcomers(WorkGroup *group);
+
+/* The same with the rows as they were before their cases were judged, for judging them again. */
+extern bool lock_write_as_locked(WorkGroup *group);
+
 /* Who has the case's entries, of all whom merges tie to its member; 0: nobody.  Inside store_begin_read; see holder_find. */
 extern int64 kept_holder(WorkGroup *group, Case *case_, int64 member_id, bool always);
 
