@@ -66,7 +66,9 @@ BEGIN
 	ELSIF what < 0.90 THEN
 		PERFORM loyalty.merge_members(someone(), someone(), program => place);
 	ELSE
-		PERFORM loyalty.unmerge_members(someone(), partial => random() < 0.5, program => place);
+		-- seldom somebody who is not merged
+		PERFORM loyalty.unmerge_members(coalesce((SELECT ref FROM loyalty.member_merge JOIN loyalty.program USING (program_id)
+				WHERE name = place AND undone_at IS NULL AND random() < 0.8 ORDER BY random() LIMIT 1), someone()), partial => random() < 0.5, program => place);
 	END IF;
 	RETURN format('%s', round(what::numeric, 2));
 EXCEPTION WHEN SQLSTATE 'LY001' OR SQLSTATE 'LY002' OR SQLSTATE 'LY027' OR SQLSTATE '22023' THEN
