@@ -7,9 +7,9 @@
 # page writes the whole of it to the WAL.
 #
 # The sizes take turns, so that other work on the machine meets all of them.
-# SIZES="100000 1000000" leaves the large one out. The figures go to FIGURES
-# (bench/growth.txt; of another SCALE than 1: nowhere), from which
-# bench/growth_plot.pl draws doc/growth.svg.
+# SIZES="100000 1000000" leaves the large one out. Only of all sizes at SCALE 1
+# the figures are kept, in bench/growth.txt, and drawn, in doc/growth.svg;
+# FIGURES=FILE and PLOT=FILE keep and draw others.
 
 # shellcheck source=bench/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -22,7 +22,10 @@ count=${ACTS:-$(scaled 10000)}
 few=$(scaled 2000)          # orders just after a checkpoint
 warm=$(scaled 500)
 runs=${RUNS:-3}
-figures=${FIGURES:-$([[ $scale != 1 ]] || echo "$bench/growth.txt")}
+figures=${FIGURES:-} plot=${PLOT:-}
+if [[ $scale == 1 && ! ${SIZES:-} ]]; then
+	figures=${FIGURES:-$bench/growth.txt} plot=${PLOT:-$bench/../doc/growth.svg}
+fi
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 export PGOPTIONS='-c synchronous_commit=off'
@@ -173,7 +176,9 @@ if [[ $figures ]]; then
 		echo "# bench/growth.sh: act, lots of the member (any: all members), entries, µs of processor time, µs by the clock, bytes of WAL"
 		cat "$out/figures"
 	} >"$figures"
-	echo "# written: $figures"
+fi
+if [[ $plot ]]; then
+	perl "$bench/growth_plot.pl" <"$out/figures" >"$plot"
 fi
 for size in "${sizes[@]}"; do
 	dropdb "bench_growth_$size"

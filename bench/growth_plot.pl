@@ -12,7 +12,7 @@ use warnings;
 my @acts = (
 	['order', '#0b62a4', 'an order'],
 	['spend', '#b8470b', 'a spend'],
-	['balance', '#3a7d2c', 'a balance()']);
+	['balance', '#3a7d2c', 'balance()']);
 my ($width, $height, $top, $bottom) = (860, 400, 70, 60);
 my ($panel_width, $left, $between) = (330, 70, 90);
 my (%cost, %sizes, %lots);
