@@ -27,10 +27,10 @@ INSERT INTO orders (customer_id, total) VALUES (:customer, :cents / 100.0);" >"$
 echo "$draw
 SELECT * FROM loyalty.spend(:customer, 1);" >"$out/spend.sql"
 
-# The throw-away server runs without fsync; what a commit that waits costs is
-# shown only with it.
+# set_fsync "SET fsync = on", or "RESET fsync": a throw-away server runs without
+# it, but what a commit that waits costs is shown only with it.
 set_fsync() {
-	sql bench_run -c "ALTER SYSTEM SET fsync = $1" -c "SELECT pg_reload_conf()" >/dev/null
+	sql bench_run -c "ALTER SYSTEM $1" -c "SELECT pg_reload_conf()" >/dev/null
 }
 
 # load WAY SECONDS [PGBENCH OPTION...]
@@ -65,7 +65,7 @@ sql bench_run -c 'VACUUM (ANALYZE)'
 declare -A tps=() p50=() p95=() p99=()
 for commit in off on; do
 	export PGOPTIONS="-c synchronous_commit=$commit"
-	set_fsync $commit
+	[[ $commit == off ]] || set_fsync "SET fsync = on"
 	for ((run = 1; run <= runs; run++)); do
 		for way in "${ways[@]}"; do
 			tps[$way $commit]+=" $(load $way "$limit_duration")"
@@ -82,7 +82,7 @@ for commit in off on; do
 		done
 	done
 done
-set_fsync off
+set_fsync 'RESET fsync'
 dropdb bench_run
 
 printf '%-20s %-6s %12s %10s %10s %10s  %s\n' synchronous_commit act 'most a s' '50th, ms' '95th, ms' '99th, ms' '95th and 99th / bare'
