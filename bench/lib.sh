@@ -105,3 +105,29 @@ against_ledger() {
 	against_target "$act, in the server: peer / engine" "$(ratio "${cost_of[peer]}" "${cost_of[engine]}")" at-least 1.5
 	against_target "$act, $clients clients: engine / peer" "$(ratio "${tps_of[engine]}" "${tps_of[peer]}")" at-least 1.5
 }
+
+# acts DATABASE WARM COUNT: what one act costs, of COUNT acts that one session
+# runs one a transaction after WARM others; the pgbench script of an act is read
+# from standard input, and :n numbers the acts. Prints microseconds of processor
+# time of the backend, microseconds by the clock of the server (with the round
+# trip), and bytes of WAL.
+acts() {
+	local database=$1 warm=$2 count=$3 file act
+	# The scheduler counts in nanoseconds; the ticks of /proc/self/stat are 10 ms.
+	local probe="INSERT INTO acts_probe SELECT split_part(pg_read_file('/proc/self/schedstat', 0, 100), ' ', 1)::bigint,
+		clock_timestamp(), pg_current_wal_insert_lsn();"
+
+	act=$(cat)
+	file=$(mktemp)
+	printf '\\set n :n + 1\n\\if :n = %d\n%s\n\\endif\n%s\n\\if :n = %d\n%s\n\\endif\n' \
+		$((warm + 1)) "$probe" "$act" $((warm + count)) "$probe" >"$file"
+	sql "$database" -c "DROP TABLE IF EXISTS acts_probe" 2>/dev/null
+	sql "$database" -c "CREATE UNLOGGED TABLE acts_probe (processor bigint, clock timestamptz, wal pg_lsn)"
+	pgbench -n -M prepared -c 1 -D n=0 -t $((warm + count)) -f "$file" "$database" 2>&1 >/dev/null | grep -v '^pgbench (' >&2 || true
+	rm -f "$file"
+	sql "$database" -F ' ' -c "
+		SELECT round((max(processor) - min(processor)) / 1000.0 / $count, 2),
+		       round(extract(epoch FROM max(clock) - min(clock)) * 1000000 / $count, 2),
+		       round((max(wal) - min(wal)) / $count, 1)
+		FROM acts_probe HAVING count(*) = 2"
+}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # make bench: the benchmarks of bench/, each a ratio measured in one run.
 #
-#   scripts/bench.sh [NAME...]      bulk daily maintain rules single spend stock transfer; all of them by default
+#   scripts/bench.sh [NAME...]      bulk daily footprint growth latency maintain rules single spend stock transfer; all of them by default
 #
 # SCALE=0.1 makes the data and the durations a tenth; RUNS=N repeats (the
 # medians are printed).
@@ -40,5 +40,5 @@ need "${build_packages[@]}"
 make_work
 note "building"
 build_stage
-server_options=(shared_buffers=1GB work_mem=64MB max_wal_size=8GB autovacuum=off)
+server_options=(shared_buffers=4GB work_mem=64MB max_wal_size=8GB autovacuum=off)
 with_server "$root/scripts/bench.sh" --beside-server "$@"
