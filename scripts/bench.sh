@@ -40,5 +40,5 @@ need "${build_packages[@]}"
 make_work
 note "building"
 build_stage
-server_options=(shared_buffers=1GB work_mem=64MB max_wal_size=8GB autovacuum=off)
+server_options=(shared_buffers=1GB work_mem=64MB max_wal_size=8GB autovacuum=off fsync=on)
 with_server "$root/scripts/bench.sh" --beside-server "$@"
