@@ -103,7 +103,7 @@ watched() {
 	sql "$1" 2>/dev/null <<-SQL
 		SELECT pg_backend_pid() AS pid \gset
 		\setenv PID :pid
-		\! (while sleep 0.05 && awk '/^RssAnon/ { print \$2 }' /proc/\$PID/status 2>/dev/null; do :; done) >$3 &
+		\! (while sleep 0.02 && awk '/^RssAnon/ { print \$2 }' /proc/\$PID/status 2>/dev/null; do :; done) >$3 &
 		SELECT clock_timestamp() AS start \gset
 		$2;
 		SELECT round(extract(epoch FROM clock_timestamp() - :'start'::timestamptz), 3);

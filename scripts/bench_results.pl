@@ -17,16 +17,16 @@ sub lines
 	return @lines;
 }
 
-# WHAT FIGURE (LEAST to MOST) target: SENSE TARGET VERDICT; the spread and all
-# from "target" on may be missing.
+# WHAT FIGURE (LEAST to MOST) target: SENSE TARGET VERDICT, of which the spread
+# and all from "target" on may be missing: these fields, or nothing.
 sub figure
 {
 	my ($line) = @_;
+	my $figure = qr/(\d+\.\d+)(?: \((\d+\.\d+) to (\d+\.\d+)\))?/;
+	my @fields = $line =~ /^(?!#)(\S.*?)\s+$figure\s+target: (at (?:most|least) [\d.]+)\s+(met|MISSED)$/;
 
-	return $line =~ m{^(?!\#)(\S.*?)\s+(\d+\.\d+)
-		(?:\ \((\d+\.\d+)\ to\ (\d+\.\d+)\))?
-		\s+target:\ (at\ (?:most|least)\ [\d.]+)\s+(met|MISSED)$}x
-		|| $line =~ m{^(?!\#)(\S.*?)\s{2,}(\d+\.\d+)(?:\ \((\d+\.\d+)\ to\ (\d+\.\d+)\))?()()$};
+	@fields = $line =~ /^(?!#)(\S.*?)\s{2,}$figure$/ if !@fields;
+	return @fields;
 }
 
 my (%body, %seconds, @missed);
@@ -46,6 +46,7 @@ for my $file (@files)
 		elsif (my @figure = figure($_))
 		{
 			my ($what, $median, $least, $most, $target, $verdict) = @figure;
+			$_ //= '' for $target, $verdict;
 			my $spread = defined $least ? "$least to $most" : '';
 
 			$what =~ s/\|/\\|/g;
