@@ -9,7 +9,7 @@ source "$(dirname "$0")/lib.sh"
 # Accounts come in hundreds of thousands.
 hundreds=$(scaled "${HUNDREDS:-1}")
 members=$((hundreds * 100000))
-duration=${DURATION:-$(scaled 4)}
+duration=${DURATION:-$(scaled 2)}
 runs=${RUNS:-3}
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT

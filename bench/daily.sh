@@ -8,7 +8,7 @@
 source "$(dirname "$0")/lib.sh"
 
 members=$(scaled 1000)
-duration=${DURATION:-$(scaled 4)}
+duration=${DURATION:-$(scaled 2)}
 runs=${RUNS:-3}
 clients=4
 out=$(mktemp -d)

@@ -10,7 +10,7 @@
 source "$(dirname "$0")/lib.sh"
 
 orders=${ORDERS:-$(scaled 400000)}
-runs=${RUNS:-3}
+runs=${RUNS:-2}
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 
