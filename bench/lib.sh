@@ -41,9 +41,9 @@ spread() {
 	shift
 	# shellcheck disable=SC2059 # the caller's
 	printf "$format" "$(median "$@")"
-	(($# == 1)) ||
-		# shellcheck disable=SC2059
-		printf " ($format to $format)" "$(printf '%s\n' "$@" | sort -g | head -n 1)" "$(printf '%s\n' "$@" | sort -g | tail -n 1)"
+	(($# > 1)) || return 0
+	# shellcheck disable=SC2059
+	printf " ($format to $format)" "$(printf '%s\n' "$@" | sort -g | head -n 1)" "$(printf '%s\n' "$@" | sort -g | tail -n 1)"
 }
 
 # against_target WHAT FIGURES at-most|at-least TARGET: FIGURES are those of the
