@@ -85,7 +85,7 @@ objects:
 help:
 	@echo "make test       install what is missing, build, and pass every test"
 	@echo "make demo       the main job, on a throw-away server; ORDERS=FILE for your own purchases"
-	@echo "make bench      the benchmarks of bench/; SCALE=0.1 for a quick run"
+	@echo "make bench      the benchmarks of bench/, into bench/RESULTS.md; SCALE=0.1 for a quick look"
 	@echo "make lint       the rules of the house, silent when all is well"
 	@echo "make fuzz       a million inputs for each type, for conditions and arguments"
 	@echo "make coverage   every test with UndefinedBehaviorSanitizer; which lines of src ran"

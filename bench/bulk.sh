@@ -88,8 +88,7 @@ dropdb bench_template
 for batch in 1 2; do
 	who=$( ((batch == 1)) && echo "new members" || echo "known members")
 	# shellcheck disable=SC2086 # lists of numbers
-	engine=$(median ${times[engine$batch]}) bare=$(median ${times[bare$batch]}) peer=$(median ${times[peer$batch]})
-	echo "$who: engine $engine s, bare $bare s, peer $peer s"
-	against_target "bulk, $who: engine / bare" "$(ratio "$engine" "$bare")" at-most 1.35
-	against_target "bulk, $who: peer / engine" "$(ratio "$peer" "$engine")" at-least 3
+	echo "$who: engine $(spread %.3f ${times[engine$batch]}) s, bare $(spread %.3f ${times[bare$batch]}) s, peer $(spread %.3f ${times[peer$batch]}) s"
+	against_target "bulk, $who: engine / bare" "$(ratios "${times[engine$batch]}" "${times[bare$batch]}")" at-most 1.35
+	against_target "bulk, $who: peer / engine" "$(ratios "${times[peer$batch]}" "${times[engine$batch]}")" at-least 3
 done

@@ -1,6 +1,7 @@
 -- What a careful developer writes without the extension: a row trigger that
--- keeps a lot for each purchase and a balance for each customer. No rules, no
--- history, no hash chain; inserts only.
+-- keeps a lot for each purchase and a balance for each customer, and a function
+-- that redeems from the lots, soonest to expire first. No rules, no history but
+-- a row for each redemption, no hash chain; inserts only.
 
 CREATE TABLE peer_balance (
 	customer_id bigint PRIMARY KEY,
@@ -13,8 +14,16 @@ CREATE TABLE peer_lot (
 	points bigint NOT NULL,
 	remaining bigint NOT NULL,
 	expires date NOT NULL
-);
+) WITH (fillfactor = 90);
 CREATE INDEX ON peer_lot (customer_id, expires);
+
+CREATE TABLE peer_redemption (
+	redemption_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	customer_id bigint NOT NULL,
+	points bigint NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX ON peer_redemption (customer_id);
 
 CREATE FUNCTION peer_earn() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -35,3 +44,35 @@ END
 $$;
 
 CREATE TRIGGER earn AFTER INSERT ON peer_orders FOR EACH ROW EXECUTE FUNCTION peer_earn();
+
+-- The lock on the customer's balance is the lock on his lots. The balance may
+-- still have what has expired, so the lots decide; it is what is left in all.
+CREATE FUNCTION peer_redeem(customer bigint, wanted bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	have bigint;
+	due bigint := wanted;
+	taken bigint;
+	lot record;
+BEGIN
+	SELECT points INTO have FROM peer_balance WHERE customer_id = customer FOR UPDATE;
+	IF NOT FOUND OR have < wanted THEN
+		RAISE EXCEPTION 'insufficient points';
+	END IF;
+	FOR lot IN
+		SELECT order_id, remaining FROM peer_lot
+		WHERE customer_id = customer AND expires >= current_date AND remaining > 0
+		ORDER BY expires
+	LOOP
+		taken := least(due, lot.remaining);
+		UPDATE peer_lot SET remaining = remaining - taken WHERE order_id = lot.order_id;
+		due := due - taken;
+		EXIT WHEN due = 0;
+	END LOOP;
+	IF due > 0 THEN
+		RAISE EXCEPTION 'insufficient points';
+	END IF;
+	UPDATE peer_balance SET points = points - wanted WHERE customer_id = customer;
+	INSERT INTO peer_redemption (customer_id, points) VALUES (customer, wanted);
+	RETURN have - wanted;
+END
+$$;

@@ -73,8 +73,7 @@ dropdb bench_template
 for batch in 1 2; do
 	who=$( ((batch == 1)) && echo "new members" || echo "known members")
 	# shellcheck disable=SC2086 # lists of numbers
-	one=$(median ${times[one$batch]}) ten=$(median ${times[ten$batch]}) bonuses=$(median ${times[bonuses$batch]})
-	echo "$who: one $one s, ten $ten s, bonuses $bonuses s"
-	against_target "rules, $who: ten / one" "$(ratio "$ten" "$one")" at-most 1.5
-	printf '%-52s %6.2f\n' "rules, $who: bonuses / one" "$(ratio "$bonuses" "$one")"
+	echo "$who: one $(spread %.3f ${times[one$batch]}) s, ten $(spread %.3f ${times[ten$batch]}) s, bonuses $(spread %.3f ${times[bonuses$batch]}) s"
+	against_target "rules, $who: ten / one" "$(ratios "${times[ten$batch]}" "${times[one$batch]}")" at-most 1.5
+	without_target "rules, $who: bonuses / one" "$(ratios "${times[bonuses$batch]}" "${times[one$batch]}")"
 done

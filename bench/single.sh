@@ -1,31 +1,30 @@
 #!/usr/bin/env bash
-# One order a transaction, 4 clients, synchronous_commit off: the throughput of
-# an order that earns, against the bare insert and against the PL/pgSQL row
-# trigger of plpgsql_peer.sql. The members have a history.
+# One order a transaction, 4 clients: the throughput of an order that earns,
+# against the bare insert and against the PL/pgSQL row trigger of
+# plpgsql_peer.sql, with synchronous_commit off and on. The members have a
+# history.
 
 # shellcheck source=bench/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 orders=$(scaled 200000)
 members=$(scaled 100000)
-duration=${DURATION:-$(scaled 10)}
+duration=${DURATION:-$(scaled 3)}
 runs=${RUNS:-3}
 clients=4
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 
-# throughput TABLE: transactions a second.
+# throughput TABLE COMMIT
 throughput() {
 	echo "\\set customer random(1, $members)
 		\\set cents random(100, 10000)
 		INSERT INTO $1 (customer_id, total) VALUES (:customer, :cents / 100.0);" >"$out/$1.sql"
 	sql bench_run -c CHECKPOINT
-	PGOPTIONS='-c synchronous_commit=off' pgbench -n -M prepared -c $clients -j 2 -T "$duration" \
-		-f "$out/$1.sql" bench_run 2>"$out/err" | sed -n 's/^tps = \([0-9.]*\).*/\1/p'
-	grep -v '^pgbench (' "$out/err" >&2 || true
+	transactions bench_run "$out/$1.sql" "$2" $clients
 }
 
-echo "# single: one order a transaction, $clients clients, $duration s each; $runs runs"
+echo "# single: one order a transaction of $members members, $clients clients, $duration s each; $runs runs"
 createdb bench_run
 sql bench_run -v orders="$orders" -v members="$members" -f "$bench/setup.sql"
 sql bench_run -f "$bench/plpgsql_peer.sql"
@@ -39,17 +38,23 @@ sql bench_run -c 'VACUUM (ANALYZE)'
 
 declare -A tps=()
 for ((run = 1; run <= runs; run++)); do
-	for table in bare_orders orders peer_orders; do
-		tps[$table]+=" $(throughput $table)"
+	for commit in off on; do
+		for table in bare_orders orders peer_orders; do
+			tps[$table $commit]+=" $(throughput $table $commit)"
+		done
+		# shellcheck disable=SC2086 # lists of numbers
+		printf '# run %d, synchronous_commit %s, orders a second: bare %.0f engine %.0f peer %.0f\n' "$run" $commit \
+			${tps[bare_orders $commit]##* } ${tps[orders $commit]##* } ${tps[peer_orders $commit]##* }
 	done
-	# shellcheck disable=SC2086 # lists of numbers
-	printf '# run %d, orders a second: bare %.0f engine %.0f peer %.0f\n' "$run" \
-		${tps[bare_orders]##* } ${tps[orders]##* } ${tps[peer_orders]##* }
 done
 dropdb bench_run
 
-# shellcheck disable=SC2086 # lists of numbers
-bare=$(median ${tps[bare_orders]}) engine=$(median ${tps[orders]}) peer=$(median ${tps[peer_orders]})
-echo "orders a second: engine $engine, bare $bare, peer $peer"
-against_target "single: engine / bare" "$(ratio "$engine" "$bare")" at-least 0.6
-against_target "single: engine / peer" "$(ratio "$engine" "$peer")" at-least 1.5
+for commit in off on; do
+	# shellcheck disable=SC2086 # lists of numbers
+	echo "synchronous_commit $commit, orders a second: engine $(spread %.0f ${tps[orders $commit]})," \
+		"bare $(spread %.0f ${tps[bare_orders $commit]}), peer $(spread %.0f ${tps[peer_orders $commit]})"
+done
+against_target "single: engine / bare" "$(ratios "${tps[orders off]}" "${tps[bare_orders off]}")" at-least 0.6
+against_target "single: engine / peer" "$(ratios "${tps[orders off]}" "${tps[peer_orders off]}")" at-least 1.5
+without_target "single, synchronous_commit on: engine / bare" "$(ratios "${tps[orders on]}" "${tps[bare_orders on]}")"
+without_target "single, synchronous_commit on: engine / peer" "$(ratios "${tps[orders on]}" "${tps[peer_orders on]}")"
