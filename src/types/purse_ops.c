@@ -12,6 +12,7 @@
 #include "funcapi.h"
 #include "utils/date.h"
 
+#include "types/calendar.h"
 #include "types/points.h"
 #include "types/purse.h"
 #include "types/purse_private.h"
@@ -27,6 +28,7 @@ PG_FUNCTION_INFO_V1(loyalty_purse_expired);
 PG_FUNCTION_INFO_V1(loyalty_purse_outstanding);
 PG_FUNCTION_INFO_V1(loyalty_purse_spend);
 PG_FUNCTION_INFO_V1(loyalty_purse_lots);
+PG_FUNCTION_INFO_V1(loyalty_purse_months);
 
 /* ----------
  * Algebra
@@ -206,4 +208,28 @@ loyalty_purse_lots(PG_FUNCTION_ARGS)
 														  values, nulls)));
 	}
 	SRF_RETURN_DONE(call);
+}
+
+/* One point on the first day of each month in which lots end; infinity stays. */
+Datum
+loyalty_purse_months(PG_FUNCTION_ARGS)
+{
+	Purse		purse;
+	Purse		months;
+	DateADT		last = DATEVAL_NOBEGIN;
+	int			i;
+
+	read_argument(fcinfo, 0, &purse);
+	purse_init(&months);
+	/* Lots are in order of their last day. */
+	for (i = 0; i < purse.nlots; i++)
+	{
+		DateADT		ends = purse.lots[i].ends;
+		DateADT		month = DATE_IS_NOEND(ends) ? ends : calendar_start_of_period(ends, PERIOD_MONTH);
+
+		if (month != last)
+			purse_add_lot(&months, DATEVAL_NOBEGIN, month, POINTS_UNIT);
+		last = month;
+	}
+	return purse_pack(&months);
 }
