@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # make bench: the benchmarks of bench/, each a ratio measured in one run.
 #
-#   scripts/bench.sh [NAME...]      bulk daily maintain rules single spend stock transfer; all of them by default
+#   scripts/bench.sh [NAME...]      batch bulk daily maintain rules single spend stock transfer; all of them by default
 #
 # SCALE=0.1 makes the data and the durations a tenth; RUNS=N repeats (the
 # medians are printed).
