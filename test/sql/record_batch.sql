@@ -78,6 +78,6 @@ SELECT position, entry FROM loyalty.record_batch('[{"member": "ann", "event": "s
 SELECT * FROM loyalty.record_batch('[{"member": "ann", "event": "survey"}, {"member": "bob", "event": "survey"}]', 'skip');
 RESET loyalty.member_ref;
 RESET ROLE;
-DROP OWNED BY batch_till;
+SELECT loyalty.revoke_access('batch_till', 'operate', 'batch_a');
 DROP ROLE batch_till;
 SELECT * FROM loyalty.verify('batch_a');
