@@ -70,7 +70,7 @@ ROLLBACK;
 CREATE ROLE batch_till;
 SELECT loyalty.grant_access('batch_till', 'operate', 'batch_a');
 SET ROLE batch_till;
-SELECT position, points FROM loyalty.record_batch('[{"member": "ann", "event": "visit"}]');
+SELECT position, points FROM loyalty.record_batch('[{"member": "ann", "event": "purchase", "amount": 1}]');
 SELECT * FROM loyalty.record_batch('[{"member": "ann", "event": "visit"}]', program => 'batch_closed_shop');
 SELECT * FROM loyalty.record_batch('[]', program => 'batch_closed_shop');
 SET loyalty.member_ref = 'ann';
