@@ -14,7 +14,7 @@ SQL_ORDER := $(patsubst %,sql/%.sql, prelude \
 	guard program access rate rule budget limit velocity_limit member entry tier purchase \
 	act proposal extend set_tier balance spend hold transfer cancel voucher voucher_pool \
 	reward redeem choice catalogue merge household consent forget export \
-	source config_change backfill deferred record quote explain confirm \
+	source config_change backfill deferred record record_batch quote explain confirm \
 	maintain import schedule expiring seal verify liability outlook tier_report suspicious replication \
 	security)
 SQL_PARTS := $(foreach part,$(SQL_ORDER),$(wildcard $(part)))

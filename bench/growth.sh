@@ -22,9 +22,9 @@ count=${ACTS:-$(scaled 10000)}
 few=$(scaled 2000)          # orders just after a checkpoint
 warm=$(scaled 500)
 runs=${RUNS:-3}
-figures=${FIGURES:-} plot=${PLOT:-}
+figures_file=${FIGURES:-} plot=${PLOT:-}
 if [[ $scale == 1 && ! ${SIZES:-} ]]; then
-	figures=${FIGURES:-$bench/growth.txt} plot=${PLOT:-$bench/../doc/growth.svg}
+	figures_file=${FIGURES:-$bench/growth.txt} plot=${PLOT:-$bench/../doc/growth.svg}
 fi
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
@@ -171,11 +171,11 @@ figures_of >"$out/figures"
 awk 'BEGIN { printf "%-34s %-14s %10s  %12s %9s %10s\n", "act", "members", "entries", "µs processor", "µs clock", "WAL bytes" }
 	{ printf "%-34s %-14s %10d  %12.1f %9.1f %10.0f\n", $1 == "checkpoint" ? "order, just after a checkpoint" : $1,
 		$2 == "any" ? "all" : "with " $2 ($2 == 1 ? " lot" : " lots"), $3, $4, $5, $6 }' "$out/figures"
-if [[ $figures ]]; then
+if [[ $figures_file ]]; then
 	{
 		echo "# bench/growth.sh: act, lots of the member (any: all members), entries, µs of processor time, µs by the clock, bytes of WAL"
 		cat "$out/figures"
-	} >"$figures"
+	} >"$figures_file"
 fi
 if [[ $plot ]]; then
 	perl "$bench/growth_plot.pl" <"$out/figures" >"$plot"

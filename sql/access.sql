@@ -104,7 +104,7 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	FROM pg_catalog.unnest('{adjust,spend,hold,capture,release,transfer,cancel,redeem,confirm_redemption,fulfill_redemption,
 							 choose_reward,issue_voucher,use_voucher,return_voucher,void_voucher,merge_members,unmerge_members,
 							 create_household,join_household,leave_household,seal,enroll,set_member,set_tier,extend,reinstate,
-							 record,accept,reject,maintain,backfill,set_consent,approve,decline,withdraw,
+							 record,record_batch,record_rows,accept,reject,maintain,backfill,set_consent,approve,decline,withdraw,
 							 schedule_maintenance,unschedule_maintenance}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'operate', 'TABLE', n, 'SELECT', 'program'

@@ -12,10 +12,6 @@ CREATE FUNCTION loyalty.held_ends(lots loyalty.purse, program_id integer, last_a
 	AS 'MODULE_PATHNAME', 'loyalty_held_ends' LANGUAGE C STABLE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION loyalty.held_ends(loyalty.purse, integer, timestamptz, timestamptz, timestamptz) IS 'held points by the last day that they have left under the program''s expiry; today where that has passed, since they would expire once they are released';
 
-CREATE FUNCTION loyalty.months(purse loyalty.purse) RETURNS loyalty.purse
-	AS 'MODULE_PATHNAME', 'loyalty_purse_months' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION loyalty.months(loyalty.purse) IS 'the months in which the lots of a purse end: one point in each, on its first day, so that their sum counts purses by month';
-
 -- What silence has accepted, and what a hold held that has lapsed, is owed
 -- though nobody has written it down: such members, few after maintenance, are
 -- read one by one; so are those with holds, whose purse and holds may end in
@@ -33,15 +29,16 @@ CREATE VIEW loyalty.liability WITH (security_barrier = true) AS
 		JOIN loyalty.hold h ON h.program_id OPERATOR(pg_catalog.=) q.program_id
 		WHERE h.status OPERATOR(pg_catalog.=) 'active' AND h.until OPERATOR(pg_catalog.<=) pg_catalog.now()),
 	purses AS (
-		SELECT p.name AS program, loyalty.sum(m.owed) AS owed, loyalty.sum(loyalty.months(m.owed)) AS months
-		FROM (SELECT m.program_id, loyalty.outstanding(m.purse, m.program_id, m.last_activity, m.enrolled_at, pg_catalog.now()) AS owed
+		SELECT o.program, loyalty.sum(o.owed) AS owed, loyalty.sum(loyalty.months(o.owed)) AS months
+		FROM (SELECT p.name AS program,
+					 loyalty.outstanding(m.purse, m.program_id, m.last_activity, m.enrolled_at, pg_catalog.now()) AS owed
 			  FROM loyalty.member m
-			  WHERE m.hold_until IS NULL AND NOT EXISTS (SELECT FROM unwritten u WHERE u.member_id OPERATOR(pg_catalog.=) m.member_id)
+			  JOIN loyalty.program p ON p.program_id OPERATOR(pg_catalog.=) m.program_id
+			  WHERE loyalty.may_read(p.program_id) AND m.hold_until IS NULL
+				AND NOT EXISTS (SELECT FROM unwritten u WHERE u.member_id OPERATOR(pg_catalog.=) m.member_id)
 			  -- so that it is worked out once
-			  OFFSET 0) m
-		JOIN loyalty.program p ON p.program_id OPERATOR(pg_catalog.=) m.program_id
-		WHERE loyalty.may_read(p.program_id)
-		GROUP BY p.name),
+			  OFFSET 0) o
+		GROUP BY o.program),
 	lots AS (
 		SELECT p.name AS program, m.member_id, l.ends, l.points
 		FROM loyalty.member m

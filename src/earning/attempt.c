@@ -15,8 +15,8 @@
  * Mistakes in what the shop wrote: its data and constraints, names that are
  * gone, functions that do what they may not, whatever they raise.
  */
-static bool
-is_deferrable(int code)
+bool
+error_is_deferrable(int code)
 {
 	if (code == ERRCODE_LOCK_NOT_AVAILABLE)
 		return false;
@@ -58,7 +58,7 @@ attempt(void (*work) (void *arg), void *arg)
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
-		if (!is_deferrable(geterrcode()))
+		if (!error_is_deferrable(geterrcode()))
 			PG_RE_THROW();
 		error = CopyErrorData();
 		FlushErrorState();

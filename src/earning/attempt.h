@@ -23,4 +23,7 @@ extern ErrorData *attempt(void (*work) (void *arg), void *arg);
  */
 extern ErrorData *attempt_damaged(void (*work) (void *arg), void *arg);
 
+/* Whether an error of this code is one that comes back so. */
+extern bool error_is_deferrable(int code);
+
 #endif							/* LOYALTY_ATTEMPT_H */

@@ -27,7 +27,7 @@ compare_by_ref(const void *a, const void *b)
 	return strcmp(text_to_cstring(x->key), text_to_cstring(y->key));
 }
 
-/* Keep the cases of each ref together. */
+/* Keep the cases of each ref together, and those of a group that is locked anew in order of their members. */
 static void
 part_refs(WorkGroup *group)
 {
@@ -38,8 +38,9 @@ part_refs(WorkGroup *group)
 		const Purchase *last = &group->cases[i - 1].purchase;
 		const Purchase *next = &group->cases[i].purchase;
 
-		if (last->member_id == next->member_id && last->ref != NULL && next->ref != NULL &&
-			!same_text(last->ref, next->ref))
+		if (last->member_id > next->member_id ||
+			(last->member_id == next->member_id && last->ref != NULL && next->ref != NULL &&
+			 !same_text(last->ref, next->ref)))
 		{
 			qsort(group->cases, group->ncases, sizeof(Case), compare_by_ref);
 			return;

@@ -11,10 +11,8 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
-#include "earning/request.h"
-#include "earning/single.h"
+#include "earning/record.h"
 #include "ledger/access.h"
-#include "ledger/act.h"
 #include "ledger/member.h"
 #include "ledger/merges.h"
 #include "ledger/velocity.h"
@@ -58,18 +56,14 @@ remember_entry(const EntryRow *entry, void *arg)
 static bool
 find_in_ledger(Store *store, int64 member_id, const text *key, Earlier *earlier)
 {
-	Snapshot	snapshot = store_snapshot();
-
-	store_begin_read(store, snapshot);
 	store_visit_entries(store, member_id, SOURCE_API, key, remember_entry, earlier);
-	if (earlier->last_seq != 0)
-		balance_replay(store, member_id, DT_NOEND, earlier->last_seq, &earlier->act.state);
-	store_end_read(store);
-	UnregisterSnapshot(snapshot);
-	return earlier->last_seq != 0;
+	if (earlier->last_seq == 0)
+		return false;
+	balance_replay(store, member_id, DT_NOEND, earlier->last_seq, &earlier->act.state);
+	return true;
 }
 
-/* Whether the key has been used; false without one. */
+/* Whether the key has been used; in whatever ledger merges have led it to. */
 static bool
 find_earlier(Config *config, const Program *program, Store *store, const text *ref, const MemberRow *member,
 			 const text *key, Earlier *earlier)
@@ -78,8 +72,6 @@ find_earlier(Config *config, const Program *program, Store *store, const text *r
 	int			i;
 
 	memset(earlier, 0, sizeof(*earlier));
-	if (key == NULL)
-		return false;
 	if (find_in_ledger(store, member->member_id, key, earlier))
 		return true;
 	if (!program->has_merges)
@@ -91,24 +83,115 @@ find_earlier(Config *config, const Program *program, Store *store, const text *r
 	return false;
 }
 
-/* What was posted for it, taken together as one entry. */
-static void
-add_up_posting(const Single *single, EntryRow *sum)
+bool
+record_find(Config *config, const Program *program, Store *store, const RecordCase *record,
+			const MemberRow *member, RecordAnswer *answer)
 {
+	const RecordCall *call = record->call;
+	Earlier		earlier;
+
+	if (record->purchase.key == NULL ||
+		!find_earlier(config, program, store, call->ref, member, record->purchase.key, &earlier))
+		return false;
+	if (!act_same_context(earlier.context.request, record->asked) || !same_text(earlier.act.entry.note, call->note))
+		act_key_reused(call->key,
+					   psprintf("It recorded something else for member \"%s\", which gave %s points.",
+								text_to_cstring(call->ref), points_to_cstring(earlier.act.entry.points)));
+	answer->entry = earlier.act.entry.seq;
+	answer->points = earlier.act.entry.points;
+	answer->balance = act_available(program, &earlier.act.state, member->enrolled_at, earlier.act.entry.occurred_at);
+	answer->repeated = true;
+	return true;
+}
+
+void
+record_answer(const Posting *posting, int from, const text *source_key, RecordAnswer *answer)
+{
+	const MemberRow *member = posting->member;
+	MemberState state = {member->purse, member->lifetime, member->held, member->last_activity};
+	const EntryRow *first = NULL;
 	int			i;
 
-	memset(sum, 0, sizeof(*sum));
-	for (i = 0; i < single->posting.nentries; i++)
+	memset(answer, 0, sizeof(*answer));
+	for (i = from; i < posting->nentries; i++)
 	{
-		const EntryRow *entry = &single->posting.entries[i];
+		const EntryRow *entry = &posting->entries[i];
 
-		if (!single_is_own(single, entry))
+		if (entry->source_id != SOURCE_API || !same_text(entry->source_key, source_key))
 			continue;
-		if (sum->seq == 0)
-			*sum = *entry;
-		else
-			sum->points = points_add(sum->points, entry->points);
+		if (first == NULL)
+			first = entry;
+		answer->points = points_add(answer->points, entry->points);
 	}
+	answer->entry = first->seq;
+	answer->balance = act_available(posting->program, &state, member->enrolled_at, first->occurred_at);
+}
+
+void
+record_prepare(const Program *program, const RecordCall *call, RecordCase *record)
+{
+	record->call = call;
+	request_purchase(program, &call->request, &record->purchase);
+	record->purchase.ref = call->ref;
+	record->purchase.key = act_key(strcmp(call->request.event, PURCHASE_EVENT) == 0 ? PURCHASE_EVENT : RECORD_KIND,
+								   call->key);
+	record->asked = request_to_json(&call->request);
+}
+
+void
+record_notice_event(Config *config, Program *program, const char *event)
+{
+	if (rule_event(rule_set(config, program), event) == EVENT_UNKNOWN)
+		ereport(NOTICE,
+				(errmsg("no rule of program \"%s\" is about the event \"%s\"", program->name, event)));
+}
+
+/* Judge it for a locked member, and write what it gives. */
+static void
+post(Config *config, Program *program, Store *store, const RecordCase *record, MemberRow *member, RecordAnswer *answer)
+{
+	Purchase	purchase = record->purchase;
+	Single		single;
+	Snapshot	snapshot;
+
+	act_check_active(program, member);
+	purchase.member_id = member->member_id;
+	single_begin(&single, config, program, store, SOURCE_API,
+				 rule_event(rule_set(config, program), record->call->request.event), &purchase, member);
+	single.case_.asked = record->asked;
+	single.case_.note = record->call->note;
+	rule_set_used();
+	snapshot = store_snapshot();
+	single_judge(&single, snapshot, true);
+	UnregisterSnapshot(snapshot);
+	record_answer(&single.posting, 0, single.case_.purchase.key, answer);
+	velocity_check(config, program, store, member, VELOCITY_RECORD, Max(answer->points, 0), 0);
+	single_write(&single);
+}
+
+void
+record_one(Config *config, Program *program, const RecordCase *record, RecordAnswer *answer)
+{
+	const RecordCall *call = record->call;
+	Store	   *store = store_open(config, true);
+	MemberRequest member;
+	Snapshot	snapshot;
+	bool		repeated = false;
+
+	member_lock(config, store, program, call->ref, program->auto_enroll, call->request.at, &member);
+	if (member.row == NULL)
+		member_unknown(program, call->ref);
+	if (record->purchase.key != NULL)
+	{
+		snapshot = store_snapshot();
+		store_begin_read(store, snapshot);
+		repeated = record_find(config, program, store, record, member.row, answer);
+		store_end_read(store);
+		UnregisterSnapshot(snapshot);
+	}
+	if (!repeated)
+		post(config, program, store, record, member.row, answer);
+	store_close(store);
 }
 
 /* record(member, event, amount, data, lines, reason, key, at, program) → posting */
@@ -116,60 +199,16 @@ Datum
 loyalty_record(PG_FUNCTION_ARGS)
 {
 	Config	   *config = config_get();
-	text	   *ref = member_argument(fcinfo, ARG_MEMBER);
-	text	   *note = text_argument(fcinfo, ARG_REASON);
-	Program    *program = access_program_for(config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_OPERATE, ref);
-	EventRequest request;
-	Jsonb	   *asked;
-	Purchase	purchase;
-	Store	   *store;
-	MemberRequest member;
-	Single		single;
-	Earlier		earlier;
-	EntryRow	posted;
-	Snapshot	snapshot;
+	RecordCall	call = {.ref = member_argument(fcinfo, ARG_MEMBER), .note = text_argument(fcinfo, ARG_REASON),
+	.key = text_argument(fcinfo, ARG_KEY)};
+	Program    *program = access_program_for(config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_OPERATE, call.ref);
+	RecordCase	record;
+	RecordAnswer answer;
 
-	request_from_arguments(fcinfo, ARG_EVENT, ARG_AT, &request);
+	request_from_arguments(fcinfo, ARG_EVENT, ARG_AT, &call.request);
 	(void) act_time(fcinfo, ARG_AT);
-	request_purchase(program, &request, &purchase);
-	asked = request_to_json(&request);
-	purchase.key = act_key(strcmp(request.event, PURCHASE_EVENT) == 0 ? PURCHASE_EVENT : RECORD_KIND,
-						   text_argument(fcinfo, ARG_KEY));
-
-	if (rule_event(rule_set(config, program), request.event) == EVENT_UNKNOWN)
-		ereport(NOTICE,
-				(errmsg("no rule of program \"%s\" is about the event \"%s\"", program->name, request.event)));
-
-	store = store_open(config, true);
-	member_lock(config, store, program, ref, program->auto_enroll, request.at, &member);
-	if (member.row == NULL)
-		member_unknown(program, ref);
-
-	if (find_earlier(config, program, store, ref, member.row, purchase.key, &earlier))
-	{
-		if (!act_same_context(earlier.context.request, asked) || !same_text(earlier.act.entry.note, note))
-			act_key_reused(PG_GETARG_TEXT_PP(ARG_KEY),
-						   psprintf("It recorded something else for member \"%s\", which gave %s points.",
-									text_to_cstring(ref), points_to_cstring(earlier.act.entry.points)));
-		store_close(store);
-		return act_repeated(fcinfo, program, member.row, &earlier.act);
-	}
-	act_check_active(program, member.row);
-
-	purchase.member_id = member.row->member_id;
-	purchase.ref = ref;
-	single_begin(&single, config, program, store, SOURCE_API,
-				 rule_event(rule_set(config, program), request.event), &purchase, member.row);
-	single.case_.asked = asked;
-	single.case_.note = note;
-	rule_set_used();
-	snapshot = store_snapshot();
-	single_judge(&single, snapshot, true);
-	UnregisterSnapshot(snapshot);
-	add_up_posting(&single, &posted);
-	velocity_check(config, program, store, member.row, VELOCITY_RECORD, Max(posted.points, 0), 0);
-	single_write(&single);
-	store_close(store);
-
-	return act_posted(fcinfo, program, member.row, &posted);
+	record_prepare(program, &call, &record);
+	record_notice_event(config, program, call.request.event);
+	record_one(config, program, &record, &answer);
+	return act_answer(fcinfo, answer.entry, answer.points, answer.balance, answer.repeated);
 }

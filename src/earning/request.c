@@ -13,58 +13,52 @@
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/fmgrprotos.h"
-#include "utils/guc.h"
 #include "utils/json.h"
 
 #include "earning/json.h"
+#include "earning/json_field.h"
 #include "earning/request.h"
 #include "ledger/context_field.h"
 #include "loyalty.h"
 
-/* 22023 that names a line and a field of it. */
-#define LINE_ERROR(...) \
-	ereport(ERROR, \
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), \
-			 errmsg(__VA_ARGS__), \
-			 errhint("A line is an object of amount, quantity, item, category, channel, store, currency, at and data.")))
-
-/* A line that is being read. */
-typedef struct LineReader
-{
-	int			number;			/* from 1 */
-	const Program *program;
-	PurchaseLine *line;
-} LineReader;
+#define LINE_HINT "A line is an object of amount, quantity, item, category, channel, store, currency, at and data."
 
 /*
  * What is asked
  */
 
 void
-request_from_arguments(FunctionCallInfo fcinfo, int first, int at, EventRequest *request)
+request_check(const EventRequest *request)
 {
-	memset(request, 0, sizeof(*request));
-	if (PG_ARGISNULL(first))
+	if (request->event == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("event must not be null")));
-	request->event = text_to_cstring(PG_GETARG_TEXT_PP(first));
 	if (request->event[0] == '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("event must not be empty")));
-	if (!PG_ARGISNULL(first + 1))
-		request->amount = PG_GETARG_NUMERIC(first + 1);
 	if (request->amount != NULL && (numeric_is_nan(request->amount) || numeric_is_inf(request->amount)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("amount must be a finite number")));
+}
+
+void
+request_from_arguments(FunctionCallInfo fcinfo, int first, int at, EventRequest *request)
+{
+	memset(request, 0, sizeof(*request));
+	if (!PG_ARGISNULL(first))
+		request->event = text_to_cstring(PG_GETARG_TEXT_PP(first));
+	if (!PG_ARGISNULL(first + 1))
+		request->amount = PG_GETARG_NUMERIC(first + 1);
 	if (!PG_ARGISNULL(first + 2))
 		request->data = PG_GETARG_JSONB_P(first + 2);
 	if (!PG_ARGISNULL(first + 3))
 		request->lines = PG_GETARG_JSONB_P(first + 3);
 	request->at_given = !PG_ARGISNULL(at);
 	request->at = request->at_given ? PG_GETARG_TIMESTAMPTZ(at) : GetCurrentTransactionStartTimestamp();
+	request_check(request);
 }
 
 Jsonb *
@@ -129,106 +123,9 @@ request_from_json(const Jsonb *json, EventRequest *request)
  * Lines
  */
 
-static bool
-is_field(const JsonbValue *name, const char *field)
-{
-	return name->val.string.len == strlen(field) && memcmp(name->val.string.val, field, strlen(field)) == 0;
-}
-
-/* Whether a text is a decimal number that numeric reads without complaint. */
-static bool
-is_number(const char *text)
-{
-	const char *digits = text + (*text == '-' || *text == '+');
-	const char *at = digits + strspn(digits, "0123456789");
-	int			ndigits = at - digits;
-
-	if (*at == '.')
-	{
-		int			ndecimals = strspn(at + 1, "0123456789");
-
-		ndigits += ndecimals;
-		at += 1 + ndecimals;
-	}
-	return ndigits > 0 && ndigits <= 1000 && *at == '\0';
-}
-
-/* A number, or a text that is one. */
-static Numeric
-read_number(const LineReader *reader, const char *field, const JsonbValue *value)
-{
-	char	   *text;
-
-	if (value->type == jbvNumeric)
-		return value->val.numeric;
-	text = value->type == jbvString ? pnstrdup(value->val.string.val, value->val.string.len) : NULL;
-	if (text == NULL || !is_number(text))
-		LINE_ERROR("\"%s\" of line %d must be a number", field, reader->number);
-	return DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(text),
-											   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
-}
-
-static text *
-read_text(const LineReader *reader, const char *field, const JsonbValue *value)
-{
-	if (value->type != jbvString)
-		LINE_ERROR("\"%s\" of line %d must be a string", field, reader->number);
-	return cstring_to_text_with_len(value->val.string.val, value->val.string.len);
-}
-
-/* A time as ISO 8601 writes it; in the program's zone unless it names another. */
-static TimestampTz
-parse_time(const Program *program, const char *string)
-{
-	int			level = settings_pin();
-	TimestampTz at;
-
-	(void) set_config_option("TimeZone", pg_get_timezone_name(program->zone), PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	at = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(string),
-												 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
-	settings_unpin(level);
-	return at;
-}
-
-static TimestampTz
-read_time(const LineReader *reader, const char *field, const JsonbValue *value)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	char	   *string = value->type == jbvString ? pnstrdup(value->val.string.val, value->val.string.len) : NULL;
-	TimestampTz at = DT_NOBEGIN;
-
-	/* Words such as "now" would mean another time tomorrow, and there is no end of time. */
-	if (string == NULL || string[0] < '0' || string[0] > '9' ||
-		string[strspn(string, "0123456789-+:.TZtz ")] != '\0')
-		LINE_ERROR("\"%s\" of line %d must be a time as ISO 8601 writes it", field, reader->number);
-	PG_TRY();
-	{
-		at = parse_time(reader->program, string);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		/* What is wrong with the time, said of the line. */
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
-			PG_RE_THROW();
-		FlushErrorState();
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"%s\" of line %d is not a time", field, reader->number),
-				 errdetail("Reading it failed: %s.", error->message)));
-	}
-	PG_END_TRY();
-	return at;
-}
-
 static void
-read_field(const LineReader *reader, const JsonbValue *name, JsonbValue *value)
+read_field(const FieldReader *reader, PurchaseLine *line, const JsonbValue *name, JsonbValue *value)
 {
-	PurchaseLine *line = reader->line;
 	const struct
 	{
 		const char *name;
@@ -243,51 +140,51 @@ read_field(const LineReader *reader, const JsonbValue *name, JsonbValue *value)
 	int			i;
 
 	for (i = 0; i < lengthof(fields); i++)
-		if (is_field(name, fields[i].name))
+		if (field_is(name, fields[i].name))
 			break;
 	if (i == lengthof(fields))
-		LINE_ERROR("line %d has an unknown field \"%s\"", reader->number,
-				   pnstrdup(name->val.string.val, name->val.string.len));
+		FIELD_ERROR(reader, "line %d has an unknown field \"%s\"", reader->line,
+					pnstrdup(name->val.string.val, name->val.string.len));
 	/* As if it were left out. */
 	if (value->type == jbvNull)
 		return;
 	if (fields[i].number != NULL)
-		*fields[i].number = read_number(reader, fields[i].name, value);
+		*fields[i].number = field_number(reader, fields[i].name, value);
 	else if (fields[i].text != NULL)
-		*fields[i].text = read_text(reader, fields[i].name, value);
-	else if (is_field(name, "at"))
-		line->at = read_time(reader, "at", value);
+		*fields[i].text = field_text(reader, fields[i].name, value);
+	else if (field_is(name, "at"))
+		line->at = field_time(reader, "at", value);
 	else
 		line->data = JsonbValueToJsonb(value);
 }
 
 static void
-read_line(const LineReader *reader, const JsonbValue *value)
+read_line(const FieldReader *reader, PurchaseLine *line, const JsonbValue *value)
 {
 	JsonbIterator *iterator;
 	JsonbIteratorToken token;
 	JsonbValue	name;
 	JsonbValue	field;
 
-	reader->line->at = DT_NOBEGIN;
+	line->at = DT_NOBEGIN;
 	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
-		LINE_ERROR("line %d must be an object", reader->number);
+		FIELD_ERROR(reader, "line %d must be an object", reader->line);
 	iterator = JsonbIteratorInit(value->val.binary.data);
 	token = JsonbIteratorNext(&iterator, &name, true);
 	while ((token = JsonbIteratorNext(&iterator, &name, true)) == WJB_KEY)
 	{
 		(void) JsonbIteratorNext(&iterator, &field, true);
-		read_field(reader, &name, &field);
+		read_field(reader, line, &name, &field);
 	}
-	if (reader->line->amount == NULL)
-		LINE_ERROR("\"amount\" of line %d is missing", reader->number);
+	if (line->amount == NULL)
+		FIELD_ERROR(reader, "\"amount\" of line %d is missing", reader->line);
 }
 
 static void
 read_lines(const Program *program, const Jsonb *lines, Purchase *purchase)
 {
 	JsonbContainer *array = unconstify(JsonbContainer *, &lines->root);
-	LineReader	reader = {.program = program};
+	FieldReader reader = {.program = program, .hint = LINE_HINT};
 	int			count;
 
 	if (!JsonContainerIsArray(array) || JsonContainerIsScalar(array) || JsonContainerSize(array) == 0)
@@ -299,9 +196,8 @@ read_lines(const Program *program, const Jsonb *lines, Purchase *purchase)
 	purchase->lines = palloc0(sizeof(PurchaseLine) * count);
 	for (purchase->nlines = 0; purchase->nlines < count; purchase->nlines++)
 	{
-		reader.number = purchase->nlines + 1;
-		reader.line = &purchase->lines[purchase->nlines];
-		read_line(&reader, getIthJsonbValueFromContainer(array, purchase->nlines));
+		reader.line = purchase->nlines + 1;
+		read_line(&reader, &purchase->lines[purchase->nlines], getIthJsonbValueFromContainer(array, purchase->nlines));
 	}
 }
 

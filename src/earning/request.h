@@ -29,10 +29,13 @@ typedef struct EventRequest
 
 /*
  * Read the arguments event, amount, data and lines, which stand one after the
- * other from "first" on, and "at" at its place; a missing time is now.  22004
- * or 22023 for an event that is null or empty.
+ * other from "first" on, and "at" at its place; a missing time is now.  They
+ * are checked.
  */
 extern void request_from_arguments(FunctionCallInfo fcinfo, int first, int at, EventRequest *request);
+
+/* 22004 or 22023 for an event that is null or empty, and for an amount that is not finite. */
+extern void request_check(const EventRequest *request);
 
 /* As context.request keeps it, and read back. */
 extern Jsonb *request_to_json(const EventRequest *request);

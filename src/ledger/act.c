@@ -132,15 +132,21 @@ act_points(FunctionCallInfo fcinfo, int argno)
 	return points;
 }
 
+void
+act_check_time(TimestampTz at)
+{
+	if (TIMESTAMP_NOT_FINITE(at) || at > GetCurrentTimestamp())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"at\" must be a finite time that is not in the future")));
+}
+
 TimestampTz
 act_time(FunctionCallInfo fcinfo, int argno)
 {
 	TimestampTz at = PG_ARGISNULL(argno) ? GetCurrentTransactionStartTimestamp() : PG_GETARG_TIMESTAMPTZ(argno);
 
-	if (TIMESTAMP_NOT_FINITE(at) || at > GetCurrentTimestamp())
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"at\" must be a finite time that is not in the future")));
+	act_check_time(at);
 	return at;
 }
 
@@ -270,9 +276,8 @@ act_last_day(const Program *program, const MemberRow *member, DateADT day, const
 	return ends;
 }
 
-/* Entry 0: none has been made. */
-static Datum
-posting_result(FunctionCallInfo fcinfo, int64 entry, Points points, Points balance, bool repeated)
+Datum
+act_answer(FunctionCallInfo fcinfo, int64 entry, Points points, Points balance, bool repeated)
 {
 	TupleDesc	desc;
 	Datum		values[4] = {Int64GetDatum(entry), PointsGetDatum(points),
@@ -296,7 +301,7 @@ act_shared(const EntryRow *entry)
 Datum
 act_repeated(FunctionCallInfo fcinfo, const Program *program, const MemberRow *member, const EarlierAct *earlier)
 {
-	return posting_result(fcinfo, earlier->entry.seq, earlier->entry.points,
+	return act_answer(fcinfo, earlier->entry.seq, earlier->entry.points,
 						  points_add(act_available(program, &earlier->state, member->enrolled_at, earlier->entry.occurred_at),
 									 act_shared(&earlier->entry)),
 						  true);
@@ -307,7 +312,7 @@ act_posted(FunctionCallInfo fcinfo, const Program *program, const MemberRow *mem
 {
 	MemberState state = {member->purse, member->lifetime, member->held, member->last_activity};
 
-	return posting_result(fcinfo, entry->seq, entry->points,
+	return act_answer(fcinfo, entry->seq, entry->points,
 						  points_add(act_available(program, &state, member->enrolled_at, entry->occurred_at),
 									 act_shared(entry)), false);
 }
@@ -317,7 +322,7 @@ act_proposed(FunctionCallInfo fcinfo, const Program *program, const MemberRow *m
 {
 	MemberState state = {member->purse, member->lifetime, member->held, member->last_activity};
 
-	return posting_result(fcinfo, 0, 0, act_available(program, &state, member->enrolled_at, at), repeated);
+	return act_answer(fcinfo, 0, 0, act_available(program, &state, member->enrolled_at, at), repeated);
 }
 
 /* What there is of some lots. */

@@ -41,6 +41,7 @@ extern void act_key_reused(const text *key, const char *detail);
 
 /* The argument "at", now by default; 22023 unless finite and not in the future. */
 extern TimestampTz act_time(FunctionCallInfo fcinfo, int argno);
+extern void act_check_time(TimestampTz at);
 
 /* The argument "points": 22004 without one; and 22023 unless greater than zero. */
 extern Points act_points_given(FunctionCallInfo fcinfo, int argno);
@@ -93,7 +94,10 @@ extern DateADT act_last_day(const Program *program, const MemberRow *member, Dat
 #define FIELD_SHARED "shared"
 extern Points act_shared(const EntryRow *entry);
 
-/* The answer of an act: of an earlier call, and of this one. */
+/* The answer of an act; entry 0: none has been made. */
+extern Datum act_answer(FunctionCallInfo fcinfo, int64 entry, Points points, Points balance, bool repeated);
+
+/* The same of an earlier call, and of this one. */
 extern Datum act_repeated(FunctionCallInfo fcinfo, const Program *program, const MemberRow *member,
 						  const EarlierAct *earlier);
 extern Datum act_posted(FunctionCallInfo fcinfo, const Program *program, const MemberRow *member,

@@ -228,18 +228,21 @@ store_check_constraints(Store *store, StoreTable *table, TupleTableSlot *slot)
 }
 
 void
+store_open_indexes(Store *store, StoreTable *table)
+{
+	MemoryContext caller = MemoryContextSwitchTo(store->context);
+
+	if (table->result->ri_IndexRelationDescs == NULL)
+		ExecOpenIndices(table->result, false);
+	MemoryContextSwitchTo(caller);
+}
+
+void
 store_insert_index_entries(Store *store, StoreTable *table, TupleTableSlot *slot, bool update)
 {
 	List	   *recheck;
 
-	/* Most updates change nothing that is indexed, and need none of them. */
-	if (table->result->ri_IndexRelationDescs == NULL)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(store->context);
-
-		ExecOpenIndices(table->result, false);
-		MemoryContextSwitchTo(caller);
-	}
+	store_open_indexes(store, table);
 #if PG_VERSION_NUM >= 160000
 	recheck = ExecInsertIndexTuples(table->result, slot, store->estate,
 									update, false, NULL, NIL, false);

@@ -362,38 +362,61 @@ pack_member(Store *store, const MemberRow *row, TupleTableSlot *slot)
 	slot->tts_tableOid = RelationGetRelid(store->member.rel);
 }
 
+/* Begin to look members up with a snapshot. */
+static void
+begin_look(Store *store, Snapshot snapshot, IndexScanDesc *scan, TupleTableSlot **slot)
+{
+	Snapshot	reading = store->snapshot;
+
+	store->snapshot = snapshot;
+	store_begin_scan(store, &store->member, 1, scan, slot);
+	store->snapshot = reading;
+}
+
+static bool
+look(Store *store, IndexScanDesc scan, TupleTableSlot *slot, int64 member_id)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(member_id));
+	index_rescan(scan, &key, 1, NULL, 0);
+	return store_next(store, scan, slot);
+}
+
 /*
  * The first of the rows whose place is taken, also by the one before it, nrows if
  * none is; and whose transaction took it, if that is another one, still running.
+ * Whoever is inserting a row is seen by a dirty look; but that misses a row that
+ * moves between the index and the table, which has been committed then.
  */
 static int
 first_taken(Store *store, MemberRow **rows, int nrows, TransactionId *taker)
 {
-	TupleTableSlot *slot = NULL;
-	IndexScanDesc scan = NULL;
-	Snapshot	reading = store->snapshot;
+	TupleTableSlot *slots[2] = {NULL, NULL};
+	IndexScanDesc scans[2] = {NULL, NULL};
+	Snapshot	latest = RegisterSnapshot(GetLatestSnapshot());
 	SnapshotData dirty;
 	int			i;
 
+	*taker = InvalidTransactionId;
 	InitDirtySnapshot(dirty);
-	dirty.xmin = InvalidTransactionId;
-	store->snapshot = &dirty;
-	store_begin_scan(store, &store->member, 1, &scan, &slot);
-	store->snapshot = reading;
+	begin_look(store, &dirty, &scans[0], &slots[0]);
+	begin_look(store, latest, &scans[1], &slots[1]);
 	for (i = 0; i < nrows; i++)
 	{
-		ScanKeyData key;
-
 		CHECK_FOR_INTERRUPTS();
-		if (i > 0 && rows[i - 1]->member_id == rows[i]->member_id)
+		if ((i > 0 && rows[i - 1]->member_id == rows[i]->member_id) ||
+			look(store, scans[1], slots[1], rows[i]->member_id))
 			break;
-		ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(rows[i]->member_id));
-		index_rescan(scan, &key, 1, NULL, 0);
-		if (store_next(store, scan, slot))
+		if (look(store, scans[0], slots[0], rows[i]->member_id))
+		{
+			*taker = dirty.xmin;
 			break;
+		}
 	}
-	*taker = i < nrows ? dirty.xmin : InvalidTransactionId;
-	store_end_scan(&scan, &slot);
+	store_end_scan(&scans[0], &slots[0]);
+	store_end_scan(&scans[1], &slots[1]);
+	UnregisterSnapshot(latest);
 	return i;
 }
 
@@ -421,6 +444,8 @@ store_enroll_members(Store *store, MemberRow **rows, int nrows, bool all, Transa
 	int			nfree;
 	int			i;
 
+	/* Where somebody may have to be waited for. */
+	store_open_indexes(store, &store->member);
 	LockPage(store->member.rel, 0, ExclusiveLock);
 	nfree = first_taken(store, rows, nrows, taker);
 	if (all && nfree < nrows)

@@ -82,6 +82,9 @@ extern void store_end_scan(IndexScanDesc *scan, TupleTableSlot **slot);
 /* Check NOT NULL and CHECK constraints of a tuple about to be written. */
 extern void store_check_constraints(Store *store, StoreTable *table, TupleTableSlot *slot);
 
+/* Open all indexes, unless they are: most updates change nothing that is indexed, and need none of them. */
+extern void store_open_indexes(Store *store, StoreTable *table);
+
 /* Insert index entries for a tuple just written, as the executor does. */
 extern void store_insert_index_entries(Store *store, StoreTable *table, TupleTableSlot *slot, bool update);
 
