@@ -41,7 +41,7 @@ enum
 };
 
 /* Events that are recorded together. */
-#define GROUP_SIZE 1000
+#define GROUP_SIZE 100
 
 /* Where an event belongs. */
 typedef struct Place

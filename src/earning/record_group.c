@@ -34,6 +34,7 @@ typedef struct Round
 	Program    *program;
 	Store	   *store;
 	Settlement	settlement;
+	bool		may_be_unwritten;	/* new members, until they are written with what they get */
 	int			nitems;
 	RecordItem **items;			/* by member, then by place */
 	int			nwaiting;		/* for another round; they are put first among the items */
@@ -76,6 +77,7 @@ find_request(Round *round, MemberRequest *requests, int *nrequests, RecordItem *
 	request->ref = item->call.ref;
 	request->enroll = round->program->auto_enroll;
 	request->forgotten_too = true;
+	request->unwritten_too = round->may_be_unwritten;
 	request->enrolled_at = item->call.request.at;
 	return (*nrequests)++;
 }
@@ -261,9 +263,34 @@ check_velocity(Round *round)
  * Rounds
  */
 
-/* Record what can be; those that have to wait are put first.  Returns how many these are. */
+/* Write the new members with what they have got; false, and none of them, when somebody else enrolls one. */
+static bool
+enroll_unwritten(Round *round)
+{
+	MemberRow **rows = palloc(sizeof(MemberRow *) * round->nmembers);
+	TransactionId taker;
+	int			nrows = 0;
+	int			i;
+
+	for (i = 0; i < round->nmembers; i++)
+	{
+		Posting    *posting = &round->postings[i];
+
+		if (ItemPointerIsValid(&posting->member->tid))
+			continue;
+		rows[nrows++] = posting->member;
+		posting->member_written = true;
+	}
+	return nrows == 0 || store_enroll_members(round->store, rows, nrows, true, &taker) == nrows;
+}
+
+/*
+ * Record what can be; those that have to wait are put first.  Returns how many
+ * these are, -1 when nothing was written since new members have to be written
+ * before they are judged.
+ */
 static int
-work_round(RecordBatch *batch, RecordItem **items, int nitems)
+try_round(RecordBatch *batch, RecordItem **items, int nitems, bool may_be_unwritten)
 {
 	Round		round = {.batch = batch, .program = batch->program, .items = items, .nitems = nitems};
 	Settlement *settlement = &round.settlement;
@@ -281,13 +308,25 @@ work_round(RecordBatch *batch, RecordItem **items, int nitems)
 	settlement->store = round.store;
 	settlement->now = GetCurrentTransactionStartTimestamp();
 	rule_set_used();
+	round.may_be_unwritten = may_be_unwritten && !settlement->rules->has_limits && !batch->program->has_merges &&
+		!batch->program->has_forgotten && !batch->program->has_velocity;
 
 	lock_members(&round);
+	if (round.may_be_unwritten && batch->program->has_merges)
+	{
+		store_close(round.store);
+		return -1;
+	}
 	snapshot = store_snapshot();
 	usages = load_members(&round, snapshot, &nusages);
 	judge_members(&round, snapshot);
 	check_velocity(&round);
 	UnregisterSnapshot(snapshot);
+	if (!enroll_unwritten(&round))
+	{
+		store_close(round.store);
+		return -1;
+	}
 
 	if (usages != NULL)
 		limits_write(batch->config, usages, nusages);
@@ -299,6 +338,18 @@ work_round(RecordBatch *batch, RecordItem **items, int nitems)
 	confirm_write(settlement, round.cases, round.ncases);
 	store_close(round.store);
 	return round.nwaiting;
+}
+
+static int
+work_round(RecordBatch *batch, RecordItem **items, int nitems)
+{
+	RecordItem **all = memcpy(palloc(sizeof(RecordItem *) * nitems), items, sizeof(RecordItem *) * nitems);
+	int			nwaiting = try_round(batch, items, nitems, true);
+
+	if (nwaiting >= 0)
+		return nwaiting;
+	memcpy(items, all, sizeof(RecordItem *) * nitems);
+	return try_round(batch, items, nitems, false);
 }
 
 void
