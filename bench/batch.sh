@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A feed without a table: 200,000 purchases over 100,000 members by
+# A feed without a table: 100,000 purchases over 50,000 members by
 #
 #   batch   record_batch, in calls of 10,000 events
 #   rows    record_rows, likewise
@@ -12,8 +12,8 @@
 # shellcheck source=bench/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-orders=${ORDERS:-$(scaled 200000)}
-members=${MEMBERS:-$(scaled 100000)}
+orders=${ORDERS:-$(scaled 100000)}
+members=${MEMBERS:-$(scaled 50000)}
 call=${CALL:-$(scaled 10000)}
 runs=${RUNS:-3}
 ways=(batch rows record bulk)

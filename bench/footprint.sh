@@ -13,8 +13,6 @@
 #           room by itself. UPDATES orders (1,000,000) at the fillfactor that
 #           ships, a tenth as many by as many fewer members at those of
 #           FILLFACTORS
-#   memory  of the backend's own (RssAnon), the most of a backfill, of
-#           maintenance and of one INSERT, at two sizes
 #
 # These are counts, not times: everything is run once.
 
@@ -26,7 +24,6 @@ members=$(scaled 100000)
 singles=$(scaled 20000)
 updates=${UPDATES:-$(scaled 1000000)}
 read -r -a fillfactors <<<"${FILLFACTORS:-100 90 80 70 60}"
-sizes=("$(scaled 100000)" "$(scaled 400000)")
 clients=4
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
@@ -234,73 +231,6 @@ measure_hot() {
 	hot '' "$updates"
 }
 
-# ---------------------------------------------------------------------------
-# memory
-
-# own DATABASE STATEMENT: the most memory of its own, in kB, that the backend has while it runs it.
-own() {
-	sql "$1" 2>/dev/null <<-SQL >/dev/null
-		SELECT pg_backend_pid() AS pid \gset
-		\setenv PID :pid
-		\! (while sleep 0.02 && awk '/^RssAnon/ { print \$2 }' /proc/\$PID/status 2>/dev/null; do :; done) >$out/memory &
-		SELECT pg_sleep(0.1);
-		$2
-	SQL
-	sort -n "$out/memory" | tail -n 1
-}
-
-# spilled DATABASE: MB of temporary files so far.
-spilled() {
-	sql "$1" -c "SELECT temp_bytes / 1048576 FROM pg_stat_database WHERE datname = current_database()"
-}
-
-# Each size: orders that were there before the source, whose points lapse, and
-# as many again in one statement.
-measure_memory() {
-	local -A most=() spilled=()
-	local size n work_mem name before now
-
-	for size in "${sizes[@]}"; do
-		createdb bench_run
-		sql bench_run <<-SQL >/dev/null
-			CREATE EXTENSION loyalty;
-			INSERT INTO loyalty.program (name, currency, expiry, time_zone) VALUES ('beans', 'USD', '3 months', 'UTC');
-			INSERT INTO loyalty.rule (program, name, award) VALUES ('beans', 'base', '1 per 1');
-			CREATE TABLE orders (order_id bigint PRIMARY KEY, customer_id bigint NOT NULL, total numeric(10,2) NOT NULL, created_at timestamptz NOT NULL);
-			CREATE TABLE incoming (LIKE orders);
-			INSERT INTO incoming SELECT n, 1 + n * 48271::bigint % ($size / 2), 1 + n % 100, '2024-01-15' FROM generate_series(1, $size) n;
-			INSERT INTO orders SELECT * FROM incoming;
-			SELECT loyalty.attach('orders', member => 'customer_id', amount => 'total', at => 'created_at');
-			VACUUM (ANALYZE);
-		SQL
-		most[backfill $size]=$(own bench_run "CALL loyalty.backfill('orders');")
-		most[maintenance $size]=$(own bench_run "CALL loyalty.maintain();")
-		n=1
-		for work_mem in 4MB 64MB; do
-			before=$(spilled bench_run)
-			most[$work_mem $size]=$(own bench_run "SET work_mem = '$work_mem';
-				INSERT INTO orders SELECT order_id + $n * $size, customer_id, total, created_at FROM incoming;")
-			now=$(spilled bench_run)
-			spilled[$work_mem $size]=$((now - before))
-			n=$((n + 1))
-		done
-		sql bench_run -F ' ' -c "SELECT '# $size orders:', count(*), 'entries,', count(*) FILTER (WHERE kind = 'expire'), 'of them expired;' FROM loyalty.entry"
-		dropdb bench_run
-	done
-
-	for name in 'backfill' 'maintenance' '4MB' '64MB'; do
-		printf '%-60s %7d kB %7d kB' "memory, $( [[ $name == *MB ]] && echo "one INSERT, work_mem $name" || echo "$name"), ${sizes[0]} and ${sizes[1]} orders" \
-			"${most[$name ${sizes[0]}]}" "${most[$name ${sizes[1]}]}"
-		[[ $name != *MB ]] || printf '  temporary files %d MB and %d MB' "${spilled[$name ${sizes[0]}]}" "${spilled[$name ${sizes[1]}]}"
-		echo
-	done
-	for name in backfill maintenance 4MB; do
-		against_target "memory, $( [[ $name == *MB ]] && echo "one INSERT, work_mem $name" || echo "$name"): four times as many orders" \
-			"$(ratio "${most[$name ${sizes[1]}]}" "${most[$name ${sizes[0]}]}")" at-most 1.2
-	done
-}
-
 echo "# footprint"
 measure_wal
 measure_hot
-measure_memory

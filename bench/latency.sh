@@ -10,8 +10,8 @@ source "$(dirname "$0")/lib.sh"
 
 orders=$(scaled 200000)
 members=$(scaled 100000)
-limit_duration=${LIMIT_DURATION:-$(scaled 3)}
-duration=${DURATION:-$(scaled 6)}
+limit_duration=${LIMIT_DURATION:-$(scaled 2)}
+duration=${DURATION:-$(scaled 4)}
 runs=${RUNS:-3}
 clients=4
 ways=(bare order spend)
