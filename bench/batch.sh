@@ -15,7 +15,7 @@ source "$(dirname "$0")/lib.sh"
 orders=${ORDERS:-$(scaled 100000)}
 members=${MEMBERS:-$(scaled 50000)}
 call=${CALL:-$(scaled 10000)}
-runs=${RUNS:-3}
+runs=${RUNS:-2}
 ways=(batch rows record bulk)
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT

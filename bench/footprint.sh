@@ -23,7 +23,7 @@ orders=$(scaled 200000)
 members=$(scaled 100000)
 singles=$(scaled 20000)
 updates=${UPDATES:-$(scaled 1000000)}
-read -r -a fillfactors <<<"${FILLFACTORS:-100 90 80 70 60}"
+read -r -a fillfactors <<<"${FILLFACTORS:-100 85 60}"
 clients=4
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT

@@ -21,7 +21,7 @@ each=10                     # entries of every other member
 count=${ACTS:-$(scaled 10000)}
 few=$(scaled 2000)          # orders just after a checkpoint
 warm=$(scaled 500)
-runs=${RUNS:-3}
+runs=${RUNS:-2}
 figures_file=${FIGURES:-} plot=${PLOT:-}
 if [[ $scale == 1 && ! ${SIZES:-} ]]; then
 	figures_file=${FIGURES:-$bench/growth.txt} plot=${PLOT:-$bench/../doc/growth.svg}
