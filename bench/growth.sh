@@ -18,7 +18,7 @@ read -r -a sizes <<<"${SIZES:-100000 1000000 10000000}"
 lots=(1 30 365)
 actors=$(scaled 100)        # members with each number of lots
 each=10                     # entries of every other member
-count=${ACTS:-$(scaled 10000)}
+count=${ACTS:-$(scaled 5000)}
 few=$(scaled 2000)          # orders just after a checkpoint
 warm=$(scaled 500)
 runs=${RUNS:-2}

@@ -11,7 +11,7 @@ source "$(dirname "$0")/lib.sh"
 orders=$(scaled 200000)
 members=$(scaled 100000)
 limit_duration=${LIMIT_DURATION:-$(scaled 2)}
-duration=${DURATION:-$(scaled 4)}
+duration=${DURATION:-$(scaled 3)}
 runs=${RUNS:-2}
 clients=4
 ways=(bare order spend)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Ten rules with conditions instead of one rule without: one INSERT of 200,000
-# orders over 100,000 members, for members whom nobody knew and then for the
+# Ten rules with conditions instead of one rule without: one INSERT of 100,000
+# orders over 50,000 members, for members whom nobody knew and then for the
 # same again.
 #
 #   one      1 per 1, for every order
@@ -12,8 +12,8 @@
 # shellcheck source=bench/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-orders=${ORDERS:-$(scaled 200000)}
-members=${MEMBERS:-$(scaled 100000)}
+orders=${ORDERS:-$(scaled 100000)}
+members=${MEMBERS:-$(scaled 50000)}
 runs=${RUNS:-3}
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT

@@ -9,7 +9,7 @@ source "$(dirname "$0")/lib.sh"
 
 orders=$(scaled 200000)
 members=$(scaled 100000)
-duration=${DURATION:-$(scaled 3)}
+duration=${DURATION:-$(scaled 2)}
 runs=${RUNS:-3}
 clients=4
 out=$(mktemp -d)
