@@ -18,6 +18,7 @@
 #include "utils/memutils.h"
 
 #include "earning/attempt.h"
+#include "earning/qualify.h"
 #include "earning/record_group.h"
 #include "ledger/access.h"
 #include "ledger/member.h"
@@ -110,17 +111,34 @@ draws_on_budget(const RuleSet *rules, const char *event)
 	return false;
 }
 
+/*
+ * Whether something is read of all that has counted: then what is dated before
+ * the member's last activity is told from his entries, which have to be there.
+ */
+static bool
+counts_for_ever(const RecordBatch *batch)
+{
+	return qualification_resolution(batch->program->tier_window) == PERIOD_EVER &&
+		qualify_is_asked(rule_set(batch->config, batch->program), tier_set(batch->config, batch->program));
+}
+
+/* Whether the session sees one member only. */
+static bool
+is_narrowed(void)
+{
+	return loyalty_member_ref != NULL && loyalty_member_ref[0] != '\0';
+}
+
 /* Who may record for one member may do so of a batch that is all about him. */
 static void
 check_access(Work *work, const text *ref)
 {
 	RecordBatch *batch = &work->batch;
-	bool		narrowed = loyalty_member_ref != NULL && loyalty_member_ref[0] != '\0';
 
-	if (batch->program != NULL && !narrowed)
+	if (batch->program != NULL && !is_narrowed())
 		return;
 	batch->program = access_program_for(batch->config, work->program_name, ACCESS_OPERATE, ref);
-	work->in_order |= reward_set(batch->config, batch->program)->has_choices;
+	work->in_order |= reward_set(batch->config, batch->program)->has_choices || counts_for_ever(batch);
 }
 
 /* Read whose the events from "next" on are. */
@@ -470,18 +488,21 @@ skip_argument(FunctionCallInfo fcinfo)
 static void
 begin(FunctionCallInfo fcinfo, Work *work)
 {
-	if (PG_ARGISNULL(ARG_EVENTS))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("events must not be null")));
 	memset(work, 0, sizeof(*work));
-	work->batch.skip = skip_argument(fcinfo);
 	work->program_name = text_argument(fcinfo, ARG_PROGRAM);
 	work->batch.current = -1;
 	work->batch.context = CurrentMemoryContext;
 	/* It would be an error of every event. */
 	PreventCommandIfReadOnly("loyalty posting");
 	work->batch.config = config_get();
+	/* Of a program that is not his to see nobody is told more. */
+	if (!is_narrowed())
+		(void) access_program(work->batch.config, work->program_name, ACCESS_OPERATE);
+	work->batch.skip = skip_argument(fcinfo);
+	if (PG_ARGISNULL(ARG_EVENTS))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("events must not be null")));
 }
 
 static void

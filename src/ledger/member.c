@@ -287,7 +287,7 @@ enroll_and_lock(Store *store, const Program *program, MemberRequest **waiting, i
 		if (!lock_one(store, program, waiting[done++]))
 			ereport(ERROR,
 					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-					 errmsg("could not serialize access due to concurrent enrollment"),
+					 errmsg("could not serialize access due to concurrent update"),
 					 errhint("The transaction might succeed if retried.")));
 		store_end_read(store);
 		UnregisterSnapshot(snapshot);
