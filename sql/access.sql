@@ -79,7 +79,7 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	VALUES ('member', 'TABLE', 'seals', 'SELECT', NULL)
 	UNION ALL
 	SELECT 'read', 'ROUTINE', n, 'EXECUTE', NULL
-	FROM pg_catalog.unnest('{household,quote,explain,expiring,verify,voucher,suspicions}'::pg_catalog.text[]) n
+	FROM pg_catalog.unnest('{household,quote,explain,expiring,verify,voucher,suspicions,report_program}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', 'terms'
 	FROM pg_catalog.unnest('{rule,source,reward,reward_option,currency_rate,voucher_pool,velocity_limit,maintenance,seal}'::pg_catalog.text[]) n
@@ -98,7 +98,8 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	SELECT 'read', 'TABLE', n, 'SELECT', NULL
 	FROM pg_catalog.unnest('{liability,awaiting,tier_distribution,tier_movement,budget_usage,voucher_stock,redemptions,backorders,
 							 choices,stock,consents,proposals,gifts,suspicious_velocity,suspicious_referrals,suspicious_gifts,
-							 suspicious_returns,suspicious_adjustments,suspicious_households,suspicious}'::pg_catalog.text[]) n
+							 suspicious_returns,suspicious_adjustments,suspicious_households,suspicious,
+							 persons,points_by_day,activity_by_month}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'operate', 'ROUTINE', n, 'EXECUTE', NULL
 	FROM pg_catalog.unnest('{adjust,spend,hold,capture,release,transfer,cancel,redeem,confirm_redemption,fulfill_redemption,
