@@ -99,6 +99,8 @@ UNION ALL
 SELECT format('%s %s shows every program: filter it by loyalty.may_read', type, identity)
 FROM relation
 WHERE relkind = 'v' AND pg_get_viewdef(oid) !~ 'may_(read|see|manage)'
+  -- what nobody is granted, views that filter are made of
+  AND EXISTS (SELECT FROM loyalty.access_objects() o WHERE o.kind = 'TABLE' AND o.name = relname)
 ORDER BY 1;
 
 -- Who runs with the owner's rights looks up names where the owner says.
