@@ -164,14 +164,13 @@ judge_cases(WorkGroup *group, Case **cases, int ncases)
 		CHECK_FOR_INTERRUPTS();
 		settle_judge(&group->settlement, cases[i], subject);
 	}
-	settle_end(subject);
 }
 
 /* Judge all cases of a member and make up his posting. */
 static void
 judge_member(WorkGroup *group)
 {
-	const Subject *subject = &group->subjects[group->member];
+	Subject    *subject = &group->subjects[group->member];
 	Posting    *posting = &group->postings[group->member];
 	Case	  **cases = palloc(sizeof(Case *) * (group->to - group->from));
 	int			ncases = 0;
@@ -197,6 +196,7 @@ judge_member(WorkGroup *group)
 			cases[nopen++] = cases[i];
 	if (nopen > 0)
 		settle_post(&group->settlement, posting, cases, nopen);
+	settle_end(subject);
 	pfree(cases);
 }
 

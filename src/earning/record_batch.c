@@ -18,7 +18,6 @@
 #include "utils/memutils.h"
 
 #include "earning/attempt.h"
-#include "earning/qualify.h"
 #include "earning/record_group.h"
 #include "ledger/access.h"
 #include "ledger/member.h"
@@ -111,17 +110,6 @@ draws_on_budget(const RuleSet *rules, const char *event)
 	return false;
 }
 
-/*
- * Whether something is read of all that has counted: then what is dated before
- * the member's last activity is told from his entries, which have to be there.
- */
-static bool
-counts_for_ever(const RecordBatch *batch)
-{
-	return qualification_resolution(batch->program->tier_window) == PERIOD_EVER &&
-		qualify_is_asked(rule_set(batch->config, batch->program), tier_set(batch->config, batch->program));
-}
-
 /* Whether the session sees one member only. */
 static bool
 is_narrowed(void)
@@ -138,7 +126,7 @@ check_access(Work *work, const text *ref)
 	if (batch->program != NULL && !is_narrowed())
 		return;
 	batch->program = access_program_for(batch->config, work->program_name, ACCESS_OPERATE, ref);
-	work->in_order |= reward_set(batch->config, batch->program)->has_choices || counts_for_ever(batch);
+	work->in_order |= reward_set(batch->config, batch->program)->has_choices;
 }
 
 /* Read whose the events from "next" on are. */

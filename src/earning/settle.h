@@ -52,7 +52,7 @@ typedef struct Case
 	bool		posted;			/* an entry of this posting exists already */
 } Case;
 
-/* Before the cases of a member are judged, and after: where he stands.  Inside store_begin_read. */
+/* Before the cases of a member are judged, and after they are posted: where he stands.  Inside store_begin_read. */
 extern void settle_begin(const Settlement *settlement, Subject *subject);
 extern void settle_end(Subject *subject);
 

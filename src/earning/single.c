@@ -47,7 +47,6 @@ judge(Single *single, Snapshot snapshot)
 	store_begin_read(single->settlement.store, snapshot);
 	settle_begin(&single->settlement, &single->subject);
 	settle_judge(&single->settlement, &single->case_, &single->subject);
-	settle_end(&single->subject);
 	store_end_read(single->settlement.store);
 }
 
@@ -82,6 +81,7 @@ single_judge(Single *single, Snapshot snapshot, bool draw)
 		return;
 	store_begin_read(settlement->store, snapshot);
 	settle_post(settlement, &single->posting, &case_, 1);
+	settle_end(&single->subject);
 	store_end_read(settlement->store);
 }
 

@@ -71,6 +71,13 @@ counts_at_once(const Standing *standing)
 	return qualification_resolution(standing->program->tier_window) == PERIOD_EVER;
 }
 
+/* The day of the member's last activity: what a total counts beside that is not later, see standing_store. */
+static DateADT
+last_active_day(const Standing *standing)
+{
+	return calendar_day(standing->member->last_activity, standing->program->zone);
+}
+
 DateADT
 standing_last_counted_day(const Standing *standing)
 {
@@ -79,7 +86,12 @@ standing_last_counted_day(const Standing *standing)
 	int			i;
 
 	if (tally->resolution == PERIOD_EVER)
-		return calendar_day(standing->member->last_activity, standing->program->zone);
+	{
+		const Tally *added = &standing->added;
+		DateADT		last = last_active_day(standing);
+
+		return added->nperiods == 0 ? last : Max(last, Min(added->periods[added->nperiods - 1].first, today));
+	}
 	for (i = tally->nperiods - 1; i >= 0; i--)
 		if (tally->periods[i].first <= today || counts_at_once(standing))
 			return Min(tally->periods[i].first, today);
@@ -128,16 +140,23 @@ standing_store(Standing *standing)
 
 	if (!standing->changed)
 		return;
+	last = standing_last_counted_day(standing);
 	if (counts_at_once(standing))
 	{
 		tally_coarsen(&standing->tally, PERIOD_EVER);
-		/* Nothing in all is not nothing on each day: another window will ask. */
-		if (standing->tally.nperiods == 0)
+		/*
+		 * Nothing in all is not nothing on each day: another window will ask.
+		 * Nor does a total tell of what is later than all that the member did
+		 * (a refund alone): whoever comes before it has to count anew.
+		 */
+		if (standing->tally.nperiods == 0 || last > last_active_day(standing))
+		{
+			tally_clear(&standing->tally);
 			standing->tally_since = DATEVAL_NOEND;
+		}
 	}
 	else
 	{
-		last = standing_last_counted_day(standing);
 		if (!DATE_IS_NOBEGIN(last))
 		{
 			DateADT		first = calendar_add_days(qualification_start(window, last, standing->enrolled), -SPARE_DAYS);

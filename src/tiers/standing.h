@@ -100,7 +100,7 @@ extern DateADT standing_last_counted_day(const Standing *standing);
 /* Count everything anew, so that no day is missing. */
 extern void standing_count_all(Standing *standing);
 
-/* Put the tally back into the member's row; needs no entries. */
+/* Put the tally back into the member's row, once what was counted has been posted; needs no entries. */
 extern void standing_store(Standing *standing);
 
 /* Drop the tally of a row to which something is posted that nobody counts. */

@@ -545,6 +545,21 @@ CALL loyalty.maintain('2023-01-01 11:00:00+00', 'west');
 SELECT is(tier('west', 'a'), '-', 'a second later');
 
 --
+-- A lifetime's total, and a refund alone that is later than all that the member did
+--
+
+INSERT INTO loyalty.program (name, time_zone) VALUES ('life', 'UTC');
+INSERT INTO loyalty.tier (program, name, rank, min_amount) VALUES ('life', 'silver', 1, 100);
+INSERT INTO loyalty.rule (program, name, award, condition) VALUES ('life', 'base', '1 per 1', NULL), ('life', 'much', '5', 'member.qualifying >= 1000');
+CREATE FUNCTION pg_temp.qualifying(ref text) RETURNS text LANGUAGE sql AS
+	$$SELECT string_agg(e.amount || ' with ' || (e.context -> 'facts' ->> 'qualifying'), ', ' ORDER BY e.occurred_at) FROM loyalty.entry e JOIN loyalty.member m USING (member_id) WHERE m.ref = $1 AND e.amount IS NOT NULL$$;
+SELECT loyalty.record('one', 'purchase', a, at => t::timestamptz, program => 'life') FROM (VALUES (1, 90, '2023-01-01'), (2, -40, '2023-01-05'), (3, 10, '2023-01-03'), (4, 1, '2023-01-04'), (5, 1, '2023-01-06')) v (n, a, t) ORDER BY n \g /dev/null
+SELECT is(pg_temp.qualifying('one'), '90 with 90, 10 with 100, 1 with 101, -40 with 50, 1 with 62', 'what comes before it does not know of it');
+SELECT is(tier('life', 'one'), 'silver', 'and reaches what was reached before it');
+SELECT loyalty.record_rows(array_agg(ROW('many', 'purchase', a, NULL, NULL, NULL, NULL, t::timestamptz)::loyalty.event_request ORDER BY n), program => 'life') FROM (VALUES (1, 90, '2023-01-01'), (2, -40, '2023-01-05'), (3, 10, '2023-01-03'), (4, 1, '2023-01-04'), (5, 1, '2023-01-06')) v (n, a, t) \g /dev/null
+SELECT is(pg_temp.qualifying('many'), pg_temp.qualifying('one'), 'likewise in a batch');
+
+--
 -- The same once more
 --
 

@@ -144,7 +144,7 @@ BEGIN
 	END IF;
 	INSERT INTO standing VALUES (t.program, o.customer, order_day, CASE WHEN t.has_base THEN 1 ELSE 0 END) ON CONFLICT DO NOTHING;
 	SELECT * INTO s FROM standing x WHERE (x.program, x.customer) = (t.program, o.customer);
-	last := (SELECT max(day) FROM counted c WHERE (c.program, c.customer) = (t.program, o.customer) AND (amount <> 0 OR t.tier_window = 'lifetime'));
+	last := (SELECT max(day) FROM counted c WHERE (c.program, c.customer) = (t.program, o.customer) AND amount <> 0);
 	again := EXISTS (SELECT FROM counted c WHERE (c.program, c.customer, c.id) = (t.program, o.customer, o.id));
 	INSERT INTO counted VALUES (t.program, o.id, o.customer, order_day, o.at, o.total)
 		ON CONFLICT (program, customer, id) DO UPDATE SET amount = excluded.amount;
