@@ -79,7 +79,7 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	VALUES ('member', 'TABLE', 'seals', 'SELECT', NULL)
 	UNION ALL
 	SELECT 'read', 'ROUTINE', n, 'EXECUTE', NULL
-	FROM pg_catalog.unnest('{household,quote,explain,expiring,verify,voucher,suspicions,report_program}'::pg_catalog.text[]) n
+	FROM pg_catalog.unnest('{household,quote,explain,expiring,verify,voucher,suspicions,report_program,owed,owed_accum,owed_months}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', 'terms'
 	FROM pg_catalog.unnest('{rule,source,reward,reward_option,currency_rate,voucher_pool,velocity_limit,maintenance,seal}'::pg_catalog.text[]) n

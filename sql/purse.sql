@@ -149,10 +149,6 @@ AS 'MODULE_PATHNAME', 'loyalty_purse_lots' LANGUAGE C IMMUTABLE STRICT PARALLEL 
 COMMENT ON FUNCTION loyalty.lots(loyalty.purse) IS
 	'the lots of a purse, soonest to expire first; starts NULL: spendable at once, ends infinity: never expires';
 
-CREATE FUNCTION loyalty.months(purse loyalty.purse) RETURNS loyalty.purse
-	AS 'MODULE_PATHNAME', 'loyalty_purse_months' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION loyalty.months(loyalty.purse) IS 'the months in which the lots of a purse end: one point in each, on its first day, so that their sum counts purses by month';
-
 -- Aggregate
 
 CREATE FUNCTION loyalty.purse_accum(internal, loyalty.purse) RETURNS internal

@@ -35,7 +35,7 @@ GRANT EXECUTE ON ROUTINE
 	loyalty.purse_hash_extended(loyalty.purse, bigint), loyalty.total(loyalty.purse),
 	loyalty.available(loyalty.purse, date), loyalty.pending(loyalty.purse, date),
 	loyalty.expired(loyalty.purse, date), loyalty.outstanding(loyalty.purse, date),
-	loyalty.spend(loyalty.purse, loyalty.points, date), loyalty.lots(loyalty.purse), loyalty.months(loyalty.purse),
+	loyalty.spend(loyalty.purse, loyalty.points, date), loyalty.lots(loyalty.purse),
 	loyalty.purse_accum(internal, loyalty.purse), loyalty.purse_combine(internal, internal),
 	loyalty.purse_serialize(internal), loyalty.purse_deserialize(bytea, internal), loyalty.purse_sum(internal),
 	loyalty.sum(loyalty.purse), loyalty.award_in(cstring), loyalty.award_out(loyalty.award),

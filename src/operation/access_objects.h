@@ -8,7 +8,8 @@
 
 /*
  * The accesses that one brings along, and the functions and tables of a name
- * that belong to the extension.  Functions that only compute are everybody's.
+ * that belong to the extension.  Functions that only compute are everybody's; of
+ * aggregates the catalog does not say that.
  */
 #define ACCESS_OBJECTS \
 	"WITH level (access, below) AS" \
@@ -20,7 +21,7 @@
 	"  WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'loyalty')," \
 	" object AS" \
 	" (SELECT o.access, o.kind, o.privileges, o.visible, p.oid::regprocedure::text AS name, p.oid" \
-	"  FROM loyalty.access_objects() o JOIN pg_proc p ON p.proname = o.name AND p.provolatile <> 'i'" \
+	"  FROM loyalty.access_objects() o JOIN pg_proc p ON p.proname = o.name AND (p.provolatile <> 'i' OR p.prokind = 'a')" \
 	"  JOIN own w ON w.classid = 'pg_proc'::regclass AND w.objid = p.oid WHERE o.kind = 'ROUTINE'" \
 	"  UNION ALL" \
 	"  SELECT o.access, o.kind, o.privileges, o.visible, c.oid::regclass::text, c.oid" \

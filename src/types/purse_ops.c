@@ -28,7 +28,6 @@ PG_FUNCTION_INFO_V1(loyalty_purse_expired);
 PG_FUNCTION_INFO_V1(loyalty_purse_outstanding);
 PG_FUNCTION_INFO_V1(loyalty_purse_spend);
 PG_FUNCTION_INFO_V1(loyalty_purse_lots);
-PG_FUNCTION_INFO_V1(loyalty_purse_months);
 
 /* ----------
  * Algebra
@@ -208,28 +207,4 @@ loyalty_purse_lots(PG_FUNCTION_ARGS)
 														  values, nulls)));
 	}
 	SRF_RETURN_DONE(call);
-}
-
-/* One point on the first day of each month in which lots end; infinity stays. */
-Datum
-loyalty_purse_months(PG_FUNCTION_ARGS)
-{
-	Purse		purse;
-	Purse		months;
-	DateADT		last = DATEVAL_NOBEGIN;
-	int			i;
-
-	read_argument(fcinfo, 0, &purse);
-	purse_init(&months);
-	/* Lots are in order of their last day. */
-	for (i = 0; i < purse.nlots; i++)
-	{
-		DateADT		ends = purse.lots[i].ends;
-		DateADT		month = DATE_IS_NOEND(ends) ? ends : calendar_start_of_period(ends, PERIOD_MONTH);
-
-		if (month != last)
-			purse_add_lot(&months, DATEVAL_NOBEGIN, month, POINTS_UNIT);
-		last = month;
-	}
-	return purse_pack(&months);
 }

@@ -60,5 +60,13 @@ SELECT o.program, sum(o.points::numeric) = (SELECT sum(b.available::numeric + b.
 	loyalty.balance(m.ref, program => p.name) b WHERE p.name = o.program) AS adds_up FROM owed o GROUP BY o.program ORDER BY 1;
 CALL loyalty.maintain(program => 'liability_a');
 SELECT * FROM owed WHERE program = 'liability_a';
+-- The aggregate that it is made of: by what is known of members, and only of programs that the caller may read
+SELECT o.* FROM (SELECT loyalty.owed(v.purse::loyalty.purse, p.program_id, v.active::timestamptz, v.enrolled::timestamptz, '2026-03-31 12:00Z') AS months
+	FROM loyalty.program p, (VALUES ('{5@2026-03-30, 7@2026-03-31, 2@2026-04-01, 3@2026-04-30, 1@infinity}', NULL, '2026-01-01'), ('{}', NULL, '2026-01-01'), ('{4@2026-04-02, -6@infinity}', NULL, '2026-01-01'),
+		('{1@2026-04-02}', NULL, NULL), (NULL, NULL, '2026-01-01'), ('{8@2026-06-30/2027-12-31, 9@2027-12-01}', '2026-02-01', '2026-01-01')) v (purse, active, enrolled)
+	WHERE p.name = 'liability_a') s, unnest(s.months) o;
+SELECT loyalty.owed('{5@infinity}', program_id, NULL, '2026-01-01', '2026-03-31') AS of_the_idle, loyalty.owed('{5@infinity}', -1, NULL, '2026-01-01', '2026-03-31') AS of_none FROM loyalty.program WHERE name = 'liability_idle';
+SELECT loyalty.owed(m.purse, m.program_id, m.last_activity, m.enrolled_at, now()) IS NULL AS nobody FROM loyalty.member m WHERE false;
+SELECT loyalty.owed(p::loyalty.purse, program_id, NULL, '2026-01-01', '2026-03-31') FROM loyalty.program, (VALUES ('{900000000000000@infinity}'), ('{900000000000000@infinity}')) v (p) WHERE name = 'liability_a';
 SELECT loyalty.detach('liability_order', program => p) FROM unnest(ARRAY['liability_a', 'liability_idle']) AS p;
 DROP TABLE liability_order;

@@ -61,8 +61,6 @@ SELECT total('{922337203685477.5807@2026-01-01, 922337203685477.5807@2026-01-02,
 
 -- Lots
 SELECT * FROM lots(purse '{120.5@2026-03-31, 40@2026-01-15/2026-12-31, -5@infinity, 7@2026-01-01/infinity}');
-SELECT months('{5@2990-01-15, 3@2990-01-31, 7@2990-02-01, -4@infinity, 1@2990-03-01/2990-03-09}') AS months, months('{}') AS none;
-SELECT sum(months(p)) FROM unnest('{"{5@2990-01-15,2@infinity}","{1@2990-01-02,1@2990-01-03,1@2990-02-03}"}'::purse[]) p;
 SELECT * FROM lots(purse '{}');
 SELECT * FROM lots(NULL::purse);
 
