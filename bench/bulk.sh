@@ -33,22 +33,13 @@ write_statements() {
 		((batch > 1)) || echo "INSERT INTO bare_member (member_id, program_id, ref, enrolled_at)
 			SELECT member_id, program_id, ref, enrolled_at FROM written_member1;"
 		echo "INSERT INTO bare_entry SELECT * FROM written_entry$batch;"
-		echo "UPDATE bare_member m SET $(state_columns) FROM written_member$batch w WHERE w.member_id = m.member_id;"
+		echo "UPDATE bare_member m SET $(state_columns bench_template) FROM written_member$batch w WHERE w.member_id = m.member_id;"
 	} >"$out/bare$batch.sql"
 	((batch > 1)) || {
 		echo "INSERT INTO bare_orders ($columns) $from;"
 		echo "INSERT INTO bare_member SELECT * FROM written_member1;"
 		echo "INSERT INTO bare_entry SELECT * FROM written_entry1;"
 	} >"$out/once.sql"
-}
-
-# The columns of a member that are neither his key nor set at enrollment.
-state_columns() {
-	sql bench_template -c "
-		SELECT string_agg(format('%1\$I = w.%1\$I', attname), ', ')
-		FROM pg_attribute
-		WHERE attrelid = 'loyalty.member'::regclass AND attnum > 0 AND NOT attisdropped
-		  AND attname NOT IN ('member_id', 'program_id', 'ref', 'enrolled_at')"
 }
 
 # keep BATCH: what the engine wrote for it, in the order of writing.

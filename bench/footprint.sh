@@ -40,15 +40,6 @@ wal() {
 		awk -v n="$2" 'NR == 1 { from = $1 } END { printf "%.1f\n", ($1 - from) / n }'
 }
 
-# The columns of a member that are neither his key nor set at enrollment.
-state_columns() {
-	sql bench_run -c "
-		SELECT string_agg(format('%1\$I = w.%1\$I', attname), ', ')
-		FROM pg_attribute
-		WHERE attrelid = 'loyalty.member'::regclass AND attnum > 0 AND NOT attisdropped
-		  AND attname NOT IN ('member_id', 'program_id', 'ref', 'enrolled_at')"
-}
-
 # keep NAME: what the engine has written since it was last called.
 keep() {
 	sql bench_run -c "
@@ -85,7 +76,7 @@ bulk_bare() {
 	incoming bare_orders "$1" >"$out/statements"
 	alone[$2]=$(wal bench_run "$orders" "$out/statements")
 	echo "INSERT INTO bare_entry SELECT $(columns loyalty.entry) FROM written_entry_$2 ORDER BY n;
-		UPDATE bare_member m SET $(state_columns) FROM written_member_$2 w WHERE w.member_id = m.member_id;" >"$out/statements"
+		UPDATE bare_member m SET $(state_columns bench_run) FROM written_member_$2 w WHERE w.member_id = m.member_id;" >"$out/statements"
 	bare[$2]=$(awk -v a="${alone[$2]}" -v b="$(wal bench_run "$orders" "$out/statements")" 'BEGIN { print a + b }')
 }
 
@@ -111,7 +102,7 @@ single_bare() {
 		BEGIN;
 		INSERT INTO bare_orders (customer_id, total) VALUES (:customer, 37);
 		INSERT INTO bare_entry SELECT $(columns loyalty.entry) FROM written_entry_$1 WHERE n = :n;
-		UPDATE bare_member m SET $(state_columns) FROM written_member_$1 w
+		UPDATE bare_member m SET $(state_columns bench_run) FROM written_member_$1 w
 		WHERE w.member_id = m.member_id AND w.member_id = (SELECT member_id FROM written_entry_$1 WHERE n = :n);
 		END;" | acts bench_run 1 "$singles")
 	bare[$1]=${cost##* }

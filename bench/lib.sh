@@ -81,6 +81,16 @@ seconds() {
 	awk -v a="$start" -v b="$(date +%s.%N)" 'BEGIN { printf "%.3f\n", b - a }'
 }
 
+# state_columns DATABASE: assignments from "w" to the columns of a member that are
+# neither his key nor set at enrollment.
+state_columns() {
+	sql "$1" -c "
+		SELECT string_agg(format('%1\$I = w.%1\$I', attname), ', ')
+		FROM pg_attribute
+		WHERE attrelid = 'loyalty.member'::regclass AND attnum > 0 AND NOT attisdropped
+		  AND attname NOT IN ('member_id', 'program_id', 'ref', 'enrolled_at')"
+}
+
 # transactions DATABASE FILE COMMIT CLIENTS [PGBENCH OPTION...]: those of the
 # pgbench script FILE a second, with synchronous_commit COMMIT, for $duration.
 # shellcheck disable=SC2154 # duration is the caller's

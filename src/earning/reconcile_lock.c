@@ -97,20 +97,11 @@ bool
 lock_write_newcomers(WorkGroup *group)
 {
 	MemberRow **rows = palloc(sizeof(MemberRow *) * group->nmembers);
-	TransactionId taker;
-	int			nrows = 0;
 	int			i;
 
 	for (i = 0; i < group->nmembers; i++)
-	{
-		MemberRow  *row = group->members[i].row;
-
-		if (row == NULL || ItemPointerIsValid(&row->tid))
-			continue;
-		rows[nrows++] = row;
-		group->postings[i].member_written = true;
-	}
-	return nrows == 0 || store_enroll_members(group->store, rows, nrows, true, &taker) == nrows;
+		rows[i] = group->members[i].row;
+	return posting_enroll(group->postings, rows, group->nmembers, group->store);
 }
 
 bool

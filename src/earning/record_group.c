@@ -268,20 +268,11 @@ static bool
 enroll_unwritten(Round *round)
 {
 	MemberRow **rows = palloc(sizeof(MemberRow *) * round->nmembers);
-	TransactionId taker;
-	int			nrows = 0;
 	int			i;
 
 	for (i = 0; i < round->nmembers; i++)
-	{
-		Posting    *posting = &round->postings[i];
-
-		if (ItemPointerIsValid(&posting->member->tid))
-			continue;
-		rows[nrows++] = posting->member;
-		posting->member_written = true;
-	}
-	return nrows == 0 || store_enroll_members(round->store, rows, nrows, true, &taker) == nrows;
+		rows[i] = round->postings[i].member;
+	return posting_enroll(round->postings, rows, round->nmembers, round->store);
 }
 
 /*

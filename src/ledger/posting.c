@@ -364,6 +364,24 @@ posting_put_hold(Posting *posting, HoldRow *hold)
 	posting->holds = list_append_unique_ptr(posting->holds, hold);
 }
 
+bool
+posting_enroll(Posting *postings, MemberRow *const *rows, int nrows, Store *store)
+{
+	MemberRow **newcomers = palloc(sizeof(MemberRow *) * nrows);
+	TransactionId taker;
+	int			count = 0;
+	int			i;
+
+	for (i = 0; i < nrows; i++)
+	{
+		if (rows[i] == NULL || ItemPointerIsValid(&rows[i]->tid))
+			continue;
+		newcomers[count++] = rows[i];
+		postings[i].member_written = true;
+	}
+	return count == 0 || store_enroll_members(store, newcomers, count, true, &taker) == count;
+}
+
 void
 posting_write(Posting *posting, Store *store)
 {

@@ -108,6 +108,14 @@ extern void posting_add_tier_change(Posting *posting, const TierChangeRow *chang
 /* Have a hold written with the rest, once, as it is then. */
 extern void posting_put_hold(Posting *posting, HoldRow *hold);
 
+/*
+ * Write those of the rows that have not been written yet, NULL: nobody's, with
+ * all that they have by now; each is the member of the posting at its place,
+ * which does not write him again.  False, and none of them is, when somebody
+ * else enrolls one.
+ */
+extern bool posting_enroll(Posting *postings, MemberRow *const *rows, int nrows, Store *store);
+
 /* Write everything; the only function that does. */
 extern void posting_write(Posting *posting, Store *store);
 
