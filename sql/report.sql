@@ -116,11 +116,11 @@ COMMENT ON COLUMN loyalty.points_by_day.purchases IS 'purchases that came to cou
 COMMENT ON COLUMN loyalty.points_by_day.amount IS 'what was bought, less what was returned; it stands with one entry of each posting, of whatever rule';
 
 -- Most months of most members are in the rollup alone: they are joined, not
--- grouped, with the few that are not.
+-- grouped, with the few that are not; a member is of one program only.
 CREATE VIEW loyalty.activity_by_month WITH (security_barrier = true) AS
 	SELECT q.name AS program, a.program_id, a.member_id, a.month, a.purchases, a.amount, a.first_purchase, a.last_purchase,
 		   a.earned, a.clawed_back, a.redeemed, a.refunded, a.expired, a.redemptions
-	FROM (SELECT program_id, member_id, month,
+	FROM (SELECT coalesce(d.program_id, n.program_id) AS program_id, member_id, month,
 				 coalesce(d.purchases + n.purchases, d.purchases, n.purchases) AS purchases,
 				 coalesce(d.amount + n.amount, d.amount, n.amount) AS amount,
 				 least(d.first_purchase, n.first_purchase) AS first_purchase,
@@ -149,7 +149,7 @@ CREATE VIEW loyalty.activity_by_month WITH (security_barrier = true) AS
 										   LEFT JOIN loyalty.rollup u ON u.program_id = p.program_id)
 					   AND e.posted_at <= 'infinity'
 					   AND e.posted_at >= coalesce(r.until, '-infinity')
-					 GROUP BY 1, 2, 3) n USING (program_id, member_id, month)) a
+					 GROUP BY 1, 2, 3) n USING (member_id, month)) a
 	JOIN loyalty.program q ON q.program_id = a.program_id
 	WHERE loyalty.may_read(q.program_id);
 COMMENT ON VIEW loyalty.activity_by_month IS 'what each member did in a month; only months in which there was something';

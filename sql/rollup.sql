@@ -74,7 +74,7 @@ CREATE TABLE loyalty.rollup_month (
 	month date NOT NULL,
 	program_id integer NOT NULL,
 	amount numeric NOT NULL,
-	CONSTRAINT rollup_month_pkey PRIMARY KEY (member_id, month, program_id)
+	CONSTRAINT rollup_month_pkey PRIMARY KEY (member_id, month)
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.rollup_month', 'WHERE false');
 ALTER TABLE loyalty.rollup_month ENABLE ROW LEVEL SECURITY;

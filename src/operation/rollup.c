@@ -231,7 +231,7 @@ add_up(Rolling *rolling)
 			" purchases = d.purchases + excluded.purchases, amount = d.amount + excluded.amount", rolling);
 	execute("INSERT INTO loyalty.rollup_month AS a (" MONTH_COLUMNS ")"
 			" SELECT " MONTH_SUMS NEW_MOVEMENTS MONTH_GROUPS
-			" ON CONFLICT (member_id, month, program_id) DO UPDATE SET"
+			" ON CONFLICT (member_id, month) DO UPDATE SET"
 			" purchases = a.purchases + excluded.purchases, amount = a.amount + excluded.amount,"
 			" first_purchase = least(a.first_purchase, excluded.first_purchase),"
 			" last_purchase = greatest(a.last_purchase, excluded.last_purchase),"
