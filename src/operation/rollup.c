@@ -83,7 +83,9 @@ oldest_start(void)
 	{
 		const PgBackendStatus *status = &pgstat_fetch_stat_local_beentry(i)->backendStatus;
 
-		if (status->st_procpid != MyProcPid && status->st_databaseid == MyDatabaseId)
+		/* Autovacuum may take hours, and writes no entries. */
+		if (status->st_procpid != MyProcPid && status->st_databaseid == MyDatabaseId &&
+			status->st_backendType != B_AUTOVAC_WORKER)
 			oldest = Min(oldest, start_in_status(status));
 	}
 	return oldest;
