@@ -32,9 +32,8 @@ COMMENT ON COLUMN loyalty.persons.program_id IS 'the program';
 COMMENT ON COLUMN loyalty.persons.member_id IS 'the member';
 COMMENT ON COLUMN loyalty.persons.person_id IS 'the member who stands for him';
 
--- For the views below, which say who may read what of it.  A purchase that came
--- through record() has a key of this kind, or none: then its first entry says
--- what it was, of a forgotten member too.  How a later posting changed what counts
+-- For the views below.  A purchase that came through record() has a key of this
+-- kind, or none: then its first entry says what it was, of a forgotten member too.  How a later posting changed what counts
 -- depends on those before it.  Both are looked up where they matter, which is rare.
 CREATE VIEW loyalty.movements WITH (security_barrier = true) AS
 	SELECT e.program_id, e.member_id, e.seq, e.kind, e.rule_id, e.source_id, e.source_key, e.revision, e.points,
@@ -56,8 +55,9 @@ CREATE VIEW loyalty.movements WITH (security_barrier = true) AS
 						ELSE (SELECT coalesce(bool_or(coalesce(f.context -> 'request' ->> 'event', f.context ->> 'event') = 'purchase'), false)
 							  FROM loyalty.entry f
 							  WHERE f.member_id = e.member_id AND f.source_id = 0 AND f.source_key = e.source_key AND f.revision = 1)
-						END AS purchase) b;
-COMMENT ON VIEW loyalty.movements IS 'the entries of all programs, with what they changed of purchases; for reports only, which say who may read what';
+						END AS purchase) b
+	WHERE loyalty.may_read(p.program_id);
+COMMENT ON VIEW loyalty.movements IS 'the entries, with what they changed of purchases; what reports are made of, and nobody is granted';
 COMMENT ON COLUMN loyalty.movements.program_id IS 'the program';
 COMMENT ON COLUMN loyalty.movements.member_id IS 'the member in whose ledger it stands';
 COMMENT ON COLUMN loyalty.movements.seq IS 'number of the entry for its member';
