@@ -6,10 +6,10 @@ SET datestyle = iso;
 SET timezone = 'UTC';
 INSERT INTO loyalty.program (name, time_zone) VALUES ('rollup_beans', 'Asia/Kuala_Lumpur'), ('rollup_tea', 'UTC');
 INSERT INTO loyalty.rule (program, name, award) VALUES ('rollup_beans', 'base', '1 per 1'), ('rollup_tea', 'base', '1 per 1');
-SELECT count(*) FROM loyalty.record('ann', 'purchase', 10, at => '2026-01-31 16:30+00', program => 'rollup_beans');
-SELECT count(*) FROM loyalty.record('ann', 'purchase', 20, at => '2026-01-31 17:00+00', program => 'rollup_beans');
-SELECT count(*) FROM loyalty.record('bob', 'purchase', 5, at => '2026-02-01 12:00+00', program => 'rollup_beans');
-SELECT count(*) FROM loyalty.record('ann', 'purchase', 7, at => '2026-02-01 12:00+00', program => 'rollup_tea');
+SELECT count(*) FROM loyalty.record('rollup_ann', 'purchase', 10, at => '2026-01-31 16:30+00', program => 'rollup_beans');
+SELECT count(*) FROM loyalty.record('rollup_ann', 'purchase', 20, at => '2026-01-31 17:00+00', program => 'rollup_beans');
+SELECT count(*) FROM loyalty.record('rollup_bob', 'purchase', 5, at => '2026-02-01 12:00+00', program => 'rollup_beans');
+SELECT count(*) FROM loyalty.record('rollup_ann', 'purchase', 7, at => '2026-02-01 12:00+00', program => 'rollup_tea');
 CREATE VIEW reported AS
 	SELECT 'day' AS by, program, day, NULL AS member, entries, points, purchases, amount FROM loyalty.points_by_day WHERE program ~ '^rollup_'
 	UNION ALL
@@ -31,7 +31,7 @@ SELECT * FROM rolled_up ORDER BY 1;
 SELECT loyalty.roll_up('rollup_beans', now()) = now() AS now;
 SELECT * FROM rolled_up ORDER BY 1;
 SELECT * FROM reported ORDER BY 1, 2, 3, 4;
-SELECT count(*) FROM loyalty.record('bob', 'purchase', 3, at => '2026-01-31 18:00+00', program => 'rollup_beans');
+SELECT count(*) FROM loyalty.record('rollup_bob', 'purchase', 3, at => '2026-01-31 18:00+00', program => 'rollup_beans');
 SELECT * FROM rolled_up ORDER BY 1;
 SELECT * FROM reported ORDER BY 1, 2, 3, 4;
 -- Never back, unless it is made anew.
