@@ -116,12 +116,13 @@ COMMENT ON COLUMN loyalty.points_by_day.purchases IS 'purchases that came to cou
 COMMENT ON COLUMN loyalty.points_by_day.amount IS 'what was bought, less what was returned; it stands with one entry of each posting, of whatever rule';
 
 -- Most months of most members are in the rollup alone: they are joined, not
--- grouped, with the few that are not.  A member is of one program only; that
--- these are unique in what is joined by tells the planner to hash them.
+-- grouped, with the few that are not.  That these are unique in what is joined by
+-- has the planner hash them; by the program, too, so that it knows how many rows
+-- of a program there are.
 CREATE VIEW loyalty.activity_by_month WITH (security_barrier = true) AS
 	SELECT q.name AS program, a.program_id, a.member_id, a.month, a.purchases, a.amount, a.first_purchase, a.last_purchase,
 		   a.earned, a.clawed_back, a.redeemed, a.refunded, a.expired, a.redemptions
-	FROM (SELECT coalesce(d.program_id, n.program_id) AS program_id, member_id, month,
+	FROM (SELECT program_id, member_id, month,
 				 coalesce(d.purchases + n.purchases, d.purchases, n.purchases) AS purchases,
 				 coalesce(d.amount + n.amount, d.amount, n.amount) AS amount,
 				 least(d.first_purchase, n.first_purchase) AS first_purchase,
@@ -133,7 +134,7 @@ CREATE VIEW loyalty.activity_by_month WITH (security_barrier = true) AS
 				 coalesce(d.expired OPERATOR(loyalty.+) n.expired, d.expired, n.expired) AS expired,
 				 coalesce(d.redemptions + n.redemptions, d.redemptions, n.redemptions) AS redemptions
 		  FROM loyalty.rollup_month d
-		  FULL JOIN (SELECT min(e.program_id) AS program_id, e.member_id, date_trunc('month', e.day::timestamp)::date AS month,
+		  FULL JOIN (SELECT e.program_id, e.member_id, date_trunc('month', e.day::timestamp)::date AS month,
 							sum(e.purchases) AS purchases, coalesce(sum(e.amount), 0) AS amount,
 							min(e.occurred_at) FILTER (WHERE e.purchases > 0) AS first_purchase,
 							max(e.occurred_at) FILTER (WHERE e.purchases > 0) AS last_purchase,
@@ -150,7 +151,7 @@ CREATE VIEW loyalty.activity_by_month WITH (security_barrier = true) AS
 										   LEFT JOIN loyalty.rollup u ON u.program_id = p.program_id)
 					   AND e.posted_at <= 'infinity'
 					   AND e.posted_at >= coalesce(r.until, '-infinity')
-					 GROUP BY 2, 3) n USING (member_id, month)) a
+					 GROUP BY 1, 2, 3) n USING (program_id, member_id, month)) a
 	JOIN loyalty.program q ON q.program_id = a.program_id
 	WHERE loyalty.may_read(q.program_id);
 COMMENT ON VIEW loyalty.activity_by_month IS 'what each member did in a month; only months in which there was something';
