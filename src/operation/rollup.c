@@ -36,6 +36,7 @@
 #include "utils/array.h"
 #include "utils/backend_status.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "ledger/access.h"
@@ -120,6 +121,13 @@ id_array(List *program_ids)
 	for (i = 0; i < list_length(program_ids); i++)
 		ids[i] = Int32GetDatum(list_nth_int(program_ids, i));
 	return PointerGetDatum(construct_array(ids, i, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+}
+
+/* Until the rights are given back: looked-up rows cost the planner so much that compiling takes longer than running. */
+void
+rollups_without_jit(void)
+{
+	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
 static void
@@ -278,6 +286,7 @@ rollups_advance(Batches *batches, List *programs)
 
 	config = config_get();
 	engine_enter(&scope, config->owner);
+	rollups_without_jit();
 	rolling.program_ids = id_array(programs);
 	if (lock_rows(&rolling, LOCK_BEHIND " SKIP LOCKED", rolling.until - SPACING))
 	{
@@ -328,6 +337,7 @@ loyalty_roll_up(PG_FUNCTION_ARGS)
 				 errmsg("loyalty.roll_up needs isolation level READ COMMITTED"),
 				 errdetail("It must see everything that was committed before it began.")));
 	engine_enter(&scope, config->owner);
+	rollups_without_jit();
 	SPI_connect();
 	rolling.until = wanted_until(fcinfo);
 	add_rows(rolling.program_ids);

@@ -12,6 +12,9 @@
 /* Bring the rollups of some programs up to now, but for an hour; inside a transaction, and within a day of the last time, leave them. */
 extern void rollups_advance(Batches *batches, List *programs);
 
+/* For queries over movements, between engine_enter and engine_leave. */
+extern void rollups_without_jit(void);
+
 /*
  * What the views points_by_day and activity_by_month add up (sql/report.sql), of
  * rows m of loyalty.movements; the first ones are what they group by.

@@ -56,6 +56,7 @@ static const char *const count_query =
 void
 verify_rollups(Verification *verification)
 {
+	rollups_without_jit();
 	verify_rows(verification, days_query);
 	verify_rows(verification, months_query);
 	verify_rows(verification, count_query);
