@@ -84,6 +84,9 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	SELECT 'read', 'TABLE', n, 'SELECT', 'terms'
 	FROM pg_catalog.unnest('{rule,source,reward,reward_option,currency_rate,voucher_pool,velocity_limit,maintenance,seal}'::pg_catalog.text[]) n
 	UNION ALL
+	SELECT 'read', 'TABLE', n, 'SELECT', 'program'
+	FROM pg_catalog.unnest('{rollup}'::pg_catalog.text[]) n
+	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', 'member'
 	FROM pg_catalog.unnest('{member_alias,member_merge,voucher_use,seal_leaf,forgotten}'::pg_catalog.text[]) n
 	UNION ALL
@@ -113,6 +116,9 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	UNION ALL
 	SELECT 'manage', 'ROUTINE', n, 'EXECUTE', NULL
 	FROM pg_catalog.unnest('{attach,attach_query,detach,backfill,revise_rule,import_vouchers,forget_member}'::pg_catalog.text[]) n
+	UNION ALL
+	SELECT 'manage', 'ROUTINE', n, 'EXECUTE', NULL
+	FROM pg_catalog.unnest('{roll_up}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'manage', 'TABLE', n, 'INSERT, UPDATE, DELETE', 'terms'
 	FROM pg_catalog.unnest('{rule,tier,reward,reward_option,voucher_pool,velocity_limit,currency_rate}'::pg_catalog.text[]) n

@@ -32,10 +32,9 @@ COMMENT ON COLUMN loyalty.persons.program_id IS 'the program';
 COMMENT ON COLUMN loyalty.persons.member_id IS 'the member';
 COMMENT ON COLUMN loyalty.persons.person_id IS 'the member who stands for him';
 
--- For the views below, which say who may read what of it. A purchase that came
--- through record() says so in its first entry only, and how a later posting
--- changed what counts depends on those before it: both are looked up where they
--- matter, which is rare.
+-- For the views below.  A purchase that came through record() has a key of this
+-- kind, or none: then its first entry says what it was, of a forgotten member too.  How a later posting changed what counts
+-- depends on those before it.  Both are looked up where they matter, which is rare.
 CREATE VIEW loyalty.movements WITH (security_barrier = true) AS
 	SELECT e.program_id, e.member_id, e.seq, e.kind, e.rule_id, e.source_id, e.source_key, e.revision, e.points,
 		   e.occurred_at, e.posted_at, (e.occurred_at AT TIME ZONE p.time_zone)::date AS day,
@@ -50,11 +49,15 @@ CREATE VIEW loyalty.movements WITH (security_barrier = true) AS
 	JOIN loyalty.program p ON p.program_id = e.program_id
 	CROSS JOIN LATERAL (
 		SELECT e.amount IS NOT NULL AND e.kind IN ('earn', 'clawback')
-			   AND (e.source_id <> 0 OR EXISTS (
-					SELECT FROM loyalty.entry f
-					WHERE f.member_id = e.member_id AND f.source_id = 0 AND f.source_key = e.source_key AND f.revision = 1
-					  AND f.context -> 'request' ->> 'event' = 'purchase')) AS purchase) b;
-COMMENT ON VIEW loyalty.movements IS 'the entries of all programs, with what they changed of purchases; for reports only, which say who may read what';
+			   AND CASE WHEN e.source_id <> 0 OR starts_with(e.source_key, 'purchase:') THEN true
+						WHEN NOT starts_with(e.source_key, '#') THEN false
+						-- as an aggregate: what is looked up row by row takes no memory
+						ELSE (SELECT coalesce(bool_or(coalesce(f.context -> 'request' ->> 'event', f.context ->> 'event') = 'purchase'), false)
+							  FROM loyalty.entry f
+							  WHERE f.member_id = e.member_id AND f.source_id = 0 AND f.source_key = e.source_key AND f.revision = 1)
+						END AS purchase) b
+	WHERE loyalty.may_read(p.program_id);
+COMMENT ON VIEW loyalty.movements IS 'the entries, with what they changed of purchases; what reports are made of, and nobody is granted';
 COMMENT ON COLUMN loyalty.movements.program_id IS 'the program';
 COMMENT ON COLUMN loyalty.movements.member_id IS 'the member in whose ledger it stands';
 COMMENT ON COLUMN loyalty.movements.seq IS 'number of the entry for its member';
@@ -70,14 +73,31 @@ COMMENT ON COLUMN loyalty.movements.day IS 'the day of occurred_at in the progra
 COMMENT ON COLUMN loyalty.movements.amount IS 'what it added to a purchase''s amount (negative: took away); NULL: no purchase, or not the first entry of its posting';
 COMMENT ON COLUMN loyalty.movements.purchases IS '1: from here on the purchase counts, being above zero; -1: from here on it does not any more; 0: neither; so that sums over any entries are right';
 
+-- The rollups, and what was posted since.  The first bound is met in the scan of
+-- the ledger, where it is one value; the second is each program's own.  With an
+-- upper bound, which all are below, the planner expects few rows between the two.
 CREATE VIEW loyalty.points_by_day WITH (security_barrier = true) AS
 	SELECT q.name AS program, d.program_id, d.day, d.kind, d.rule_id, d.source_id, d.entries, d.points, d.gained, d.taken,
 		   d.purchases, d.amount
-	FROM (SELECT e.program_id, e.day, e.kind, e.rule_id, e.source_id, count(*) AS entries, loyalty.sum(e.points) AS points,
-				 coalesce(loyalty.sum(e.points) FILTER (WHERE e.points OPERATOR(loyalty.>) 0), 0) AS gained,
-				 coalesce(loyalty.sum(e.points) FILTER (WHERE e.points OPERATOR(loyalty.<) 0), 0) AS taken,
-				 sum(e.purchases) AS purchases, coalesce(sum(e.amount), 0) AS amount
-		  FROM loyalty.movements e
+	FROM (SELECT b.program_id, b.day, b.kind, b.rule_id, b.source_id, sum(b.entries)::bigint AS entries, loyalty.sum(b.points) AS points,
+				 loyalty.sum(b.gained) AS gained, loyalty.sum(b.taken) AS taken,
+				 sum(b.purchases)::bigint AS purchases, sum(b.amount) AS amount
+		  FROM (SELECT d.program_id, d.day, d.kind, d.rule_id, d.source_id, d.entries, d.points, d.gained, d.taken,
+					   d.purchases, d.amount
+				FROM loyalty.rollup_day d
+				UNION ALL
+				SELECT e.program_id, e.day, e.kind, e.rule_id, e.source_id, count(*), loyalty.sum(e.points),
+					   coalesce(loyalty.sum(e.points) FILTER (WHERE e.points OPERATOR(loyalty.>) 0), 0),
+					   coalesce(loyalty.sum(e.points) FILTER (WHERE e.points OPERATOR(loyalty.<) 0), 0),
+					   sum(e.purchases), coalesce(sum(e.amount), 0)
+				FROM loyalty.movements e
+				LEFT JOIN loyalty.rollup r ON r.program_id = e.program_id
+				WHERE e.posted_at >= (SELECT min(coalesce(u.until, '-infinity'))
+									  FROM loyalty.program p
+									  LEFT JOIN loyalty.rollup u ON u.program_id = p.program_id)
+				  AND e.posted_at <= 'infinity'
+				  AND e.posted_at >= coalesce(r.until, '-infinity')
+				GROUP BY 1, 2, 3, 4, 5) b
 		  GROUP BY 1, 2, 3, 4, 5) d
 	JOIN loyalty.program q ON q.program_id = d.program_id
 	WHERE loyalty.may_read(q.program_id);
@@ -95,21 +115,43 @@ COMMENT ON COLUMN loyalty.points_by_day.taken IS 'sum of those that took points,
 COMMENT ON COLUMN loyalty.points_by_day.purchases IS 'purchases that came to count, less those that ceased to';
 COMMENT ON COLUMN loyalty.points_by_day.amount IS 'what was bought, less what was returned; it stands with one entry of each posting, of whatever rule';
 
+-- Most months of most members are in the rollup alone: they are joined, not
+-- grouped, with the few that are not.  That these are unique in what is joined by
+-- has the planner hash them; by the program, too, so that it knows how many rows
+-- of a program there are.
 CREATE VIEW loyalty.activity_by_month WITH (security_barrier = true) AS
 	SELECT q.name AS program, a.program_id, a.member_id, a.month, a.purchases, a.amount, a.first_purchase, a.last_purchase,
 		   a.earned, a.clawed_back, a.redeemed, a.refunded, a.expired, a.redemptions
-	FROM (SELECT e.program_id, e.member_id, date_trunc('month', e.day::timestamp)::date AS month,
-				 sum(e.purchases) AS purchases, coalesce(sum(e.amount), 0) AS amount,
-				 min(e.occurred_at) FILTER (WHERE e.purchases > 0) AS first_purchase,
-				 max(e.occurred_at) FILTER (WHERE e.purchases > 0) AS last_purchase,
-				 coalesce(loyalty.sum(e.points) FILTER (WHERE e.kind = 'earn'), 0) AS earned,
-				 coalesce(loyalty.sum(e.points) FILTER (WHERE e.kind = 'clawback'), 0) AS clawed_back,
-				 coalesce(loyalty.sum(e.points) FILTER (WHERE e.kind = 'redeem'), 0) AS redeemed,
-				 coalesce(loyalty.sum(e.points) FILTER (WHERE e.kind = 'refund'), 0) AS refunded,
-				 coalesce(loyalty.sum(e.points) FILTER (WHERE e.kind = 'expire'), 0) AS expired,
-				 count(*) FILTER (WHERE e.kind = 'redeem') AS redemptions
-		  FROM loyalty.movements e
-		  GROUP BY 1, 2, 3) a
+	FROM (SELECT program_id, member_id, month,
+				 coalesce(d.purchases + n.purchases, d.purchases, n.purchases) AS purchases,
+				 coalesce(d.amount + n.amount, d.amount, n.amount) AS amount,
+				 least(d.first_purchase, n.first_purchase) AS first_purchase,
+				 greatest(d.last_purchase, n.last_purchase) AS last_purchase,
+				 coalesce(d.earned OPERATOR(loyalty.+) n.earned, d.earned, n.earned) AS earned,
+				 coalesce(d.clawed_back OPERATOR(loyalty.+) n.clawed_back, d.clawed_back, n.clawed_back) AS clawed_back,
+				 coalesce(d.redeemed OPERATOR(loyalty.+) n.redeemed, d.redeemed, n.redeemed) AS redeemed,
+				 coalesce(d.refunded OPERATOR(loyalty.+) n.refunded, d.refunded, n.refunded) AS refunded,
+				 coalesce(d.expired OPERATOR(loyalty.+) n.expired, d.expired, n.expired) AS expired,
+				 coalesce(d.redemptions + n.redemptions, d.redemptions, n.redemptions) AS redemptions
+		  FROM loyalty.rollup_month d
+		  FULL JOIN (SELECT e.program_id, e.member_id, date_trunc('month', e.day::timestamp)::date AS month,
+							sum(e.purchases) AS purchases, coalesce(sum(e.amount), 0) AS amount,
+							min(e.occurred_at) FILTER (WHERE e.purchases > 0) AS first_purchase,
+							max(e.occurred_at) FILTER (WHERE e.purchases > 0) AS last_purchase,
+							coalesce(loyalty.sum(e.points) FILTER (WHERE e.kind = 'earn'), 0) AS earned,
+							coalesce(loyalty.sum(e.points) FILTER (WHERE e.kind = 'clawback'), 0) AS clawed_back,
+							coalesce(loyalty.sum(e.points) FILTER (WHERE e.kind = 'redeem'), 0) AS redeemed,
+							coalesce(loyalty.sum(e.points) FILTER (WHERE e.kind = 'refund'), 0) AS refunded,
+							coalesce(loyalty.sum(e.points) FILTER (WHERE e.kind = 'expire'), 0) AS expired,
+							count(*) FILTER (WHERE e.kind = 'redeem') AS redemptions
+					 FROM loyalty.movements e
+					 LEFT JOIN loyalty.rollup r ON r.program_id = e.program_id
+					 WHERE e.posted_at >= (SELECT min(coalesce(u.until, '-infinity'))
+										   FROM loyalty.program p
+										   LEFT JOIN loyalty.rollup u ON u.program_id = p.program_id)
+					   AND e.posted_at <= 'infinity'
+					   AND e.posted_at >= coalesce(r.until, '-infinity')
+					 GROUP BY 1, 2, 3) n USING (program_id, member_id, month)) a
 	JOIN loyalty.program q ON q.program_id = a.program_id
 	WHERE loyalty.may_read(q.program_id);
 COMMENT ON VIEW loyalty.activity_by_month IS 'what each member did in a month; only months in which there was something';

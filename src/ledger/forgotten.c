@@ -30,7 +30,7 @@ static const char *const kept_fields[] = {
 	"to_member_id", "to_entry", "from_member_id", "from_entry",
 	"lots", "undated", "lifetime", "last_activity", "tally", "tier", "tier_since", "tier_until", "until",
 	"reward", "option", "quantity", "pays", "price", "purchase", "amount", "value",
-	"voucher", "use", "return", "by",
+	"voucher", "use", "return", "by", FIELD_EVENT,
 	FIELD_FORGOTTEN
 };
 
@@ -69,6 +69,20 @@ copy_kept(const Jsonb *context, JsonbParseState **state)
 	return all;
 }
 
+/* Whether the context is that of a recorded purchase. */
+static bool
+is_purchase(const Jsonb *context)
+{
+	JsonbValue	request;
+	JsonbValue	event;
+
+	return context_field_of(context, "request", jbvBinary, &request) &&
+		JsonContainerIsObject(request.val.binary.data) &&
+		getKeyJsonValueFromContainer(request.val.binary.data, FIELD_EVENT, strlen(FIELD_EVENT), &event) != NULL &&
+		event.type == jbvString && event.val.string.len == strlen(FIELD_EVENT_PURCHASE) &&
+		memcmp(event.val.string.val, FIELD_EVENT_PURCHASE, strlen(FIELD_EVENT_PURCHASE)) == 0;
+}
+
 static void
 push_digest(JsonbParseState **state, const char *name, const uint8 *digest)
 {
@@ -92,6 +106,8 @@ forgotten_blank(const Jsonb *context, const text *note, Jsonb **blanked)
 		all = copy_kept(context, &state);
 	if (all && note == NULL)
 		return false;
+	if (is_purchase(context))
+		act_push_text(&state, FIELD_EVENT, FIELD_EVENT_PURCHASE);
 	act_push_key(&state, FIELD_SHA256);
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	push_digest(&state, "context", chain_context_digest(context, digest));

@@ -15,6 +15,10 @@
 /* Field of a blanked entry's context: an object with the digests of "context" and "note", as far as there were any. */
 #define FIELD_SHA256 "sha256"
 
+/* Field that stays of what a recorded event said: it was a purchase, which reports count. */
+#define FIELD_EVENT "event"
+#define FIELD_EVENT_PURCHASE "purchase"
+
 /* How a forgotten member's ref begins. */
 #define PSEUDONYM "forgotten-"
 

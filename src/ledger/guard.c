@@ -56,6 +56,9 @@ static const struct
 	{"rule_budget", "The budget of a rule stands in loyalty.rule."},
 	{"confirmation", "loyalty.accept and loyalty.reject decide."},
 	{"household_member", "loyalty.join_household and loyalty.leave_household change it."},
+	{"rollup", "loyalty.roll_up makes rollups anew."},
+	{"rollup_day", "loyalty.roll_up makes rollups anew."},
+	{"rollup_month", "loyalty.roll_up makes rollups anew."},
 	{"deferred", "CALL loyalty.maintain() tries purchases again, and removes those that earn."}
 };
 

@@ -19,6 +19,7 @@
 #include "operation/due.h"
 #include "operation/lapse.h"
 #include "operation/retention.h"
+#include "operation/rollup.h"
 #include "operation/silence.h"
 
 PG_FUNCTION_INFO_V1(loyalty_maintain);
@@ -107,6 +108,7 @@ loyalty_maintain(PG_FUNCTION_ARGS)
 		if (lnext(programs, cell) != NULL)
 			(void) batches_next(&batches);
 	}
+	rollups_advance(&batches, programs);
 	batches_end(&batches);
 	PG_RETURN_VOID();
 }

@@ -10,7 +10,7 @@
  * verify_entry.c and, side by side, verify_parallel.c; seals (I3) in
  * verify_seals.c, purchases (I4) in verify_purchases.c, limits in
  * verify_limits.c, what awaits confirmation in verify_confirm.c; who was
- * forgotten in verify_forgotten.c; transfers, holds, cancellations, redemptions,
+ * forgotten in verify_forgotten.c; rollups (I1) in verify_rollups.c; transfers, holds, cancellations, redemptions,
  * vouchers, merges and households (I6) in verify_transfers.c, verify_holds.c,
  * verify_cancel.c, verify_redemptions.c, verify_vouchers.c and verify_people.c;
  * tiers (I7) in verify_tiers.c; access (I8) in verify_access.c.
@@ -167,6 +167,7 @@ loyalty_verify(PG_FUNCTION_ARGS)
 	verify_people(&verification);
 	verify_proposals(&verification);
 	verify_seals(&verification);
+	verify_rollups(&verification);
 	verify_tiers(&verification);
 	verify_forgotten(&verification);
 	verify_access(&verification);

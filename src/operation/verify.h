@@ -85,6 +85,9 @@ extern void verify_proposals(Verification *verification);
 /* Seals and their leaves: I3. */
 extern void verify_seals(Verification *verification);
 
+/* Rollups: I1. */
+extern void verify_rollups(Verification *verification);
+
 /* Of whom nothing personal is to be left. */
 extern void verify_forgotten(Verification *verification);
 

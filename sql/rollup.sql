@@ -1,0 +1,102 @@
+--
+-- rollup: what the ledger adds up to by day and by month, for big ledgers
+--
+
+-- Entries posted before "until" are in the rollups, all others are added to
+-- them by the views that read both (report.sql).  src/operation/rollup.c says
+-- why none can come later that was posted before.
+--
+-- Nothing here is in a dump: it can be made again from the ledger, which takes
+-- less time than it would to restore it, and what is not there is never wrong.
+
+CREATE TABLE loyalty.rollup (
+	program_id integer CONSTRAINT rollup_pkey PRIMARY KEY,
+	until timestamptz NOT NULL DEFAULT '-infinity',
+	entries bigint NOT NULL DEFAULT 0,
+	rolled_up_at timestamptz
+);
+SELECT pg_catalog.pg_extension_config_dump('loyalty.rollup', 'WHERE false');
+ALTER TABLE loyalty.rollup ENABLE ROW LEVEL SECURITY;
+COMMENT ON TABLE loyalty.rollup IS 'how far the rollups of each program go; written only by the engine';
+COMMENT ON COLUMN loyalty.rollup.program_id IS 'the program';
+COMMENT ON COLUMN loyalty.rollup.until IS 'every entry that was posted before is in the rollups, none that was posted then or later';
+COMMENT ON COLUMN loyalty.rollup.entries IS 'how many that are';
+COMMENT ON COLUMN loyalty.rollup.rolled_up_at IS 'when they were brought up to it; NULL: not yet';
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.rollup
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.rollup IS 'written only by the engine';
+
+CREATE TABLE loyalty.rollup_day (
+	program_id integer NOT NULL,
+	day date NOT NULL,
+	kind text COLLATE "C" NOT NULL,
+	rule_id integer NOT NULL,
+	source_id integer NOT NULL,
+	entries bigint NOT NULL,
+	points loyalty.points NOT NULL,
+	gained loyalty.points NOT NULL,
+	taken loyalty.points NOT NULL,
+	purchases bigint NOT NULL,
+	amount numeric NOT NULL,
+	CONSTRAINT rollup_day_pkey PRIMARY KEY (program_id, day, kind, rule_id, source_id)
+);
+SELECT pg_catalog.pg_extension_config_dump('loyalty.rollup_day', 'WHERE false');
+ALTER TABLE loyalty.rollup_day ENABLE ROW LEVEL SECURITY;
+COMMENT ON TABLE loyalty.rollup_day IS 'points_by_day of the entries before rollup.until; written only by the engine';
+COMMENT ON COLUMN loyalty.rollup_day.program_id IS 'the program';
+COMMENT ON COLUMN loyalty.rollup_day.day IS 'when it happened, in the program''s time zone';
+COMMENT ON COLUMN loyalty.rollup_day.kind IS 'kind of the entries';
+COMMENT ON COLUMN loyalty.rollup_day.rule_id IS 'the rule that gave the points; 0: none';
+COMMENT ON COLUMN loyalty.rollup_day.source_id IS 'where the purchases come from; 0: acts through functions';
+COMMENT ON COLUMN loyalty.rollup_day.entries IS 'number of entries';
+COMMENT ON COLUMN loyalty.rollup_day.points IS 'sum of their points';
+COMMENT ON COLUMN loyalty.rollup_day.gained IS 'sum of those that added points';
+COMMENT ON COLUMN loyalty.rollup_day.taken IS 'sum of those that took points, below zero';
+COMMENT ON COLUMN loyalty.rollup_day.purchases IS 'purchases that came to count, less those that ceased to';
+COMMENT ON COLUMN loyalty.rollup_day.amount IS 'what was bought, less what was returned';
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.rollup_day
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.rollup_day IS 'written only by the engine';
+
+CREATE TABLE loyalty.rollup_month (
+	member_id bigint NOT NULL,
+	purchases bigint NOT NULL,
+	first_purchase timestamptz,
+	last_purchase timestamptz,
+	earned loyalty.points NOT NULL,
+	clawed_back loyalty.points NOT NULL,
+	redeemed loyalty.points NOT NULL,
+	refunded loyalty.points NOT NULL,
+	expired loyalty.points NOT NULL,
+	redemptions bigint NOT NULL,
+	month date NOT NULL,
+	program_id integer NOT NULL,
+	amount numeric NOT NULL,
+	CONSTRAINT rollup_month_pkey PRIMARY KEY (member_id, month)
+);
+SELECT pg_catalog.pg_extension_config_dump('loyalty.rollup_month', 'WHERE false');
+ALTER TABLE loyalty.rollup_month ENABLE ROW LEVEL SECURITY;
+COMMENT ON TABLE loyalty.rollup_month IS 'activity_by_month of the entries before rollup.until; written only by the engine';
+COMMENT ON COLUMN loyalty.rollup_month.member_id IS 'the member in whose ledger it stands';
+COMMENT ON COLUMN loyalty.rollup_month.purchases IS 'purchases that came to count in it, less those that ceased to';
+COMMENT ON COLUMN loyalty.rollup_month.first_purchase IS 'time of the first purchase that came to count in it; NULL: none did';
+COMMENT ON COLUMN loyalty.rollup_month.last_purchase IS 'time of the last one';
+COMMENT ON COLUMN loyalty.rollup_month.earned IS 'points earned';
+COMMENT ON COLUMN loyalty.rollup_month.clawed_back IS 'points that returns took back, below zero';
+COMMENT ON COLUMN loyalty.rollup_month.redeemed IS 'points redeemed, below zero';
+COMMENT ON COLUMN loyalty.rollup_month.refunded IS 'points that came back from redemptions';
+COMMENT ON COLUMN loyalty.rollup_month.expired IS 'points that expired, below zero';
+COMMENT ON COLUMN loyalty.rollup_month.redemptions IS 'number of redemptions';
+COMMENT ON COLUMN loyalty.rollup_month.month IS 'first day of the month, in the program''s time zone';
+COMMENT ON COLUMN loyalty.rollup_month.program_id IS 'the program';
+COMMENT ON COLUMN loyalty.rollup_month.amount IS 'what was bought, less what was returned';
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.rollup_month
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.rollup_month IS 'written only by the engine';
+
+CREATE FUNCTION loyalty.roll_up(program text DEFAULT NULL, until timestamptz DEFAULT NULL, anew boolean DEFAULT false) RETURNS timestamptz
+	AS 'MODULE_PATHNAME', 'loyalty_roll_up' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION loyalty.roll_up(text, timestamptz, boolean) IS 'brings the rollups of a program up to a time, the latest that is safe by default, and answers how far they go now; anew: throws them away first. maintain does so once a day';

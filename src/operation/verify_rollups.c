@@ -1,0 +1,63 @@
+/*
+ * verify_rollups.c
+ *		Proving that rollups are what the entries say.
+ *
+ * I1 rollups	each row of rollup_day and rollup_month is the sum of the entries
+ *				that were posted before rollup.until, and there is one wherever
+ *				there are such entries; rollup counts them.
+ */
+#include "postgres.h"
+
+#include "operation/rollup.h"
+#include "operation/verify.h"
+
+#define PROGRAMS \
+	"WITH program AS (SELECT p.program_id, p.name, coalesce(r.until, '-infinity') AS until, coalesce(r.entries, 0) AS entries" \
+	"  FROM loyalty.program p LEFT JOIN loyalty.rollup r USING (program_id) WHERE $1 IS NULL OR p.name = $1)"
+
+#define OLD_MOVEMENTS \
+	" FROM loyalty.movements m JOIN program p USING (program_id)" \
+	" WHERE m.posted_at < (SELECT max(until) FROM program) AND m.posted_at < p.until GROUP BY "
+
+static const char *const days_query =
+	PROGRAMS
+	" SELECT 'I1 rollups', p.name, NULL,"
+	"  format('the rollup of %s of rule %s and source %s on %s is not what the entries say', kind, rule_id, source_id, day),"
+	"  (e.entries, e.points, e.gained, e.taken, e.purchases, e.amount)::text,"
+	"  (d.entries, d.points, d.gained, d.taken, d.purchases, d.amount)::text"
+	" FROM (SELECT " DAY_SUMS OLD_MOVEMENTS DAY_GROUPS ") e"
+	" FULL JOIN (SELECT d.* FROM loyalty.rollup_day d JOIN program USING (program_id)) d"
+	"  USING (program_id, day, kind, rule_id, source_id)"
+	" JOIN program p USING (program_id)"
+	" WHERE (e.entries, e.points, e.gained, e.taken, e.purchases, e.amount)"
+	"  IS DISTINCT FROM (d.entries, d.points, d.gained, d.taken, d.purchases, d.amount)";
+
+static const char *const months_query =
+	PROGRAMS
+	" SELECT 'I1 rollups', p.name, coalesce(m.ref, format('member_id %s', member_id)),"
+	"  format('the rollup of %s is not what the entries say', pg_catalog.to_char(month, 'YYYY-MM')),"
+	"  (e.purchases, e.amount, e.first_purchase, e.last_purchase, e.earned, e.clawed_back, e.redeemed, e.refunded, e.expired, e.redemptions)::text,"
+	"  (d.purchases, d.amount, d.first_purchase, d.last_purchase, d.earned, d.clawed_back, d.redeemed, d.refunded, d.expired, d.redemptions)::text"
+	" FROM (SELECT " MONTH_SUMS OLD_MOVEMENTS MONTH_GROUPS ") e"
+	" FULL JOIN (SELECT d.* FROM loyalty.rollup_month d JOIN program USING (program_id)) d"
+	"  USING (program_id, member_id, month)"
+	" JOIN program p USING (program_id)"
+	" LEFT JOIN loyalty.member m USING (member_id)"
+	" WHERE (e.purchases, e.amount, e.first_purchase, e.last_purchase, e.earned, e.clawed_back, e.redeemed, e.refunded, e.expired, e.redemptions)"
+	"  IS DISTINCT FROM (d.purchases, d.amount, d.first_purchase, d.last_purchase, d.earned, d.clawed_back, d.redeemed, d.refunded, d.expired, d.redemptions)";
+
+static const char *const count_query =
+	PROGRAMS
+	" SELECT 'I1 rollups', p.name, NULL, 'the count of entries in the rollups is not that of the rollups',"
+	"  coalesce(sum(d.entries), 0)::text, p.entries::text"
+	" FROM program p LEFT JOIN loyalty.rollup_day d USING (program_id)"
+	" GROUP BY p.name, p.entries HAVING coalesce(sum(d.entries), 0) <> p.entries";
+
+void
+verify_rollups(Verification *verification)
+{
+	rollups_without_jit();
+	verify_rows(verification, days_query);
+	verify_rows(verification, months_query);
+	verify_rows(verification, count_query);
+}

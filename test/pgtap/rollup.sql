@@ -1,0 +1,158 @@
+-- A property: whatever happens, and however far the rollups go, points_by_day and activity_by_month are the sums of all entries.
+-- The seed is printed; psql -v seed=0.25 -f test/pgtap/rollup.sql repeats one.
+SET search_path = public, loyalty;
+SET client_min_messages = warning;
+SELECT no_plan();
+\if :{?seed}
+\else
+SELECT round(random()::numeric, 6) AS seed \gset
+\endif
+SELECT diag('seed ' || :'seed');
+SELECT setseed(:seed);
+
+-- Two programs, far apart, the second of few members; a third has nothing.
+INSERT INTO program (name, currency, time_zone, expiry, clawback, retention) VALUES ('shop', 'USD', 'Pacific/Auckland', '60 days', 'debt', NULL),
+	('other', 'USD', 'America/Los_Angeles', '12 months', 'available', NULL), ('empty', NULL, 'UTC', 'never', 'debt', NULL);
+INSERT INTO rule (program, name, award) SELECT name, 'base', '1 per 1'::award FROM program UNION ALL SELECT name, 'twice', 'x2' FROM program;
+INSERT INTO rule (program, name, event, award) VALUES ('shop', 'review', 'review', '10');
+CREATE TABLE orders (id int PRIMARY KEY, member text, amount numeric, status text, at timestamptz);
+SELECT count(attach('orders', member => 'member', amount => 'amount', at => 'at', counts => $$status = 'paid'$$, program => name)) FROM program WHERE name <> 'empty';
+
+-- The views as they would be without rollups.
+CREATE VIEW plain_day AS
+	SELECT p.name AS program, e.program_id, e.day, e.kind, e.rule_id, e.source_id, count(*) AS entries, loyalty.sum(e.points) AS points,
+		   coalesce(loyalty.sum(e.points) FILTER (WHERE e.points::numeric > 0), 0) AS gained, coalesce(loyalty.sum(e.points) FILTER (WHERE e.points::numeric < 0), 0) AS taken,
+		   pg_catalog.sum(e.purchases) AS purchases, coalesce(pg_catalog.sum(e.amount), 0) AS amount
+	FROM loyalty.movements e JOIN loyalty.program p USING (program_id) GROUP BY 1, 2, 3, 4, 5, 6;
+CREATE VIEW plain_month AS
+	SELECT p.name AS program, e.program_id, e.member_id, date_trunc('month', e.day::timestamp)::date AS month, pg_catalog.sum(e.purchases) AS purchases, coalesce(pg_catalog.sum(e.amount), 0) AS amount,
+		   pg_catalog.min(e.occurred_at) FILTER (WHERE e.purchases > 0) AS first_purchase, pg_catalog.max(e.occurred_at) FILTER (WHERE e.purchases > 0) AS last_purchase,
+		   coalesce(loyalty.sum(e.points) FILTER (WHERE e.kind = 'earn'), 0) AS earned, coalesce(loyalty.sum(e.points) FILTER (WHERE e.kind = 'clawback'), 0) AS clawed_back,
+		   coalesce(loyalty.sum(e.points) FILTER (WHERE e.kind = 'redeem'), 0) AS redeemed, coalesce(loyalty.sum(e.points) FILTER (WHERE e.kind = 'refund'), 0) AS refunded,
+		   coalesce(loyalty.sum(e.points) FILTER (WHERE e.kind = 'expire'), 0) AS expired, count(*) FILTER (WHERE e.kind = 'redeem') AS redemptions
+	FROM loyalty.movements e JOIN loyalty.program p USING (program_id) GROUP BY 1, 2, 3, 4;
+-- As text, so that types and decimals are the same, too.
+CREATE FUNCTION wrong() RETURNS TABLE (source text, line text) LANGUAGE sql AS $$
+	(SELECT 'day, not in the view', d::text FROM plain_day d EXCEPT SELECT 'day, not in the view', d::text FROM loyalty.points_by_day d)
+	UNION ALL (SELECT 'day, in the view', d::text FROM loyalty.points_by_day d EXCEPT SELECT 'day, in the view', d::text FROM plain_day d)
+	UNION ALL (SELECT 'month, not in the view', d::text FROM plain_month d EXCEPT SELECT 'month, not in the view', d::text FROM loyalty.activity_by_month d)
+	UNION ALL (SELECT 'month, in the view', d::text FROM loyalty.activity_by_month d EXCEPT SELECT 'month, in the view', d::text FROM plain_month d)
+	UNION ALL SELECT 'day, twice', day::text FROM loyalty.points_by_day GROUP BY program_id, day, kind, rule_id, source_id HAVING count(*) > 1
+	UNION ALL SELECT 'month, twice', month::text FROM loyalty.activity_by_month GROUP BY member_id, month HAVING count(*) > 1 $$;
+
+CREATE FUNCTION somebody() RETURNS text LANGUAGE sql VOLATILE AS $$ SELECT 'm' || (random() * 12)::int $$;
+CREATE FUNCTION new_rows(n int) RETURNS SETOF orders VOLATILE LANGUAGE sql AS $$
+	SELECT DISTINCT ON (id) * FROM (SELECT (random() * 300)::int AS id, nullif(somebody(), 'm0'), round((random() * 120 - 20)::numeric, (random() * 3)::int),
+		   (ARRAY['open', 'paid', 'paid', 'paid'])[1 + (random() * 3)::int], now() + (random() * 405 - 400) * interval '1 day' FROM generate_series(1, n)) r $$;
+-- One act of chance; what is refused, since there is too little or a member is gone, is another chance.
+CREATE FUNCTION step() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	low int := random() * 300;
+	high int := low + random() ^ 3 * 60;
+	who text := somebody();
+	which text := CASE WHEN random() < 0.8 THEN 'shop' ELSE 'other' END;
+BEGIN
+	CASE (random() * 13)::int
+	WHEN 0, 1 THEN INSERT INTO orders SELECT * FROM new_rows(1 + (random() ^ 3 * 60)::int) ON CONFLICT DO NOTHING;
+	WHEN 2 THEN UPDATE orders SET amount = round(amount * random()::numeric, 2) WHERE id BETWEEN low AND high;
+	WHEN 3 THEN UPDATE orders SET amount = round((random() * 130 - 20)::numeric, 2) WHERE id BETWEEN low AND high;
+	WHEN 4 THEN UPDATE orders SET status = (ARRAY['open', 'paid'])[1 + (random())::int] WHERE id BETWEEN low AND high;
+	WHEN 5 THEN UPDATE orders SET member = somebody() WHERE id BETWEEN low AND high;
+	WHEN 6 THEN UPDATE orders SET id = id + 1000 WHERE id BETWEEN low AND low + 3 AND id < 1000;
+	WHEN 7 THEN DELETE FROM orders WHERE id BETWEEN low AND low + 5;
+	WHEN 8 THEN PERFORM spend(who, 1 + (random() * 20)::int, program => which);
+	WHEN 9 THEN PERFORM adjust(who, (random() * 100)::int - 20, program => which);
+	WHEN 10 THEN PERFORM record(who, 'purchase', round((random() * 50)::numeric, 2), key => CASE WHEN random() < 0.5 THEN 'k' || (random() * 1000000)::int END,
+		at => now() - random() * interval '300 days', program => which);
+	WHEN 11 THEN PERFORM record(who, 'review', round((random() * 50)::numeric, 2), program => 'shop');
+	WHEN 12 THEN PERFORM cancel(m.ref, e.seq, program => which) FROM member m JOIN entry e USING (member_id) JOIN program p ON p.program_id = m.program_id
+		WHERE p.name = which AND e.kind = 'redeem' AND e.context ->> 'cancelled' IS NULL ORDER BY random() LIMIT 1;
+	ELSE
+		IF random() < 0.5 THEN PERFORM merge_members(who, somebody(), program => which);
+		ELSIF random() < 0.3 THEN PERFORM forget_member(who, program => which);
+		ELSE PERFORM transfer(who, somebody(), 5, program => which); END IF;
+	END CASE;
+EXCEPTION WHEN OTHERS THEN NULL;
+END $$;
+
+-- Everybody's posted_at is another one, and rollups go up to any of the times there were.
+CREATE PROCEDURE steps(n int) LANGUAGE plpgsql AS $$ BEGIN FOR i IN 1..n LOOP PERFORM step(); COMMIT; END LOOP; END $$;
+CREATE FUNCTION roll_up_to(name text, share float) RETURNS timestamptz LANGUAGE sql AS $$
+	SELECT roll_up(name, (SELECT percentile_disc(share) WITHIN GROUP (ORDER BY posted_at) FROM loyalty.entry WHERE program_id = report_program(name))) $$;
+CALL steps(120);
+SELECT is_empty('SELECT * FROM wrong()', 'without rollups');
+SELECT isnt_empty('SELECT FROM loyalty.activity_by_month WHERE purchases > 0', 'there are purchases');
+SELECT roll_up_to('shop', 0.4) IS NOT NULL \g /dev/null
+SELECT is_empty('SELECT * FROM wrong()', 'one program is rolled up in part');
+SELECT is_empty('SELECT * FROM verify()', 'and sound');
+SELECT roll_up_to('shop', 0.9) IS NOT NULL, roll_up_to('other', 0.5) IS NOT NULL, roll_up('empty', clock_timestamp() - interval '1 minute') \g /dev/null
+SELECT is_empty('SELECT * FROM wrong()', 'both are, one a second time');
+SELECT is_empty('SELECT * FROM verify()', 'and sound');
+DO $$ BEGIN
+	FOR round IN 1..8 LOOP
+		CALL steps(30);
+		PERFORM roll_up_to((ARRAY['shop', 'other'])[1 + random()::int], random());
+		COMMIT;
+		IF EXISTS (SELECT FROM wrong()) THEN
+			RAISE 'round % of % is wrong: %', round, (SELECT rollup FROM loyalty.rollup LIMIT 1), (SELECT string_agg(w::text, E'\n') FROM wrong() w);
+		END IF;
+	END LOOP;
+END $$;
+SELECT pass('eight rounds more');
+SELECT ok(count(*) > 0, 'there are recorded purchases in it, expired points, returns and forgotten members: ' || count(*)) FROM loyalty.entry e JOIN member m USING (member_id) WHERE m.status = 'forgotten';
+CALL maintain();
+SELECT roll_up('shop', now()) = now() AS now \g /dev/null
+SELECT is_empty('SELECT * FROM wrong()', 'all is rolled up');
+SELECT is((SELECT entries FROM rollup WHERE program_id = report_program('shop')), (SELECT count(*) FROM loyalty.entry WHERE program_id = report_program('shop') AND posted_at < (SELECT until FROM rollup WHERE program_id = report_program('shop'))), 'and counted');
+SELECT is_empty('SELECT * FROM verify()', 'and sound');
+
+-- Who is forgotten stays in sums, of purchases without a key, too.
+SELECT record('gone', 'purchase', 30, program => 'shop'), record('gone', 'purchase', 12, program => 'shop', at => now() - interval '40 days') \g /dev/null
+CREATE TABLE before AS SELECT sum(purchases) AS purchases, sum(amount) AS amount FROM loyalty.activity_by_month;
+SELECT forget_member('gone', program => 'shop') \g /dev/null
+SELECT results_eq('SELECT sum(purchases), sum(amount) FROM loyalty.activity_by_month', 'SELECT * FROM before', 'forgotten members stay in sums');
+SELECT is_empty('SELECT * FROM wrong()', 'with rollups and without');
+SELECT roll_up('shop', now()) IS NULL \g /dev/null
+SELECT is_empty('SELECT * FROM verify()', 'and sound');
+
+-- Anew gives the same.
+CREATE TABLE days AS SELECT d::text FROM rollup_day d;
+CREATE TABLE months AS SELECT m::text FROM rollup_month m;
+CREATE TABLE kept AS SELECT * FROM rollup;
+SELECT roll_up(p.name, k.until, anew => true) = k.until FROM kept k JOIN program p USING (program_id) \g /dev/null
+SELECT set_eq('SELECT d::text FROM rollup_day d', 'SELECT * FROM days', 'days made anew are the same');
+SELECT set_eq('SELECT m::text FROM rollup_month m', 'SELECT * FROM months', 'so are months');
+
+-- What is tampered with is found, and put right.
+CREATE FUNCTION found(sql text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	SET LOCAL session_replication_role = replica;
+	EXECUTE sql;
+	RETURN (SELECT string_agg(concat_ws(' | ', invariant, program, regexp_replace(problem, ' of rule.*on [0-9-]+', ' ...')), E'\n' ORDER BY problem COLLATE "C") FROM loyalty.verify('shop'));
+END $$;
+SELECT is(found('UPDATE loyalty.rollup_day SET points = points + 1::points WHERE ctid = (SELECT min(ctid) FROM loyalty.rollup_day WHERE program_id = loyalty.report_program(''shop'') AND kind = ''earn'')'),
+	'I1 rollups | shop | the rollup of earn ... is not what the entries say', 'a day that is another');
+SELECT roll_up('shop', anew => true) IS NULL \g /dev/null
+SELECT is_empty('SELECT * FROM verify()', 'made anew');
+SELECT is(roll_up('shop', now()), now(), 'and brought up to now');
+SELECT ok(found('DELETE FROM loyalty.rollup_month WHERE ctid = (SELECT min(ctid) FROM loyalty.rollup_month WHERE program_id = loyalty.report_program(''shop''))') ~ '^I1 rollups . shop . the rollup of [0-9]{4}-[0-9]{2} is not what the entries say$', 'a month that is gone');
+SELECT ok(found('DELETE FROM loyalty.rollup WHERE program_id = loyalty.report_program(''shop'')') ~ 'rollup of', 'a boundary that is gone');
+SELECT roll_up('shop', now(), anew => true) = now() \g /dev/null
+SELECT is_empty('SELECT * FROM verify()', 'made anew');
+SELECT is(found('UPDATE loyalty.rollup SET entries = entries + 1 WHERE program_id = loyalty.report_program(''shop'')'),
+	'I1 rollups | shop | the count of entries in the rollups is not that of the rollups', 'a count that is another');
+-- What has come late, as when the clock was set back, is noticed the next time.
+SELECT roll_up('shop', now(), anew => true) = now() \g /dev/null
+SELECT adjust('late', 10, program => 'shop') \g /dev/null
+SELECT is_empty('SELECT * FROM verify()', 'nothing is late');
+SELECT adjust('late', 5, program => 'shop') \g /dev/null
+DO $$ BEGIN
+	SET LOCAL session_replication_role = replica;
+	UPDATE loyalty.rollup SET until = clock_timestamp() - interval '1 microsecond' WHERE program_id = report_program('shop');
+END $$;
+SELECT isnt_empty('SELECT * FROM verify()', 'entries are there that were posted before the rollups'' time');
+SELECT isnt_empty('SELECT * FROM wrong()', 'and in no report');
+SELECT roll_up('shop', now()) = now() \g /dev/null
+SELECT is_empty('SELECT * FROM verify()', 'the next time they are made anew');
+SELECT is_empty('SELECT * FROM wrong()', 'and right');
+SELECT * FROM finish();
