@@ -56,7 +56,8 @@ CREATE FUNCTION loyalty.chain_ladder(triangle numeric[])
 		-- what each step still to come adds to the error of a cohort, and of all together
 		SELECT c.i, e.k, e.e * (c.ultimate * e.development + c.ultimate ^ 2 / nullif(e.base, 0)) AS e, c.ultimate, e.e AS unit, e.development, e.base
 		FROM cohorts c
-		JOIN errors e ON e.k >= c.k AND e.base IS NOT NULL
+		-- what was nothing in all cohorts is taken to stay so
+		JOIN errors e ON e.k >= c.k AND e.f IS NOT NULL
 	)
 	SELECT c.i, c.k, c.c, round(e.f, 6), round(e.development, 6), round(c.ultimate, 4),
 		   round(CASE WHEN (SELECT bool_and(s.e IS NOT NULL) FROM steps s WHERE s.i = c.i) IS NOT FALSE

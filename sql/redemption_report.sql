@@ -80,8 +80,9 @@ CREATE VIEW loyalty.point_cohorts WITH (security_barrier = true) AS
 			SELECT CASE WHEN v.gone OPERATOR(loyalty.>) 0 THEN loyalty.spend(v.purse, v.gone, '-infinity') ELSE '{}'::loyalty.purse END AS before,
 				   CASE WHEN v.gone_expired OPERATOR(loyalty.>) 0 THEN loyalty.spend(v.purse, v.gone_expired, '-infinity') ELSE '{}'::loyalty.purse END AS by_expired,
 				   loyalty.spend(v.purse, v.gone_redeemed, '-infinity') AS by_redeemed
+			WHERE v.gone_redeemed OPERATOR(loyalty.>) v.gone
 			-- so that each is worked out once
-			OFFSET 0) g ON v.gone_redeemed OPERATOR(loyalty.>) v.gone
+			OFFSET 0) g ON true
 		GROUP BY 1, 2
 	)
 	SELECT m.program_id, c.cohort, c.month, loyalty.sum(c.issued) AS issued, loyalty.sum(c.redeemed) AS redeemed, loyalty.sum(c.expired) AS expired
