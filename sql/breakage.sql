@@ -78,7 +78,8 @@ CREATE FUNCTION loyalty.chain_ladder(triangle numeric[])
 COMMENT ON FUNCTION loyalty.chain_ladder(numeric[]) IS 'the chain ladder on a triangle of cumulative figures, one row a cohort, the oldest first, NULL what is not known yet: of each cohort its age (column of the latest figure), the volume-weighted factor from that age to the next, the product of all that follow (development), the ultimate and the standard error of its estimate by Mack (1993); cohort NULL: all of them';
 
 -- The first column of the triangle is what was issued, so that the month that is
--- running, of which nothing is known yet, has an estimate too.
+-- running, of which nothing is known yet, has an estimate too; and so that ages at
+-- which nobody has redeemed anything can be left out.
 CREATE FUNCTION loyalty.breakage(program text DEFAULT NULL)
 	RETURNS TABLE (cohort date, age integer, issued loyalty.points, redeemed loyalty.points, expired loyalty.points,
 				   outstanding loyalty.points, factor numeric, development numeric, ultimate loyalty.points,
@@ -112,7 +113,10 @@ CREATE FUNCTION loyalty.breakage(program text DEFAULT NULL)
 	), ladder AS (
 		SELECT l.*
 		FROM loyalty.chain_ladder((SELECT array_agg(r.c ORDER BY r.i)
-								   FROM (SELECT m.i, array_agg(m.c ORDER BY m.n) AS c FROM months m GROUP BY 1) r)) l
+								   FROM (SELECT m.i, array_agg(m.c ORDER BY m.n) AS c
+										 FROM (SELECT o.i, o.n, o.c, max(o.c) OVER (PARTITION BY o.n) AS most FROM months o) m
+										 WHERE m.n = 0 OR m.most > 0
+										 GROUP BY 1) r)) l
 	), expected AS (
 		SELECT s.*, s.issued - s.redeemed - s.expired AS outstanding, l.factor, l.development, l.standard_error,
 			   least(greatest(round(l.ultimate, a.points_scale), s.redeemed), s.issued - s.expired) AS ultimate
@@ -161,18 +165,20 @@ CREATE FUNCTION loyalty.expiry_forecast(program text DEFAULT NULL)
 	), pieces AS (
 		SELECT d.month, d.total * (least(d.upto / d.total, o.upto / o.total)
 								   - greatest((d.upto - d.points) / d.total, (o.upto - o.outstanding) / o.total)) AS points,
-			   least(greatest((o.ultimate / coalesce(nullif(g.development, 0), 1) - o.redeemed) / o.outstanding, 0), 1) AS redeemed
+			   least(greatest((o.ultimate / g.development - o.redeemed) / o.outstanding, 0), 1) AS redeemed
 		FROM due d
 		JOIN owed o ON o.upto / o.total > (d.upto - d.points) / d.total AND (o.upto - o.outstanding) / o.total < d.upto / d.total
 		CROSS JOIN LATERAL (
-			SELECT (SELECT c.development
+			SELECT (SELECT nullif(c.development, 0)
 					FROM curve c
-					WHERE c.age <= (extract(year FROM d.month) - extract(year FROM o.cohort)) * 12 + extract(month FROM d.month) - extract(month FROM o.cohort) + 1
+					WHERE c.age > 0 AND c.age <= (extract(year FROM d.month) - extract(year FROM o.cohort)) * 12 + extract(month FROM d.month) - extract(month FROM o.cohort) + 1
+					  -- before that nobody redeems
+					  AND c.age >= (SELECT min(f.age) FROM curve f WHERE f.redeemed > 0)
 					ORDER BY c.age DESC LIMIT 1) AS development) g
 		WHERE isfinite(d.month)
 	)
 	SELECT d.month, d.points::loyalty.points,
-		   round(coalesce((SELECT sum(p.points * (1 - p.redeemed)) FROM pieces p WHERE p.month = d.month), d.points), a.points_scale)::loyalty.points
+		   round(coalesce((SELECT sum(p.points * (1 - coalesce(p.redeemed, 0))) FROM pieces p WHERE p.month = d.month), d.points), a.points_scale)::loyalty.points
 	FROM due d
 	CROSS JOIN asked a
 	WHERE isfinite(d.month)

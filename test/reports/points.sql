@@ -183,11 +183,15 @@ FULL JOIN loyalty.redemption_cohorts() r ON r.cohort = c.cohort AND r.age = c.ag
 WHERE (c.issued, c.redeemed, round(c.redeemed / nullif(c.issued, 0), 4)) IS DISTINCT FROM (r.issued::numeric, r.redeemed::numeric, r.rate);
 
 -- breakage: the chain ladder step by step, and Mack's double sums as they are printed
+-- (the first column is what was issued; ages at which nobody has redeemed say nothing)
 CREATE TEMPORARY TABLE cell AS
-	SELECT dense_rank() OVER (ORDER BY cohort) AS i, cohort, age + 2 AS k, redeemed::float8 AS c FROM curve
-	WHERE cohort + make_interval(months => age + 1) <= now() AT TIME ZONE 'Europe/London'
-	UNION ALL
-	SELECT dense_rank() OVER (ORDER BY cohort), cohort, 1, issued::float8 FROM curve WHERE age = 0;
+	SELECT dense_rank() OVER (ORDER BY cohort) AS i, cohort, over, dense_rank() OVER (ORDER BY n) AS k, c
+	FROM (SELECT cohort, n, c, max(c) OVER (PARTITION BY n) AS most, max(n) OVER (PARTITION BY cohort) AS over
+		  FROM (SELECT cohort, age + 1 AS n, redeemed::float8 AS c FROM curve
+				WHERE cohort + make_interval(months => age + 1) <= now() AT TIME ZONE 'Europe/London'
+				UNION ALL
+				SELECT cohort, 0, issued::float8 FROM curve WHERE age = 0) v) w
+	WHERE n = 0 OR most > 0;
 CREATE TEMPORARY TABLE ladder (cohort date, age int, factor float8, ultimate float8, error float8);
 CREATE FUNCTION pg_temp.climb() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -217,7 +221,7 @@ BEGIN
 				had := had * f[k];
 			END IF;
 		END LOOP;
-		INSERT INTO ladder VALUES (c.cohort, c.k - 1, f[c.k], had, CASE WHEN known THEN sqrt(mse) * had END);
+		INSERT INTO ladder VALUES (c.cohort, c.over, f[c.k], had, CASE WHEN known THEN sqrt(mse) * had END);
 	END LOOP;
 END $$;
 SELECT pg_temp.climb() \g /dev/null
