@@ -74,7 +74,7 @@ BEGIN
 			months := months || m.month; left_over := left_over || greatest(m.points, 0);
 			rest := greatest(-m.points, 0);
 			FOR i IN REVERSE cardinality(months) .. 1 LOOP
-				part := least(rest, left_over[i]);
+				part := least(rest, greatest(left_over[i], 0));
 				left_over[i] := left_over[i] - part;
 				rest := rest - part;
 			END LOOP;
@@ -175,7 +175,7 @@ CREATE TEMPORARY TABLE curve AS
 	SELECT a.cohort, n AS age, a.issued, coalesce(sum(w.redeemed), 0) AS redeemed
 	FROM aged a
 	CROSS JOIN generate_series(0, 12 * 40) n
-	LEFT JOIN went w ON w.cohort = a.cohort AND w.month <= a.cohort + make_interval(months => n)
+	LEFT JOIN (SELECT cohort, month, sum(redeemed) AS redeemed FROM went GROUP BY 1, 2) w ON w.cohort = a.cohort AND w.month <= a.cohort + make_interval(months => n)
 	WHERE a.cohort + make_interval(months => n) <= now() AT TIME ZONE 'Europe/London'
 	GROUP BY 1, 2, 3;
 SELECT 'redemption_cohorts', c.*, r.* FROM curve c
@@ -192,6 +192,8 @@ CREATE TEMPORARY TABLE cell AS
 				UNION ALL
 				SELECT cohort, 0, issued::float8 FROM curve WHERE age = 0) v) w
 	WHERE n = 0 OR most > 0;
+CREATE INDEX ON cell (k, i);
+ANALYZE cell;
 CREATE TEMPORARY TABLE ladder (cohort date, age int, factor float8, ultimate float8, error float8);
 CREATE FUNCTION pg_temp.climb() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
