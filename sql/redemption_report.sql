@@ -52,18 +52,20 @@ CREATE VIEW loyalty.point_cohorts WITH (security_barrier = true) AS
 		LEFT JOIN merged g ON g.member_id = v.member_id
 		WINDOW w AS (PARTITION BY v.program_id, coalesce(g.person_id, v.member_id) ORDER BY v.month)
 	), lasting AS (
+		-- what lay before a month is the lesser of the sum there and of what lasts from here on
 		SELECT r.program_id, r.person_id, r.month, r.change, r.expired,
-			   greatest(loyalty.min(r.issued) OVER w, 0) AS issued, greatest(loyalty.min(r.redeemed) OVER w, 0) AS redeemed
+			   loyalty.min(r.issued) OVER w AS issued, loyalty.min(r.redeemed) OVER w AS redeemed,
+			   lag(r.issued, 1, 0::loyalty.points) OVER w AS before_issued, lag(r.expired, 1, 0::loyalty.points) OVER w AS before_expired,
+			   lag(r.redeemed, 1, 0::loyalty.points) OVER w AS before_redeemed
 		FROM running r
 		WINDOW w AS (PARTITION BY r.program_id, r.person_id ORDER BY r.month RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
 	), stepped AS (
 		SELECT l.program_id, l.person_id, l.month, l.change,
-			   l.issued OPERATOR(loyalty.-) lag(l.issued, 1, 0::loyalty.points) OVER w AS issued,
-			   lag(l.expired, 1, 0::loyalty.points) OVER w OPERATOR(loyalty.+) lag(l.redeemed, 1, 0::loyalty.points) OVER w AS gone,
-			   l.expired OPERATOR(loyalty.+) lag(l.redeemed, 1, 0::loyalty.points) OVER w AS gone_expired,
-			   l.expired OPERATOR(loyalty.+) l.redeemed AS gone_redeemed
+			   greatest(l.issued, 0::loyalty.points) OPERATOR(loyalty.-) greatest(least(l.before_issued, l.issued), 0::loyalty.points) AS issued,
+			   l.before_expired OPERATOR(loyalty.+) greatest(least(l.before_redeemed, l.redeemed), 0::loyalty.points) AS gone,
+			   l.expired OPERATOR(loyalty.+) greatest(least(l.before_redeemed, l.redeemed), 0::loyalty.points) AS gone_expired,
+			   l.expired OPERATOR(loyalty.+) greatest(l.redeemed, 0::loyalty.points) AS gone_redeemed
 		FROM lasting l
-		WINDOW w AS (PARTITION BY l.program_id, l.person_id ORDER BY l.month)
 	), pursed AS (
 		SELECT s.program_id, s.month, s.change, s.issued, s.gone, s.gone_expired, s.gone_redeemed,
 			   loyalty.sum(CASE WHEN s.issued OPERATOR(loyalty.>) 0 THEN loyalty.purse(s.issued, NULL, s.month)
