@@ -32,10 +32,11 @@ COMMENT ON FUNCTION loyalty.redemption_rates(text, date, date, text) IS 'points 
 -- what is owed.  Within a month what expires goes first.  The frames are by
 -- month, whose rows may be several: the first of them takes it all.
 CREATE VIEW loyalty.point_cohorts WITH (security_barrier = true) AS
-	WITH merged AS (
+	WITH merged AS MATERIALIZED (
 		SELECT g.member_id, s.person_id
 		FROM (SELECT DISTINCT member_id FROM loyalty.member_merge WHERE undone_at IS NULL) g
-		CROSS JOIN LATERAL (SELECT p.person_id FROM loyalty.persons p WHERE p.member_id = g.member_id) s
+		-- few, each looked up by himself
+		CROSS JOIN LATERAL (SELECT p.person_id FROM loyalty.persons p WHERE p.member_id = g.member_id OFFSET 0) s
 	), moved AS (
 		SELECT a.program_id, a.member_id, a.month, a.earned OPERATOR(loyalty.+) a.clawed_back AS issued,
 			   OPERATOR(loyalty.-) a.expired AS expired, OPERATOR(loyalty.-) (a.redeemed OPERATOR(loyalty.+) a.refunded) AS redeemed

@@ -30,7 +30,9 @@ CREATE FUNCTION loyalty.roll_forward(period text DEFAULT 'month', since date DEF
 	SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
 	WITH asked AS (
-		SELECT CASE WHEN coalesce($1, 'month') IN ('day', 'week', 'month', 'quarter', 'year') THEN coalesce($1, 'month')
+		-- who may not read the program learns no more
+		SELECT CASE WHEN (SELECT loyalty.report_program($4)) IS NULL THEN NULL
+					WHEN coalesce($1, 'month') IN ('day', 'week', 'month', 'quarter', 'year') THEN coalesce($1, 'month')
 					ELSE date_trunc('day, week, month, quarter or year, not ' || $1, now())::text END AS unit,
 			   $2 AS since, (now() AT TIME ZONE p.time_zone)::date AS today
 		FROM loyalty.program p
@@ -134,7 +136,9 @@ CREATE FUNCTION loyalty.points_by_kind(period text DEFAULT 'month', since date D
 	SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
 	WITH asked AS (
-		SELECT CASE WHEN coalesce($1, 'month') IN ('day', 'week', 'month', 'quarter', 'year') THEN coalesce($1, 'month')
+		-- who may not read the program learns no more
+		SELECT CASE WHEN (SELECT loyalty.report_program($4)) IS NULL THEN NULL
+					WHEN coalesce($1, 'month') IN ('day', 'week', 'month', 'quarter', 'year') THEN coalesce($1, 'month')
 					ELSE date_trunc('day, week, month, quarter or year, not ' || $1, now())::text END AS unit,
 			   coalesce($3, (now() AT TIME ZONE p.time_zone)::date + 1) AS until
 		FROM loyalty.program p
