@@ -85,7 +85,7 @@ CREATE FUNCTION loyalty.breakage(program text DEFAULT NULL)
 				   outstanding loyalty.points, factor numeric, development numeric, ultimate loyalty.points,
 				   ultimate_rate numeric, breakage loyalty.points, standard_error numeric)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED
-	SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB'
+	SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
 	WITH asked AS (
 		SELECT q.points_scale, extract(year FROM t.today)::integer * 12 + extract(month FROM t.today)::integer AS month_no
@@ -96,8 +96,8 @@ CREATE FUNCTION loyalty.breakage(program text DEFAULT NULL)
 		SELECT c.cohort, c.issued::numeric AS issued, c.redeemed::numeric AS redeemed, c.expired::numeric AS expired,
 			   extract(year FROM c.cohort)::integer * 12 + extract(month FROM c.cohort)::integer AS cohort_no,
 			   extract(year FROM c.month)::integer * 12 + extract(month FROM c.month)::integer AS month_no
-		FROM loyalty.point_cohorts c
-		WHERE c.program_id = (SELECT loyalty.report_program($1)) AND c.cohort IS NOT NULL
+		FROM loyalty.cohorts($1) c
+		WHERE c.cohort IS NOT NULL
 	), sums AS (
 		SELECT c.cohort, c.cohort_no, row_number() OVER (ORDER BY c.cohort) AS i, greatest(a.month_no - c.cohort_no, 0) AS age,
 			   sum(c.issued) AS issued, sum(c.redeemed) AS redeemed, sum(c.expired) AS expired
