@@ -44,7 +44,7 @@ SELECT * FROM broken;
 SELECT cohort, age, factor, development, ultimate, standard_error FROM loyalty.chain_ladder('{{100,10,30,45,50},{200,30,60,80,NULL},{100,10,20,NULL,NULL},{300,45,NULL,NULL,NULL},{80,NULL,NULL,NULL,NULL}}');
 -- what has expired will never be redeemed, whatever the ladder says
 SELECT points FROM loyalty.adjust('m5', 100, at => pg_temp.month(2), expires => (pg_temp.month(1) AT TIME ZONE 'Asia/Kuala_Lumpur')::date + 9);
-CALL loyalty.maintain();
+CALL loyalty.maintain(program => 'br_beans');
 SELECT issued, redeemed, expired, outstanding, ultimate, breakage FROM broken;
 -- where nobody can redeem in the month of issue, that month says nothing: (40 + 20) / (100 + 100) and 40 / 40
 INSERT INTO loyalty.program (name, time_zone) VALUES ('br_late', 'Asia/Kuala_Lumpur');

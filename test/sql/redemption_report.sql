@@ -32,7 +32,7 @@ SELECT starts, redeemed, rate, cumulative_rate FROM loyalty.redemption_rates('mo
 SELECT points FROM loyalty.adjust('cid', 10, expires => '2023-02-28', at => '2023-02-01');
 SELECT points FROM loyalty.adjust('cid', 25, at => '2023-02-01');
 SELECT points FROM loyalty.adjust('cid', 5, at => '2023-03-01');
-CALL loyalty.maintain();
+CALL loyalty.maintain(program => 'rr_beans');
 SELECT points FROM loyalty.spend('cid', 20, at => '2023-03-05');
 SELECT * FROM outstanding;
 -- what is taken is taken from the last months
