@@ -104,6 +104,15 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 							 suspicious_returns,suspicious_adjustments,suspicious_households,suspicious,
 							 persons,points_by_day,activity_by_month}'::pg_catalog.text[]) n
 	UNION ALL
+	VALUES ('read', 'TABLE', 'lapsed', 'SELECT', NULL),
+		   ('read', 'TABLE', 'point_cohorts', 'SELECT', NULL),
+		   ('read', 'TABLE', 'kept_cohort', 'SELECT', 'program'),
+		   ('operate', 'ROUTINE', 'keep_cohorts', 'EXECUTE', NULL)
+	UNION ALL
+	SELECT 'read', 'ROUTINE', n, 'EXECUTE', NULL
+	FROM pg_catalog.unnest('{roll_forward,roll_forward_by_rule,points_by_kind,redemption_rates,cohorts,outstanding_by_age,redemption_cohorts,
+							 chain_ladder,breakage,expiry_forecast}'::pg_catalog.text[]) n
+	UNION ALL
 	SELECT 'operate', 'ROUTINE', n, 'EXECUTE', NULL
 	FROM pg_catalog.unnest('{adjust,spend,hold,capture,release,transfer,cancel,redeem,confirm_redemption,fulfill_redemption,
 							 choose_reward,issue_voucher,use_voucher,return_voucher,void_voucher,merge_members,unmerge_members,

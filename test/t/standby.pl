@@ -27,6 +27,7 @@ $primary->safe_psql('shop', q{
 	SELECT loyalty.issue_voucher('c1', 'value', value => 5, program => 'beans');
 	SELECT loyalty.record('2', 'survey', key => 'first', program => 'beans');
 	UPDATE loyalty.reward SET stock = 100 WHERE name = 'tour';
+	SELECT loyalty.keep_cohorts(program => 'beans');
 	VACUUM FREEZE;
 });
 $primary->backup('backup');
@@ -60,6 +61,8 @@ my %values = (
 	'check_proof root text' => q{(SELECT hash FROM loyalty.seals WHERE program = 'beans' AND seal = 1)},
 
 	'record_batch events jsonb' => q{'[{"member": "c1", "event": "survey"}]'}, 'record_rows events loyalty.event_request[]' => q{'{"(c1,survey,,,,,,)"}'},
+
+	'triangle numeric[]' => q{'{{100, 20, 30}, {50, 15, NULL}, {80, NULL, NULL}}'},
 
 	'coarsen text' => q{'month'}, 'derive_voucher_code bytea' => q{'\xc0ffee00c0ffee00'},
 	points => q{'12.5'}, purse => q{'{120@2026-03-31, 40@2026-01-15/2026-12-31, 5@infinity}'}, award => q{'1 per 10'}, expiry => q{'12 months end of month'},
