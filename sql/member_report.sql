@@ -50,7 +50,7 @@ CREATE FUNCTION loyalty.enrollments(period text DEFAULT 'month', since date DEFA
 	RETURNS TABLE (starts date, channel text, members bigint, total bigint)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
-	SELECT loyalty.report_choice('period', $1, 'day', 'week', 'month', 'quarter', 'year');
+	SELECT loyalty.report_program($4), loyalty.report_choice('period', $1, 'day', 'week', 'month', 'quarter', 'year');
 	WITH joined AS (
 		SELECT e.day, e.channel, e.members
 		FROM loyalty.enrollments_by_day e
@@ -195,7 +195,7 @@ CREATE FUNCTION loyalty.leaderboard(measure text DEFAULT 'earned', since date DE
 	RETURNS TABLE (rank bigint, member text, value numeric)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
-	SELECT loyalty.report_choice('measure', $1, 'earned', 'redeemed', 'purchases', 'amount');
+	SELECT loyalty.report_program($5), loyalty.report_choice('measure', $1, 'earned', 'redeemed', 'purchases', 'amount');
 	WITH score AS MATERIALIZED (
 		SELECT a.member_id, CASE $1 WHEN 'earned' THEN a.earned::numeric WHEN 'redeemed' THEN a.redeemed::numeric
 									WHEN 'purchases' THEN a.purchases ELSE a.amount END AS value
