@@ -3,7 +3,7 @@
 --
 
 CREATE FUNCTION loyalty.report_choice(argument text, value text, VARIADIC choices text[]) RETURNS text
-	AS 'MODULE_PATHNAME', 'loyalty_report_choice' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+	AS 'MODULE_PATHNAME', 'loyalty_report_choice' LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION loyalty.report_choice(text, text, text[]) IS 'the value of an argument that can only be one of some; an error that names them for another one';
 
 CREATE FUNCTION loyalty.report_today(program text DEFAULT NULL) RETURNS date

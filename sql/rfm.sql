@@ -2,10 +2,11 @@
 -- rfm: recency, frequency and monetary value
 --
 
--- A score is 1 + five times the part of the others whom one surpasses, rounded
--- down: what cutting the sorted list into fifths gives, but equals stay equal.
--- Days and purchases have few values and are counted by value, which need not
--- sort everybody.
+-- What cutting a sorted list into fifths gives, but equals stay equal: r goes down
+-- with the part of all who bought more recently, so that whoever bought last has 5
+-- with however many others; f and m go up with the part of all who bought less, so
+-- that those who bought once have 1.  Days and purchases have few values and are
+-- counted by value, which need not sort everybody.
 CREATE FUNCTION loyalty.rfm_scores(at date DEFAULT NULL, program text DEFAULT NULL)
 	RETURNS TABLE (member_id bigint, recency_days integer, frequency bigint, monetary numeric, r integer, f integer, m integer, segment text)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED
@@ -20,13 +21,13 @@ CREATE FUNCTION loyalty.rfm_scores(at date DEFAULT NULL, program text DEFAULT NU
 		FROM loyalty.member_activity(NULL, $1 + 1, $2) a
 		WHERE a.purchases > 0
 	), recency AS MATERIALIZED (
-		SELECT v.recency_days, ((sum(v.buyers) OVER (ORDER BY v.recency_days DESC) - v.buyers) * 5 / sum(v.buyers) OVER ()) AS share
+		SELECT v.recency_days, ((sum(v.buyers) OVER (ORDER BY v.recency_days) - v.buyers) * 5 / sum(v.buyers) OVER ()) AS share
 		FROM (SELECT b.recency_days, count(*) AS buyers FROM buyer b GROUP BY 1) v
 	), frequency AS MATERIALIZED (
 		SELECT v.frequency, ((sum(v.buyers) OVER (ORDER BY v.frequency) - v.buyers) * 5 / sum(v.buyers) OVER ()) AS share
 		FROM (SELECT b.frequency, count(*) AS buyers FROM buyer b GROUP BY 1) v
 	), scored AS (
-		SELECT b.member_id, b.recency_days, b.frequency, b.monetary, 1 + floor(x.share)::integer AS r, 1 + floor(y.share)::integer AS f,
+		SELECT b.member_id, b.recency_days, b.frequency, b.monetary, 5 - floor(x.share)::integer AS r, 1 + floor(y.share)::integer AS f,
 			   (1 + (rank() OVER (ORDER BY b.monetary) - 1) * 5 / (SELECT count(*) FROM buyer))::integer AS m
 		FROM buyer b
 		JOIN recency x ON x.recency_days = b.recency_days

@@ -8,7 +8,7 @@ FROM (SELECT min(at)::date AS a, max(at)::date AS z FROM orders) o, LATERAL (VAL
 UNION ALL
 SELECT NULL;
 
--- How many of all one surpasses, counted one by one in an array of values in order.
+-- How many of all are more recent, and how many bought less, counted one by one in an array of values in order.
 CREATE TEMPORARY TABLE expected AS
 WITH buyer AS (
 	SELECT d, customer, coalesce(d, current_date) - max(at::date) FILTER (WHERE amount > 0) AS days, count(*) FILTER (WHERE amount > 0) AS n, sum(amount) AS amount
@@ -19,13 +19,13 @@ WITH buyer AS (
 	HAVING count(*) FILTER (WHERE amount > 0) > 0
 ), placed AS (
 	SELECT b.*, count(*) OVER w AS everybody,
-		   count(*) OVER (PARTITION BY d ORDER BY days DESC RANGE UNBOUNDED PRECEDING EXCLUDE GROUP) AS later,
+		   count(*) OVER (PARTITION BY d ORDER BY days RANGE UNBOUNDED PRECEDING EXCLUDE GROUP) AS later,
 		   count(*) OVER (PARTITION BY d ORDER BY n RANGE UNBOUNDED PRECEDING EXCLUDE GROUP) AS oftener,
 		   count(*) OVER (PARTITION BY d ORDER BY amount RANGE UNBOUNDED PRECEDING EXCLUDE GROUP) AS dearer
 	FROM buyer b
 	WINDOW w AS (PARTITION BY d)
 )
-SELECT d, customer, days, n, amount, 1 + floor(5.0 * later / everybody)::integer AS r, 1 + floor(5.0 * oftener / everybody)::integer AS f, 1 + floor(5.0 * dearer / everybody)::integer AS m
+SELECT d, customer, days, n, amount, 5 - floor(5.0 * later / everybody)::integer AS r, 1 + floor(5.0 * oftener / everybody)::integer AS f, 1 + floor(5.0 * dearer / everybody)::integer AS m
 FROM placed;
 
 CREATE TEMPORARY VIEW named AS
