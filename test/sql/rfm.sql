@@ -18,7 +18,7 @@ INSERT INTO rfm_orders (customer, total, at) VALUES (NULL, 99, '2026-05-05'), ('
 SELECT * FROM loyalty.rfm('2026-06-01') ORDER BY recency_days;
 -- days are those of the program: none is before his first order
 SELECT * FROM loyalty.rfm('2026-05-22') ORDER BY recency_days;
--- equals have equal scores, and one alone surpasses nobody
+-- equals have equal scores: the last day is 5, one purchase is 1
 INSERT INTO rfm_orders (customer, total, at) SELECT 'same ' || n, 10, '2026-05-31 15:00+00' FROM generate_series(1, 20) n;
 SELECT recency_days, frequency, monetary, score, segment, count(*) FROM loyalty.rfm('2026-06-01') GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2;
 SELECT * FROM loyalty.rfm_segments('2026-06-01');
