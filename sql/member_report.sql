@@ -2,7 +2,7 @@
 -- member_report: who joined, who is active, and who leads
 --
 
-CREATE FUNCTION loyalty.report_choice(argument text, value text, VARIADIC choices text[]) RETURNS text
+CREATE FUNCTION loyalty.report_choice(argument text, value text, choices text[]) RETURNS text
 	AS 'MODULE_PATHNAME', 'loyalty_report_choice' LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION loyalty.report_choice(text, text, text[]) IS 'the value of an argument that can only be one of some; an error that names them for another one';
 
@@ -50,7 +50,7 @@ CREATE FUNCTION loyalty.enrollments(period text DEFAULT 'month', since date DEFA
 	RETURNS TABLE (starts date, channel text, members bigint, total bigint)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
-	SELECT loyalty.report_program($4), loyalty.report_choice('period', $1, 'day', 'week', 'month', 'quarter', 'year');
+	SELECT loyalty.report_program($4), loyalty.report_choice('period', $1, '{day,week,month,quarter,year}');
 	WITH joined AS (
 		SELECT e.day, e.channel, e.members
 		FROM loyalty.enrollments_by_day e
@@ -195,7 +195,7 @@ CREATE FUNCTION loyalty.leaderboard(measure text DEFAULT 'earned', since date DE
 	RETURNS TABLE (rank bigint, member text, value numeric)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
-	SELECT loyalty.report_program($5), loyalty.report_choice('measure', $1, 'earned', 'redeemed', 'purchases', 'amount');
+	SELECT loyalty.report_program($5), loyalty.report_choice('measure', $1, '{earned,redeemed,purchases,amount}');
 	WITH score AS MATERIALIZED (
 		SELECT a.member_id, CASE $1 WHEN 'earned' THEN a.earned::numeric WHEN 'redeemed' THEN a.redeemed::numeric
 									WHEN 'purchases' THEN a.purchases ELSE a.amount END AS value
@@ -204,7 +204,7 @@ CREATE FUNCTION loyalty.leaderboard(measure text DEFAULT 'earned', since date DE
 		SELECT s.member_id, s.value, rank() OVER (ORDER BY s.value DESC) AS rank
 		FROM score s
 		WHERE s.value > 0
-		  AND s.value >= (SELECT min(t.value) FROM (SELECT o.value FROM score o WHERE o.value > 0 ORDER BY o.value DESC LIMIT greatest($4, 0)) t)
+		  AND s.value >= (SELECT min(t.value) FROM (SELECT o.value FROM score o WHERE o.value > 0 ORDER BY o.value DESC LIMIT CASE WHEN $4 >= 0 THEN $4 WHEN $4 < 0 THEN 0 END) t)
 	)
 	SELECT l.rank, m.ref, CASE WHEN $1 = 'amount' THEN round(l.value, 2) ELSE trim_scale(l.value) END
 	FROM leader l

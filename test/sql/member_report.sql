@@ -57,9 +57,10 @@ SELECT * FROM loyalty.leaderboard('purchases', '2026-03-01', '2026-04-02', 1);
 SELECT * FROM loyalty.leaderboard('redeemed');
 SELECT * FROM loyalty.leaderboard(top => 0);
 SELECT * FROM loyalty.leaderboard(top => -1);
+SELECT count(*) FROM loyalty.leaderboard(top => NULL);
 SELECT * FROM loyalty.leaderboard('charm');
 SELECT * FROM loyalty.leaderboard(NULL);
-SELECT loyalty.report_choice('color', 'red', 'red', NULL, 'green'), loyalty.report_choice(NULL, 'red', 'green') IS NULL AS no_name, loyalty.report_choice('color', 'red', VARIADIC NULL) IS NULL AS no_choices;
+SELECT loyalty.report_choice('color', 'red', '{NULL,red,green}'), loyalty.report_choice(NULL, 'red', '{green}') IS NULL AS no_name, loyalty.report_choice('color', 'red', NULL) IS NULL AS no_choices;
 
 -- Who was merged is one person with the other; a cancelled order counts no more.
 SELECT loyalty.merge_members('twin', 'bob');
