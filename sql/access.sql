@@ -81,6 +81,13 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	SELECT 'read', 'ROUTINE', n, 'EXECUTE', NULL
 	FROM pg_catalog.unnest('{household,quote,explain,expiring,verify,voucher,suspicions,report_program,owed,owed_accum,owed_months}'::pg_catalog.text[]) n
 	UNION ALL
+	SELECT 'read', 'ROUTINE', n, 'EXECUTE', NULL
+	FROM pg_catalog.unnest('{report_choice,report_today,enrollments,member_activity,activity,member_figures,leaderboard,purchase_figures,
+							 member_months,cohort_retention,member_flow,member_value,lifetime_value,rfm_scores,rfm,rfm_segments}'::pg_catalog.text[]) n
+	UNION ALL
+	VALUES ('read', 'TABLE', 'readable_movements', 'SELECT', NULL),
+		   ('read', 'TABLE', 'enrollments_by_day', 'SELECT', NULL)
+	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', 'terms'
 	FROM pg_catalog.unnest('{rule,source,reward,reward_option,currency_rate,voucher_pool,velocity_limit,maintenance,seal}'::pg_catalog.text[]) n
 	UNION ALL
