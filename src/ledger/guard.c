@@ -56,6 +56,7 @@ static const struct
 	{"rule_budget", "The budget of a rule stands in loyalty.rule."},
 	{"confirmation", "loyalty.accept and loyalty.reject decide."},
 	{"household_member", "loyalty.join_household and loyalty.leave_household change it."},
+	{"estimate", "loyalty.set_estimate makes another estimate, which holds from then on."},
 	{"deferred", "CALL loyalty.maintain() tries purchases again, and removes those that earn."}
 };
 
