@@ -3,27 +3,31 @@
 --
 
 -- What points belong together is told by their last day, which only lots know.
--- The programs that may be read are looked up once and not for each entry, so
--- that the ledger can be added up in parallel.
+-- No row looks up others, so that the ledger can be added up in parallel: which
+-- programs may be read, and which rules are of purchases, is found out once.
+-- What earned nothing has no rule, but says itself what was recorded.
 CREATE VIEW loyalty.lot_movements WITH (security_barrier = true) AS
-	SELECT e.program_id, e.kind, s.sale, e.points, e.lots, CASE WHEN s.sale THEN e.amount END AS amount, e.occurred_at, e.posted_at
+	SELECT e.program_id, e.kind,
+		   e.kind IN ('earn', 'clawback')
+		   AND (e.source_id <> 0
+				OR e.rule_id = ANY (ARRAY(SELECT r.rule_id FROM loyalty.rule r WHERE r.event = 'purchase'))
+				OR e.rule_id = 0 AND (starts_with(e.source_key, 'purchase:') OR (e.context -> 'request' ->> 'event' = 'purchase') IS TRUE)) AS sale,
+		   (e.occurred_at AT TIME ZONE p.time_zone)::date AS day, e.posted_at,
+		   e.points OPERATOR(loyalty.>) 0 AS gains, e.points OPERATOR(loyalty.<) 0 AS takes, e.points, e.lots, e.amount
 	FROM loyalty.entry e
-	CROSS JOIN LATERAL (
-		SELECT e.kind IN ('earn', 'clawback')
-			   AND (e.source_id <> 0 OR EXISTS (
-					SELECT FROM loyalty.entry f
-					WHERE f.member_id = e.member_id AND f.source_id = 0 AND f.source_key = e.source_key AND f.revision = 1
-					  AND f.context -> 'request' ->> 'event' = 'purchase')) AS sale) s
-	WHERE e.program_id = ANY (ARRAY(SELECT p.program_id FROM loyalty.program p WHERE loyalty.may_read(p.program_id)));
+	JOIN loyalty.program p ON p.program_id = e.program_id
+	WHERE e.program_id = ANY (ARRAY(SELECT q.program_id FROM loyalty.program q WHERE loyalty.may_read(q.program_id)));
 COMMENT ON VIEW loyalty.lot_movements IS 'the entries of a program with their lots, for its accounts; not whose they are';
 COMMENT ON COLUMN loyalty.lot_movements.program_id IS 'the program';
 COMMENT ON COLUMN loyalty.lot_movements.kind IS 'kind of the entry';
 COMMENT ON COLUMN loyalty.lot_movements.sale IS 'whether it is of a purchase';
+COMMENT ON COLUMN loyalty.lot_movements.day IS 'when it happened, in the program''s time zone';
+COMMENT ON COLUMN loyalty.lot_movements.posted_at IS 'when it was written down';
+COMMENT ON COLUMN loyalty.lot_movements.gains IS 'whether it added points';
+COMMENT ON COLUMN loyalty.lot_movements.takes IS 'whether it took points';
 COMMENT ON COLUMN loyalty.lot_movements.points IS 'points that it added (negative: took)';
 COMMENT ON COLUMN loyalty.lot_movements.lots IS 'the same by life span';
-COMMENT ON COLUMN loyalty.lot_movements.amount IS 'what it added to a purchase''s amount (negative: took away); NULL: no purchase, or not the first entry of its posting';
-COMMENT ON COLUMN loyalty.lot_movements.occurred_at IS 'when it happened';
-COMMENT ON COLUMN loyalty.lot_movements.posted_at IS 'when it was written down';
+COMMENT ON COLUMN loyalty.lot_movements.amount IS 'what it added to the amount of a purchase or an event (negative: took away); stands on the first entry of a posting';
 
 -- Points whose last day is in one month are a pool, those that never expire
 -- another.  Of a pool there is, up to each day: a, what was allocated to it of
@@ -39,25 +43,26 @@ COMMENT ON COLUMN loyalty.lot_movements.posted_at IS 'when it was written down';
 --
 -- All is added up from the beginning, rounded, and only then subtracted, so that
 -- any periods foot to the cent.
+--
+-- Days are few, which the planner does not know: it would sort the ledger by them.
 CREATE FUNCTION loyalty.deferral(period text DEFAULT 'month', since date DEFAULT NULL, until date DEFAULT NULL,
 								 known_at timestamptz DEFAULT NULL, program text DEFAULT NULL)
 	RETURNS TABLE (starts date, ends date, sales numeric, issued loyalty.points, redeemed loyalty.points, expired loyalty.points,
 				   stand_alone numeric, goods numeric, opening numeric, deferred numeric, on_redemption numeric,
 				   on_expiry numeric, catch_up numeric, closing numeric, redemption_rate numeric)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
+	SET enable_sort = off SET work_mem = '64MB'
 	AS $$
 	WITH estimate AS MATERIALIZED (
 		SELECT e.kind, e.from_day, coalesce(e.until_day, 'infinity') AS until_day, e.value
 		FROM loyalty.estimates($4, $5) e
 	), posted AS MATERIALIZED (
-		SELECT (m.occurred_at AT TIME ZONE (SELECT p.time_zone FROM loyalty.program p WHERE p.program_id = (SELECT loyalty.report_program($5))))::date AS day,
-			   m.kind, m.sale,
-			   CASE WHEN m.points OPERATOR(loyalty.>) 0 THEN 1 WHEN m.points OPERATOR(loyalty.<) 0 THEN -1 ELSE 0 END AS gain,
-			   loyalty.sum(m.points)::numeric AS points, loyalty.sum(m.lots) AS lots, coalesce(sum(m.amount), 0) AS amount
+		SELECT m.day, m.kind, m.sale, m.gains::integer - m.takes::integer AS gain,
+			   loyalty.sum(m.points)::numeric AS points, loyalty.sum(m.lots) AS lots, coalesce(sum(m.amount) FILTER (WHERE m.sale), 0) AS amount
 		FROM loyalty.lot_movements m
 		WHERE m.program_id = (SELECT loyalty.report_program($5)) AND ($4 IS NULL OR m.posted_at <= $4)
 		  AND m.kind NOT IN ('hold', 'release')
-		GROUP BY 1, 2, 3, 4
+		GROUP BY m.day, m.kind, m.sale, m.gains, m.takes
 	-- up to which day
 	), bounds AS MATERIALIZED (
 		SELECT b.first, least(coalesce($3, b.today + 1), greatest(b.today, b.last) + 1) AS stop,
