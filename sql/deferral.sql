@@ -5,24 +5,31 @@
 -- What points belong together is told by their last day, which only lots know.
 -- No row looks up others, so that the ledger can be added up in parallel: which
 -- programs may be read, and which rules are of purchases, is found out once.
+-- Of columns of a view the planner knows nothing but that a boolean has two
+-- values: of any others it would expect far more groups than there are.
+--
 -- What earned nothing has no rule, but says itself what was recorded.
 CREATE VIEW loyalty.lot_movements WITH (security_barrier = true) AS
-	SELECT e.program_id, e.kind,
+	SELECT e.program_id, (e.occurred_at AT TIME ZONE p.time_zone)::date AS day, e.posted_at,
 		   e.kind IN ('earn', 'clawback')
 		   AND (e.source_id <> 0
 				OR e.rule_id = ANY (ARRAY(SELECT r.rule_id FROM loyalty.rule r WHERE r.event = 'purchase'))
 				OR e.rule_id = 0 AND (starts_with(e.source_key, 'purchase:') OR (e.context -> 'request' ->> 'event' = 'purchase') IS TRUE)) AS sale,
-		   (e.occurred_at AT TIME ZONE p.time_zone)::date AS day, e.posted_at,
+		   e.kind IN ('redeem', 'refund') AS redemption, e.kind = 'expire' AS expiry,
+		   e.kind = 'transfer' OR e.kind = 'adjust' AND e.points OPERATOR(loyalty.=) 0 AS move,
 		   e.points OPERATOR(loyalty.>) 0 AS gains, e.points OPERATOR(loyalty.<) 0 AS takes, e.points, e.lots, e.amount
 	FROM loyalty.entry e
 	JOIN loyalty.program p ON p.program_id = e.program_id
-	WHERE e.program_id = ANY (ARRAY(SELECT q.program_id FROM loyalty.program q WHERE loyalty.may_read(q.program_id)));
-COMMENT ON VIEW loyalty.lot_movements IS 'the entries of a program with their lots, for its accounts; not whose they are';
+	WHERE e.program_id = ANY (ARRAY(SELECT q.program_id FROM loyalty.program q WHERE loyalty.may_read(q.program_id)))
+	  AND e.kind NOT IN ('hold', 'release');
+COMMENT ON VIEW loyalty.lot_movements IS 'the entries of a program with their lots, but for holds, which are owed still; for its accounts, so not whose they are';
 COMMENT ON COLUMN loyalty.lot_movements.program_id IS 'the program';
-COMMENT ON COLUMN loyalty.lot_movements.kind IS 'kind of the entry';
-COMMENT ON COLUMN loyalty.lot_movements.sale IS 'whether it is of a purchase';
 COMMENT ON COLUMN loyalty.lot_movements.day IS 'when it happened, in the program''s time zone';
 COMMENT ON COLUMN loyalty.lot_movements.posted_at IS 'when it was written down';
+COMMENT ON COLUMN loyalty.lot_movements.sale IS 'earned with a purchase, or taken back';
+COMMENT ON COLUMN loyalty.lot_movements.redemption IS 'redeemed, or refunded';
+COMMENT ON COLUMN loyalty.lot_movements.expiry IS 'expired';
+COMMENT ON COLUMN loyalty.lot_movements.move IS 'moved to another member or another last day';
 COMMENT ON COLUMN loyalty.lot_movements.gains IS 'whether it added points';
 COMMENT ON COLUMN loyalty.lot_movements.takes IS 'whether it took points';
 COMMENT ON COLUMN loyalty.lot_movements.points IS 'points that it added (negative: took)';
@@ -57,12 +64,11 @@ CREATE FUNCTION loyalty.deferral(period text DEFAULT 'month', since date DEFAULT
 		SELECT e.kind, e.from_day, coalesce(e.until_day, 'infinity') AS until_day, e.value
 		FROM loyalty.estimates($4, $5) e
 	), posted AS MATERIALIZED (
-		SELECT m.day, m.kind, m.sale, m.gains::integer - m.takes::integer AS gain,
+		SELECT m.day, m.sale, m.redemption, m.expiry, m.move, m.gains::integer - m.takes::integer AS gain,
 			   loyalty.sum(m.points)::numeric AS points, loyalty.sum(m.lots) AS lots, coalesce(sum(m.amount) FILTER (WHERE m.sale), 0) AS amount
 		FROM loyalty.lot_movements m
 		WHERE m.program_id = (SELECT loyalty.report_program($5)) AND ($4 IS NULL OR m.posted_at <= $4)
-		  AND m.kind NOT IN ('hold', 'release')
-		GROUP BY m.day, m.kind, m.sale, m.gains, m.takes
+		GROUP BY m.day, m.sale, m.redemption, m.expiry, m.move, m.gains, m.takes
 	-- up to which day
 	), bounds AS MATERIALIZED (
 		SELECT b.first, least(coalesce($3, b.today + 1), greatest(b.today, b.last) + 1) AS stop,
@@ -108,18 +114,17 @@ CREATE FUNCTION loyalty.deferral(period text DEFAULT 'month', since date DEFAULT
 			  GROUP BY 1, 2) s
 	), average AS (
 		SELECT a.day, sum(a.allocated) OVER w / nullif(sum(a.issued) OVER w, 0) AS allocated
-		FROM (SELECT p.day, sum(p.points * s.allocated) AS allocated, sum(p.points) FILTER (WHERE p.kind NOT IN ('redeem', 'refund', 'expire', 'transfer')) AS issued
+		FROM (SELECT p.day, sum(p.points * s.allocated) AS allocated, sum(p.points) FILTER (WHERE NOT (p.redemption OR p.expiry OR p.move)) AS issued
 			  FROM posted p
 			  LEFT JOIN sale s ON p.sale AND s.day = p.day AND s.gain = p.gain
 			  GROUP BY 1) a
 		WINDOW w AS (ORDER BY a.day)
 	), change AS MATERIALIZED (
-		SELECT d.mark, l.pool, sum(l.allocated) AS a, sum(l.points) FILTER (WHERE l.kind NOT IN ('redeem', 'refund', 'expire')) AS i,
-			   -sum(l.points) FILTER (WHERE l.kind IN ('redeem', 'refund')) AS r, -sum(l.points) FILTER (WHERE l.kind = 'expire') AS x, max(l.day) AS day
-		FROM (SELECT p.day, p.kind, t.points,
+		SELECT d.mark, l.pool, sum(l.allocated) AS a, sum(l.points) FILTER (WHERE NOT (l.redemption OR l.expiry)) AS i,
+			   -sum(l.points) FILTER (WHERE l.redemption) AS r, -sum(l.points) FILTER (WHERE l.expiry) AS x, max(l.day) AS day
+		FROM (SELECT p.day, p.redemption, p.expiry, t.points,
 					 CASE WHEN isfinite(t.ends) THEN t.ends - (extract(day FROM t.ends)::integer - 1) ELSE t.ends END AS pool,
-					 CASE WHEN p.sale THEN s.allocated
-						  WHEN p.kind = 'transfer' OR p.kind = 'adjust' AND p.gain = 0 THEN v.allocated END * t.points AS allocated
+					 CASE WHEN p.sale THEN s.allocated WHEN p.move THEN v.allocated END * t.points AS allocated
 			  FROM posted p
 			  CROSS JOIN LATERAL (SELECT t.points::numeric AS points, t.ends FROM loyalty.lots(p.lots) t) t
 			  JOIN average v ON v.day = p.day
@@ -150,12 +155,10 @@ CREATE FUNCTION loyalty.deferral(period text DEFAULT 'month', since date DEFAULT
 						ELSE e.a * e.r / greatest(e.r, least(e.next_rate * e.i, e.i - e.x)) END AS earned) n ON e.estimated
 		WINDOW w AS (PARTITION BY e.pool ORDER BY e.mark)
 	), flow AS (
-		SELECT d.mark, sum(p.amount) AS sales, sum(p.points) FILTER (WHERE p.sale) AS issued, -sum(p.points) FILTER (WHERE p.kind IN ('redeem', 'refund')) AS redeemed,
-			   -sum(p.points) FILTER (WHERE p.kind = 'expire') AS expired, sum(s.stand_alone) AS stand_alone,
+		SELECT d.mark, sum(p.amount) AS sales, sum(p.points) FILTER (WHERE p.sale) AS issued, -sum(p.points) FILTER (WHERE p.redemption) AS redeemed,
+			   -sum(p.points) FILTER (WHERE p.expiry) AS expired, sum(s.stand_alone) AS stand_alone,
 			   count(*) FILTER (WHERE s.day IS NOT NULL AND s.stand_alone IS NULL) AS valueless
-		FROM (SELECT p.day, p.kind, p.sale, p.gain, sum(p.points) AS points, sum(p.amount) AS amount FROM posted p WHERE NOT p.sale OR p.gain = 0 GROUP BY 1, 2, 3, 4
-			  UNION ALL
-			  SELECT p.day, 'earn', true, p.gain, sum(p.points), sum(p.amount) FROM posted p WHERE p.sale AND p.gain <> 0 GROUP BY 1, 4) p
+		FROM posted p
 		JOIN marked d ON d.day = p.day
 		LEFT JOIN sale s ON p.sale AND s.day = p.day AND s.gain = p.gain
 		WHERE d.mark IS NOT NULL
