@@ -106,7 +106,8 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	FROM pg_catalog.unnest('{estimates,deferral,journal,point_values}'::pg_catalog.text[]) n
 	UNION ALL
 	VALUES ('read', 'TABLE', 'estimate', 'SELECT', 'program'),
-		   ('read', 'TABLE', 'lot_movements', 'SELECT', NULL),
+		   ('read', 'TABLE', 'lots_by_day', 'SELECT', NULL),
+		   ('read', 'TABLE', 'lots_posted', 'SELECT', NULL),
 		   ('manage', 'ROUTINE', 'set_estimate', 'EXECUTE', NULL)
 	UNION ALL
 	SELECT 'operate', 'ROUTINE', n, 'EXECUTE', NULL

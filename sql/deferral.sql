@@ -3,38 +3,69 @@
 --
 
 -- What points belong together is told by their last day, which only lots know.
--- No row looks up others, so that the ledger can be added up in parallel: which
--- programs may be read, and which rules are of purchases, is found out once.
--- Of columns of a view the planner knows nothing but that a boolean has two
--- values: of any others it would expect far more groups than there are.
---
--- What earned nothing has no rule, but says itself what was recorded.
+-- What earned nothing has no rule, but says itself what was recorded.  No row
+-- looks up others, so that the ledger can be added up in parallel.
 CREATE VIEW loyalty.lot_movements WITH (security_barrier = true) AS
-	SELECT e.program_id, (e.occurred_at AT TIME ZONE p.time_zone)::date AS day, e.posted_at,
-		   e.kind IN ('earn', 'clawback')
-		   AND (e.source_id <> 0
-				OR e.rule_id = ANY (ARRAY(SELECT r.rule_id FROM loyalty.rule r WHERE r.event = 'purchase'))
-				OR e.rule_id = 0 AND (starts_with(e.source_key, 'purchase:') OR (e.context -> 'request' ->> 'event' = 'purchase') IS TRUE)) AS sale,
-		   e.kind IN ('redeem', 'refund') AS redemption, e.kind = 'expire' AS expiry,
-		   e.kind = 'transfer' OR e.kind = 'adjust' AND e.points OPERATOR(loyalty.=) 0 AS move,
-		   e.points OPERATOR(loyalty.>) 0 AS gains, e.points OPERATOR(loyalty.<) 0 AS takes, e.points, e.lots, e.amount
+	SELECT e.program_id, (e.occurred_at AT TIME ZONE p.time_zone)::date AS day, e.posted_at, c.sale,
+		   CASE WHEN c.sale THEN CASE WHEN e.points OPERATOR(loyalty.>) 0 THEN 'sale' WHEN e.points OPERATOR(loyalty.<) 0 THEN 'return' END
+				WHEN e.kind IN ('redeem', 'refund') THEN 'redemption'
+				WHEN e.kind = 'expire' THEN 'expiry'
+				WHEN e.kind = 'transfer' OR e.kind = 'adjust' AND e.points OPERATOR(loyalty.=) 0 THEN 'move'
+				ELSE 'gift' END AS what, e.lots, e.amount
 	FROM loyalty.entry e
 	JOIN loyalty.program p ON p.program_id = e.program_id
-	WHERE e.program_id = ANY (ARRAY(SELECT q.program_id FROM loyalty.program q WHERE loyalty.may_read(q.program_id)))
-	  AND e.kind NOT IN ('hold', 'release');
-COMMENT ON VIEW loyalty.lot_movements IS 'the entries of a program with their lots, but for holds, which are owed still; for its accounts, so not whose they are';
+	LEFT JOIN loyalty.rule r ON r.rule_id = e.rule_id AND r.event = 'purchase'
+	CROSS JOIN LATERAL (
+		SELECT e.kind IN ('earn', 'clawback')
+			   AND (e.source_id <> 0 OR r.rule_id IS NOT NULL
+					OR e.rule_id = 0 AND (starts_with(e.source_key, 'purchase:') OR (e.context -> 'request' ->> 'event' = 'purchase') IS TRUE)) AS sale) c
+	WHERE e.kind NOT IN ('hold', 'release');
+COMMENT ON VIEW loyalty.lot_movements IS 'the entries of all programs with their lots, but for holds, which are owed still; for reports only, which say who may read what';
 COMMENT ON COLUMN loyalty.lot_movements.program_id IS 'the program';
 COMMENT ON COLUMN loyalty.lot_movements.day IS 'when it happened, in the program''s time zone';
 COMMENT ON COLUMN loyalty.lot_movements.posted_at IS 'when it was written down';
-COMMENT ON COLUMN loyalty.lot_movements.sale IS 'earned with a purchase, or taken back';
-COMMENT ON COLUMN loyalty.lot_movements.redemption IS 'redeemed, or refunded';
-COMMENT ON COLUMN loyalty.lot_movements.expiry IS 'expired';
-COMMENT ON COLUMN loyalty.lot_movements.move IS 'moved to another member or another last day';
-COMMENT ON COLUMN loyalty.lot_movements.gains IS 'whether it added points';
-COMMENT ON COLUMN loyalty.lot_movements.takes IS 'whether it took points';
-COMMENT ON COLUMN loyalty.lot_movements.points IS 'points that it added (negative: took)';
-COMMENT ON COLUMN loyalty.lot_movements.lots IS 'the same by life span';
+COMMENT ON COLUMN loyalty.lot_movements.sale IS 'whether it is of a purchase';
+COMMENT ON COLUMN loyalty.lot_movements.what IS 'sale, or return (points taken back); redemption (also refunds), expiry, move (to another member or last day), or gift: points without a sale; NULL: a sale without points';
+COMMENT ON COLUMN loyalty.lot_movements.lots IS 'points that it added, by life span';
 COMMENT ON COLUMN loyalty.lot_movements.amount IS 'what it added to the amount of a purchase or an event (negative: took away); stands on the first entry of a posting';
+
+CREATE VIEW loyalty.lots_by_day WITH (security_barrier = true) AS
+	SELECT d.program_id, d.day, d.sales, d.sold_amount, d.sold, d.returned_amount, d.returned, d.given, d.redeemed, d.expired, d.moved
+	FROM (SELECT m.program_id, m.day, coalesce(sum(m.amount) FILTER (WHERE m.sale), 0) AS sales,
+				 coalesce(sum(m.amount) FILTER (WHERE m.what = 'sale'), 0) AS sold_amount, loyalty.sum(m.lots) FILTER (WHERE m.what = 'sale') AS sold,
+				 coalesce(sum(m.amount) FILTER (WHERE m.what = 'return'), 0) AS returned_amount, loyalty.sum(m.lots) FILTER (WHERE m.what = 'return') AS returned,
+				 loyalty.sum(m.lots) FILTER (WHERE m.what = 'gift') AS given, loyalty.sum(m.lots) FILTER (WHERE m.what = 'redemption') AS redeemed,
+				 loyalty.sum(m.lots) FILTER (WHERE m.what = 'expiry') AS expired, loyalty.sum(m.lots) FILTER (WHERE m.what = 'move') AS moved
+		  FROM loyalty.lot_movements m
+		  GROUP BY m.program_id, m.day) d
+	JOIN loyalty.program q ON q.program_id = d.program_id
+	WHERE loyalty.may_read(q.program_id);
+COMMENT ON VIEW loyalty.lots_by_day IS 'how points of each life span moved, and for which sales, added up by day';
+COMMENT ON COLUMN loyalty.lots_by_day.program_id IS 'the program';
+COMMENT ON COLUMN loyalty.lots_by_day.day IS 'when it happened, in the program''s time zone';
+COMMENT ON COLUMN loyalty.lots_by_day.sales IS 'what was bought, less what was returned';
+COMMENT ON COLUMN loyalty.lots_by_day.sold_amount IS 'what was bought of it with points';
+COMMENT ON COLUMN loyalty.lots_by_day.sold IS 'the points that it gave; NULL: none, as of the following';
+COMMENT ON COLUMN loyalty.lots_by_day.returned_amount IS 'what was returned, below zero, that points were taken back for';
+COMMENT ON COLUMN loyalty.lots_by_day.returned IS 'the points that were taken back, below zero';
+COMMENT ON COLUMN loyalty.lots_by_day.given IS 'points given without a sale, less those taken: of events, adjustments and imports';
+COMMENT ON COLUMN loyalty.lots_by_day.redeemed IS 'points redeemed, below zero, and refunded';
+COMMENT ON COLUMN loyalty.lots_by_day.expired IS 'points that expired, below zero';
+COMMENT ON COLUMN loyalty.lots_by_day.moved IS 'points that moved to another member or another last day; their total is zero';
+
+CREATE VIEW loyalty.lots_posted WITH (security_barrier = true) AS
+	SELECT m.program_id, m.day, m.posted_at, m.sale, m.what, m.lots, m.amount
+	FROM loyalty.lot_movements m
+	JOIN loyalty.program q ON q.program_id = m.program_id
+	WHERE loyalty.may_read(q.program_id);
+COMMENT ON VIEW loyalty.lots_posted IS 'the same entry by entry, for what was known at a time; not whose they are';
+COMMENT ON COLUMN loyalty.lots_posted.program_id IS 'the program';
+COMMENT ON COLUMN loyalty.lots_posted.day IS 'when it happened, in the program''s time zone';
+COMMENT ON COLUMN loyalty.lots_posted.posted_at IS 'when it was written down';
+COMMENT ON COLUMN loyalty.lots_posted.sale IS 'whether it is of a purchase';
+COMMENT ON COLUMN loyalty.lots_posted.what IS 'sale, return, redemption, expiry, move or gift, as in lots_by_day; NULL: a sale without points';
+COMMENT ON COLUMN loyalty.lots_posted.lots IS 'points that it added, by life span';
+COMMENT ON COLUMN loyalty.lots_posted.amount IS 'what it added to the amount of a purchase or an event; stands on the first entry of a posting';
 
 -- Points whose last day is in one month are a pool, those that never expire
 -- another.  Of a pool there is, up to each day: a, what was allocated to it of
@@ -52,6 +83,7 @@ COMMENT ON COLUMN loyalty.lot_movements.amount IS 'what it added to the amount o
 -- any periods foot to the cent.
 --
 -- Days are few, which the planner does not know: it would sort the ledger by them.
+-- What was known at a time is read entry by entry.
 CREATE FUNCTION loyalty.deferral(period text DEFAULT 'month', since date DEFAULT NULL, until date DEFAULT NULL,
 								 known_at timestamptz DEFAULT NULL, program text DEFAULT NULL)
 	RETURNS TABLE (starts date, ends date, sales numeric, issued loyalty.points, redeemed loyalty.points, expired loyalty.points,
@@ -64,11 +96,16 @@ CREATE FUNCTION loyalty.deferral(period text DEFAULT 'month', since date DEFAULT
 		SELECT e.kind, e.from_day, coalesce(e.until_day, 'infinity') AS until_day, e.value
 		FROM loyalty.estimates($4, $5) e
 	), posted AS MATERIALIZED (
-		SELECT m.day, m.sale, m.redemption, m.expiry, m.move, m.gains::integer - m.takes::integer AS gain,
-			   loyalty.sum(m.points)::numeric AS points, loyalty.sum(m.lots) AS lots, coalesce(sum(m.amount) FILTER (WHERE m.sale), 0) AS amount
-		FROM loyalty.lot_movements m
-		WHERE m.program_id = (SELECT loyalty.report_program($5)) AND ($4 IS NULL OR m.posted_at <= $4)
-		GROUP BY m.day, m.sale, m.redemption, m.expiry, m.move, m.gains, m.takes
+		SELECT d.day, t.what, CASE t.what WHEN 'sale' THEN d.sales END AS sales, CASE t.what WHEN 'sale' THEN d.sold_amount WHEN 'return' THEN d.returned_amount END AS amount,
+			   loyalty.total(t.lots)::numeric AS points, t.lots
+		FROM loyalty.lots_by_day d
+		CROSS JOIN LATERAL (VALUES ('sale', d.sold), ('return', d.returned), ('gift', d.given), ('redemption', d.redeemed), ('expiry', d.expired), ('move', d.moved)) t (what, lots)
+		WHERE $4 IS NULL AND d.program_id = (SELECT loyalty.report_program($5)) AND (t.lots IS NOT NULL OR t.what = 'sale')
+		UNION ALL
+		SELECT m.day, coalesce(m.what, 'none'), sum(m.amount) FILTER (WHERE m.sale), sum(m.amount) FILTER (WHERE m.sale), loyalty.total(loyalty.sum(m.lots))::numeric, loyalty.sum(m.lots)
+		FROM loyalty.lots_posted m
+		WHERE $4 IS NOT NULL AND m.posted_at <= $4 AND m.program_id = (SELECT loyalty.report_program($5))
+		GROUP BY m.day, m.what
 	-- up to which day
 	), bounds AS MATERIALIZED (
 		SELECT b.first, least(coalesce($3, b.today + 1), greatest(b.today, b.last) + 1) AS stop,
@@ -103,32 +140,30 @@ CREATE FUNCTION loyalty.deferral(period text DEFAULT 'month', since date DEFAULT
 			  SELECT m.day, m.day FROM mark m) d
 	-- relative stand-alone selling prices: sales at theirs, points at what is expected to be redeemed of them
 	), sale AS MATERIALIZED (
-		SELECT s.day, s.gain, s.stand_alone,
-			   CASE WHEN s.amount * s.stand_alone > 0 THEN s.amount * s.stand_alone / (s.amount + s.stand_alone)
-					WHEN s.stand_alone IS NOT NULL THEN 0 END / s.points AS allocated
-		FROM (SELECT p.day, p.gain, sum(p.points) AS points, sum(p.amount) AS amount, sum(p.points) * max(q.value) * max(v.value) AS stand_alone
-			  FROM posted p
-			  JOIN estimate q ON q.kind = 'redemption_rate' AND p.day >= q.from_day AND p.day < q.until_day
-			  JOIN estimate v ON v.kind = 'point_value' AND p.day >= v.from_day AND p.day < v.until_day
-			  WHERE p.sale AND p.gain <> 0
-			  GROUP BY 1, 2) s
+		SELECT p.day, p.what, s.stand_alone,
+			   CASE WHEN p.amount * s.stand_alone > 0 THEN p.amount * s.stand_alone / (p.amount + s.stand_alone) WHEN s.stand_alone IS NOT NULL THEN 0 END / p.points AS allocated
+		FROM posted p
+		JOIN estimate q ON q.kind = 'redemption_rate' AND p.day >= q.from_day AND p.day < q.until_day
+		JOIN estimate v ON v.kind = 'point_value' AND p.day >= v.from_day AND p.day < v.until_day
+		CROSS JOIN LATERAL (SELECT p.points * q.value * v.value AS stand_alone) s
+		WHERE p.what IN ('sale', 'return') AND p.points <> 0
 	), average AS (
 		SELECT a.day, sum(a.allocated) OVER w / nullif(sum(a.issued) OVER w, 0) AS allocated
-		FROM (SELECT p.day, sum(p.points * s.allocated) AS allocated, sum(p.points) FILTER (WHERE NOT (p.redemption OR p.expiry OR p.move)) AS issued
+		FROM (SELECT p.day, sum(p.points * s.allocated) AS allocated, sum(p.points) FILTER (WHERE p.what IN ('sale', 'return', 'gift')) AS issued
 			  FROM posted p
-			  LEFT JOIN sale s ON p.sale AND s.day = p.day AND s.gain = p.gain
+			  LEFT JOIN sale s ON s.day = p.day AND s.what = p.what
 			  GROUP BY 1) a
 		WINDOW w AS (ORDER BY a.day)
 	), change AS MATERIALIZED (
-		SELECT d.mark, l.pool, sum(l.allocated) AS a, sum(l.points) FILTER (WHERE NOT (l.redemption OR l.expiry)) AS i,
-			   -sum(l.points) FILTER (WHERE l.redemption) AS r, -sum(l.points) FILTER (WHERE l.expiry) AS x, max(l.day) AS day
-		FROM (SELECT p.day, p.redemption, p.expiry, t.points,
+		SELECT d.mark, l.pool, sum(l.allocated) AS a, sum(l.points) FILTER (WHERE l.what NOT IN ('redemption', 'expiry')) AS i,
+			   -sum(l.points) FILTER (WHERE l.what = 'redemption') AS r, -sum(l.points) FILTER (WHERE l.what = 'expiry') AS x, max(l.day) AS day
+		FROM (SELECT p.day, p.what, t.points,
 					 CASE WHEN isfinite(t.ends) THEN t.ends - (extract(day FROM t.ends)::integer - 1) ELSE t.ends END AS pool,
-					 CASE WHEN p.sale THEN s.allocated WHEN p.move THEN v.allocated END * t.points AS allocated
+					 CASE WHEN p.what = 'move' THEN v.allocated ELSE s.allocated END * t.points AS allocated
 			  FROM posted p
 			  CROSS JOIN LATERAL (SELECT t.points::numeric AS points, t.ends FROM loyalty.lots(p.lots) t) t
 			  JOIN average v ON v.day = p.day
-			  LEFT JOIN sale s ON p.sale AND s.day = p.day AND s.gain = p.gain) l
+			  LEFT JOIN sale s ON s.day = p.day AND s.what = p.what) l
 		JOIN marked d ON d.day = l.day
 		WHERE d.mark IS NOT NULL
 		GROUP BY 1, 2
@@ -155,12 +190,12 @@ CREATE FUNCTION loyalty.deferral(period text DEFAULT 'month', since date DEFAULT
 						ELSE e.a * e.r / greatest(e.r, least(e.next_rate * e.i, e.i - e.x)) END AS earned) n ON e.estimated
 		WINDOW w AS (PARTITION BY e.pool ORDER BY e.mark)
 	), flow AS (
-		SELECT d.mark, sum(p.amount) AS sales, sum(p.points) FILTER (WHERE p.sale) AS issued, -sum(p.points) FILTER (WHERE p.redemption) AS redeemed,
-			   -sum(p.points) FILTER (WHERE p.expiry) AS expired, sum(s.stand_alone) AS stand_alone,
+		SELECT d.mark, sum(p.sales) AS sales, sum(p.points) FILTER (WHERE p.what IN ('sale', 'return')) AS issued, -sum(p.points) FILTER (WHERE p.what = 'redemption') AS redeemed,
+			   -sum(p.points) FILTER (WHERE p.what = 'expiry') AS expired, sum(s.stand_alone) AS stand_alone,
 			   count(*) FILTER (WHERE s.day IS NOT NULL AND s.stand_alone IS NULL) AS valueless
 		FROM posted p
 		JOIN marked d ON d.day = p.day
-		LEFT JOIN sale s ON p.sale AND s.day = p.day AND s.gain = p.gain
+		LEFT JOIN sale s ON s.day = p.day AND s.what = p.what
 		WHERE d.mark IS NOT NULL
 		GROUP BY 1
 	), so_far AS (
