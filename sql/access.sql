@@ -107,7 +107,7 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	UNION ALL
 	VALUES ('read', 'TABLE', 'estimate', 'SELECT', 'program'),
 		   ('read', 'TABLE', 'lots_by_day', 'SELECT', NULL),
-		   ('read', 'TABLE', 'lots_posted', 'SELECT', NULL),
+		   ('read', 'TABLE', 'lot_movements', 'SELECT', NULL),
 		   ('manage', 'ROUTINE', 'set_estimate', 'EXECUTE', NULL)
 	UNION ALL
 	SELECT 'operate', 'ROUTINE', n, 'EXECUTE', NULL

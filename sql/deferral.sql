@@ -3,8 +3,7 @@
 --
 
 -- What points belong together is told by their last day, which only lots know.
--- What earned nothing has no rule, but says itself what was recorded.  No row
--- looks up others, so that the ledger can be added up in parallel.
+-- What earned nothing has no rule, but says itself what was recorded.
 CREATE VIEW loyalty.lot_movements WITH (security_barrier = true) AS
 	SELECT e.program_id, (e.occurred_at AT TIME ZONE p.time_zone)::date AS day, e.posted_at, c.sale,
 		   CASE WHEN c.sale THEN CASE WHEN e.points OPERATOR(loyalty.>) 0 THEN 'sale' WHEN e.points OPERATOR(loyalty.<) 0 THEN 'return' END
@@ -19,8 +18,10 @@ CREATE VIEW loyalty.lot_movements WITH (security_barrier = true) AS
 		SELECT e.kind IN ('earn', 'clawback')
 			   AND (e.source_id <> 0 OR r.rule_id IS NOT NULL
 					OR e.rule_id = 0 AND (starts_with(e.source_key, 'purchase:') OR (e.context -> 'request' ->> 'event' = 'purchase') IS TRUE)) AS sale) c
-	WHERE e.kind NOT IN ('hold', 'release');
-COMMENT ON VIEW loyalty.lot_movements IS 'the entries of all programs with their lots, but for holds, which are owed still; for reports only, which say who may read what';
+	WHERE e.kind NOT IN ('hold', 'release')
+	  -- looked up once, and not for each entry
+	  AND e.program_id = ANY (ARRAY(SELECT q.program_id FROM loyalty.program q WHERE loyalty.may_read(q.program_id)));
+COMMENT ON VIEW loyalty.lot_movements IS 'the entries of a program with their lots, but for holds, which are owed still; for its accounts, so not whose they are';
 COMMENT ON COLUMN loyalty.lot_movements.program_id IS 'the program';
 COMMENT ON COLUMN loyalty.lot_movements.day IS 'when it happened, in the program''s time zone';
 COMMENT ON COLUMN loyalty.lot_movements.posted_at IS 'when it was written down';
@@ -52,20 +53,6 @@ COMMENT ON COLUMN loyalty.lots_by_day.given IS 'points given without a sale, les
 COMMENT ON COLUMN loyalty.lots_by_day.redeemed IS 'points redeemed, below zero, and refunded';
 COMMENT ON COLUMN loyalty.lots_by_day.expired IS 'points that expired, below zero';
 COMMENT ON COLUMN loyalty.lots_by_day.moved IS 'points that moved to another member or another last day; their total is zero';
-
-CREATE VIEW loyalty.lots_posted WITH (security_barrier = true) AS
-	SELECT m.program_id, m.day, m.posted_at, m.sale, m.what, m.lots, m.amount
-	FROM loyalty.lot_movements m
-	JOIN loyalty.program q ON q.program_id = m.program_id
-	WHERE loyalty.may_read(q.program_id);
-COMMENT ON VIEW loyalty.lots_posted IS 'the same entry by entry, for what was known at a time; not whose they are';
-COMMENT ON COLUMN loyalty.lots_posted.program_id IS 'the program';
-COMMENT ON COLUMN loyalty.lots_posted.day IS 'when it happened, in the program''s time zone';
-COMMENT ON COLUMN loyalty.lots_posted.posted_at IS 'when it was written down';
-COMMENT ON COLUMN loyalty.lots_posted.sale IS 'whether it is of a purchase';
-COMMENT ON COLUMN loyalty.lots_posted.what IS 'sale, return, redemption, expiry, move or gift, as in lots_by_day; NULL: a sale without points';
-COMMENT ON COLUMN loyalty.lots_posted.lots IS 'points that it added, by life span';
-COMMENT ON COLUMN loyalty.lots_posted.amount IS 'what it added to the amount of a purchase or an event; stands on the first entry of a posting';
 
 -- Points whose last day is in one month are a pool, those that never expire
 -- another.  Of a pool there is, up to each day: a, what was allocated to it of
@@ -103,7 +90,7 @@ CREATE FUNCTION loyalty.deferral(period text DEFAULT 'month', since date DEFAULT
 		WHERE $4 IS NULL AND d.program_id = (SELECT loyalty.report_program($5)) AND (t.lots IS NOT NULL OR t.what = 'sale')
 		UNION ALL
 		SELECT m.day, coalesce(m.what, 'none'), sum(m.amount) FILTER (WHERE m.sale), sum(m.amount) FILTER (WHERE m.sale), loyalty.total(loyalty.sum(m.lots))::numeric, loyalty.sum(m.lots)
-		FROM loyalty.lots_posted m
+		FROM loyalty.lot_movements m
 		WHERE $4 IS NOT NULL AND m.posted_at <= $4 AND m.program_id = (SELECT loyalty.report_program($5))
 		GROUP BY m.day, m.what
 	-- up to which day
