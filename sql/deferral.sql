@@ -17,7 +17,7 @@ CREATE VIEW loyalty.lot_movements WITH (security_barrier = true) AS
 	CROSS JOIN LATERAL (
 		SELECT e.kind IN ('earn', 'clawback')
 			   AND (e.source_id <> 0 OR r.rule_id IS NOT NULL
-					OR e.rule_id = 0 AND (starts_with(e.source_key, 'purchase:') OR (e.context -> 'request' ->> 'event' = 'purchase') IS TRUE)) AS sale) c
+					OR e.rule_id = 0 AND (starts_with(e.source_key, 'purchase:') OR (coalesce(e.context -> 'request' ->> 'event', e.context ->> 'event') = 'purchase') IS TRUE)) AS sale) c
 	WHERE e.kind NOT IN ('hold', 'release')
 	  -- looked up once, and not for each entry
 	  AND e.program_id = ANY (ARRAY(SELECT q.program_id FROM loyalty.program q WHERE loyalty.may_read(q.program_id)));

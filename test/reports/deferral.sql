@@ -88,7 +88,12 @@ CREATE FUNCTION pg_temp.recognized(until date, rate numeric, OUT allocated numer
 	FROM (SELECT pool, sum(p.allocated) AS a, sum(p.issued) AS i, coalesce(sum(p.redeemed), 0) AS r FROM pooled p WHERE day <= until GROUP BY pool) s $$;
 
 CREATE FUNCTION pg_temp.differences(unit text, change date) RETURNS SETOF text LANGUAGE sql AS $$
-	WITH expected AS (
+	-- up to two months after the last movement
+	WITH stop AS (
+		SELECT least(max(day) + 62, current_date + 1) AS day FROM movement
+	), shift AS MATERIALIZED (
+		SELECT n.in_all - b.in_all AS catch_up, (n.in_all - n.redeemed) - (b.in_all - b.redeemed) AS late FROM pg_temp.recognized($2 - 1, 0.6) b, pg_temp.recognized($2 - 1, 0.45) n
+	), expected AS (
 		SELECT p.starts, p.ends,
 			(SELECT coalesce(sum(amount), 0) FROM public.orders WHERE customer IS NOT NULL AND at::date BETWEEN p.starts AND p.ends) AS sales,
 			(SELECT coalesce(sum(points), 0) FROM movement WHERE kind = 'sale' AND day BETWEEN p.starts AND p.ends) AS issued,
@@ -98,16 +103,16 @@ CREATE FUNCTION pg_temp.differences(unit text, change date) RETURNS SETOF text L
 			round(o.allocated, 2) - round(o.in_all, 2) AS opening, round(c.allocated, 2) - round(o.allocated, 2) AS deferred,
 			round(c.allocated, 2) - round(c.in_all, 2) AS closing, round(c.in_all, 2) - round(o.in_all, 2) AS recognized,
 			round((c.in_all - c.redeemed) - c.late, 2) - round((o.in_all - o.redeemed) - o.late, 2) AS on_expiry, round(c.catch_up, 2) - round(o.catch_up, 2) AS catch_up
-		FROM (SELECT g::date AS starts, least((g + ('3 months'::interval * (unit = 'quarter')::int + '1 month'::interval * (unit = 'month')::int))::date - 1, current_date) AS ends
-			  FROM generate_series(date_trunc(unit, (SELECT min(day) FROM movement)::timestamp), current_date::timestamp, CASE unit WHEN 'quarter' THEN interval '3 months' ELSE '1 month' END) g) p
-		CROSS JOIN LATERAL (SELECT r.*, CASE WHEN p.starts - 1 >= $2 THEN n.in_all - b.in_all ELSE 0 END AS catch_up, CASE WHEN p.starts - 1 >= $2 THEN (n.in_all - n.redeemed) - (b.in_all - b.redeemed) ELSE 0 END AS late
-							FROM pg_temp.recognized(p.starts - 1, pg_temp.rate(p.starts - 1, $2)) r, pg_temp.recognized($2 - 1, 0.6) b, pg_temp.recognized($2 - 1, 0.45) n) o
-		CROSS JOIN LATERAL (SELECT r.*, CASE WHEN p.ends >= $2 THEN n.in_all - b.in_all ELSE 0 END AS catch_up, CASE WHEN p.ends >= $2 THEN (n.in_all - n.redeemed) - (b.in_all - b.redeemed) ELSE 0 END AS late
-							FROM pg_temp.recognized(p.ends, pg_temp.rate(p.ends, $2)) r, pg_temp.recognized($2 - 1, 0.6) b, pg_temp.recognized($2 - 1, 0.45) n) c
+		FROM (SELECT g::date AS starts, least((g + ('3 months'::interval * (unit = 'quarter')::int + '1 month'::interval * (unit = 'month')::int))::date, stop.day) - 1 AS ends
+			  FROM stop, generate_series(date_trunc(unit, (SELECT min(day) FROM movement)::timestamp), (stop.day - 1)::timestamp, CASE unit WHEN 'quarter' THEN interval '3 months' ELSE '1 month' END) g) p
+		CROSS JOIN LATERAL (SELECT r.*, CASE WHEN p.starts - 1 >= $2 THEN s.catch_up ELSE 0 END AS catch_up, CASE WHEN p.starts - 1 >= $2 THEN s.late ELSE 0 END AS late
+							FROM pg_temp.recognized(p.starts - 1, pg_temp.rate(p.starts - 1, $2)) r, shift s) o
+		CROSS JOIN LATERAL (SELECT r.*, CASE WHEN p.ends >= $2 THEN s.catch_up ELSE 0 END AS catch_up, CASE WHEN p.ends >= $2 THEN s.late ELSE 0 END AS late
+							FROM pg_temp.recognized(p.ends, pg_temp.rate(p.ends, $2)) r, shift s) c
 	)
 	SELECT format('deferral %s %s: %s is %s, expected %s', unit, coalesce(d.starts, e.starts), v.name, v.is, v.expected)
 	FROM expected e
-	FULL JOIN loyalty.deferral(unit, program => 'shop') d ON d.starts = e.starts
+	FULL JOIN (SELECT d.* FROM stop, loyalty.deferral(unit, until => stop.day, program => 'shop') d) d ON d.starts = e.starts
 	CROSS JOIN LATERAL (VALUES ('days', d.ends - d.starts + 1::numeric, e.ends - e.starts + 1::numeric), ('sales', d.sales, round(e.sales, 2)),
 		('issued', d.issued, e.issued), ('redeemed', d.redeemed, e.redeemed), ('expired', d.expired, e.expired), ('stand_alone', d.stand_alone, e.stand_alone),
 		('goods', d.goods, round(e.sales, 2) - e.deferred), ('opening', d.opening, e.opening), ('deferred', d.deferred, e.deferred),
