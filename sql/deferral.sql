@@ -95,13 +95,14 @@ CREATE FUNCTION loyalty.deferral(period text DEFAULT 'month', since date DEFAULT
 		GROUP BY m.day, m.what
 	-- up to which day
 	), bounds AS MATERIALIZED (
-		SELECT b.first, least(coalesce($3, b.today + 1), greatest(b.today, b.last) + 1) AS stop,
+		SELECT b.first, b.stop,
 			   CASE $1 WHEN 'day' THEN interval '1 day' WHEN 'week' THEN '7 days' WHEN 'month' THEN '1 month' WHEN 'quarter' THEN '3 months'
 				WHEN 'year' THEN '1 year' END AS step
-		FROM (SELECT min(p.day) AS first, max(p.day) AS last,
-					 (SELECT (least($4, now()) AT TIME ZONE p.time_zone)::date FROM loyalty.program p WHERE p.program_id = (SELECT loyalty.report_program($5))) AS today
-			  FROM posted p) b
-		WHERE b.first IS NOT NULL
+		FROM (SELECT e.first, least(coalesce($3, e.today + 1), greatest(e.today, e.last) + 1) AS stop
+			  FROM (SELECT min(p.day) AS first, max(p.day) AS last,
+						   (SELECT (least($4, now()) AT TIME ZONE p.time_zone)::date FROM loyalty.program p WHERE p.program_id = (SELECT loyalty.report_program($5))) AS today
+					FROM posted p) e) b
+		WHERE greatest(b.first, $2) < b.stop AND b.first IS NOT NULL
 	), period AS MATERIALIZED (
 		SELECT greatest(g::date, $2) AS starts, least((g + b.step)::date, b.stop) - 1 AS ends
 		FROM bounds b

@@ -79,6 +79,10 @@ SELECT entry FROM loyalty.record('ann', 'purchase', 100, at => '2024-05-05');
 SELECT starts, ends, sales, issued, deferred, goods, closing FROM loyalty.deferral('month', '2024-05-03', '2024-07-10');
 SELECT count(*) FROM loyalty.deferral('month', '2024-07-01', '2024-07-01');
 SELECT count(*) FROM loyalty.deferral(known_at => '2000-01-01');
+SELECT count(*) FROM loyalty.deferral('day', '5874897-12-31', 'infinity');
+SELECT count(*) FROM loyalty.deferral('day', 'infinity');
+SELECT count(*) FROM loyalty.deferral('day', until => '-infinity');
+SELECT count(*), min(starts), sum(sales) FROM loyalty.deferral('year', '4713-01-01 BC', '2025-01-01');
 
 -- Periods that there are none of
 SELECT count(*) FROM loyalty.deferral('hour');
