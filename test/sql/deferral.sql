@@ -47,7 +47,7 @@ SELECT entry FROM loyalty.record('ann', 'purchase', 50, key => 'a', at => '2024-
 SELECT entry FROM loyalty.spend('ann', 50, at => '2024-02-10');
 SELECT entry FROM loyalty.record('bob', 'purchase', 20, key => 'b', at => '2024-02-01');
 SELECT entry FROM loyalty.record('cid', 'review', key => 'c', at => '2024-02-01');
-CALL loyalty.maintain();
+CALL loyalty.maintain(program => 'deferral_ends');
 SELECT starts, sales, goods, issued, redeemed, expired, stand_alone, deferred, on_redemption, on_expiry, catch_up, closing FROM loyalty.deferral('month', until => '2024-08-01');
 -- returned: what was deferred is taken back
 INSERT INTO loyalty.program (name, currency, point_value, clawback) VALUES ('deferral_moves', 'USD', 0.1, 'debt');

@@ -13,7 +13,7 @@ SELECT loyalty.set_estimate('point_value', 0.05, '-infinity'), loyalty.set_estim
 	loyalty.set_estimate('redemption_rate', 0.5, '-infinity'), loyalty.set_estimate('redemption_rate', 0.4, '2024-03-01'), loyalty.set_estimate('redemption_rate', 0.8, '2024-04-01');
 SELECT entry FROM loyalty.record('ann', 'purchase', 1000, at => '2024-01-20');
 SELECT entry FROM loyalty.spend('ann', 200, at => '2024-02-20');
-CALL loyalty.maintain();
+CALL loyalty.maintain(program => 'journal_beans');
 SELECT entry FROM loyalty.record('bob', 'purchase', 300, at => '2024-05-20');
 SELECT * FROM loyalty.journal(until => '2024-06-01');
 
@@ -29,7 +29,7 @@ SELECT count(*) FROM loyalty.journal('hour');
 SELECT sum(debit) FROM loyalty.journal('year', known_at => '2000-01-01');
 
 -- What points are worth, and what they cost beside the sales
-CALL loyalty.maintain();
+CALL loyalty.maintain(program => 'journal_beans');
 SELECT entry FROM loyalty.adjust('bob', 100, expires => '2100-12-31');
 \x
 SELECT * FROM loyalty.point_values();
