@@ -119,6 +119,14 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	SELECT 'read', 'ROUTINE', n, 'EXECUTE', NULL
 	FROM pg_catalog.unnest('{roll_forward,roll_forward_by_rule,points_by_kind,redemption_rates,cohorts,outstanding_by_age,redemption_cohorts,
 							 chain_ladder,breakage,expiry_forecast}'::pg_catalog.text[]) n
+	-- money
+	SELECT 'read', 'ROUTINE', n, 'EXECUTE', NULL
+	FROM pg_catalog.unnest('{estimates,deferral,journal,point_values}'::pg_catalog.text[]) n
+	UNION ALL
+	VALUES ('read', 'TABLE', 'estimate', 'SELECT', 'program'),
+		   ('read', 'TABLE', 'lots_by_day', 'SELECT', NULL),
+		   ('read', 'TABLE', 'lot_movements', 'SELECT', NULL),
+		   ('manage', 'ROUTINE', 'set_estimate', 'EXECUTE', NULL)
 	UNION ALL
 	SELECT 'operate', 'ROUTINE', n, 'EXECUTE', NULL
 	FROM pg_catalog.unnest('{adjust,spend,hold,capture,release,transfer,cancel,redeem,confirm_redemption,fulfill_redemption,

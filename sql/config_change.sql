@@ -30,8 +30,8 @@ COMMENT ON COLUMN loyalty.config_change.change_no IS 'number of the change; late
 COMMENT ON COLUMN loyalty.config_change.at IS 'when: start of the transaction';
 COMMENT ON COLUMN loyalty.config_change.program_id IS 'the program; NULL: of one that did not exist yet';
 COMMENT ON COLUMN loyalty.config_change.program IS 'its name';
-COMMENT ON COLUMN loyalty.config_change.what IS 'the table: program, access, currency_rate, rule, tier, reward, reward_option, voucher_pool, velocity_limit or source';
-COMMENT ON COLUMN loyalty.config_change.name IS 'name of the row afterwards; of a rate its currency, of an access its role, of an option reward: option';
+COMMENT ON COLUMN loyalty.config_change.what IS 'the table: program, access, currency_rate, rule, tier, reward, reward_option, voucher_pool, velocity_limit, source or estimate';
+COMMENT ON COLUMN loyalty.config_change.name IS 'name of the row afterwards; of a rate its currency, of an access its role, of an estimate its kind, of an option reward: option';
 COMMENT ON COLUMN loyalty.config_change.operation IS 'INSERT, UPDATE, DELETE, or TRUNCATE with one line a row';
 COMMENT ON COLUMN loyalty.config_change.role IS 'who did it: the role whose rights counted';
 COMMENT ON COLUMN loyalty.config_change.session_role IS 'who had logged in';

@@ -59,6 +59,7 @@ static const struct
 	{"rollup", "loyalty.roll_up makes rollups anew."},
 	{"rollup_day", "loyalty.roll_up makes rollups anew."},
 	{"rollup_month", "loyalty.roll_up makes rollups anew."},
+	{"estimate", "loyalty.set_estimate makes another estimate, which holds from then on."},
 	{"deferred", "CALL loyalty.maintain() tries purchases again, and removes those that earn."}
 };
 

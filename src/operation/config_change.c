@@ -36,6 +36,7 @@ static const char change_sql[] =
 "  coalesce((r.image ->> 'program_id')::integer, p.program_id), coalesce(r.program, p.name),"
 "  CASE $1 WHEN 'access' THEN r.image ->> 'role'"
 "          WHEN 'currency_rate' THEN r.image ->> 'currency'"
+"          WHEN 'estimate' THEN r.image ->> 'kind'"
 "          WHEN 'reward_option' THEN (r.image ->> 'reward') || ': ' || (r.image ->> 'name')"
 "          ELSE r.image ->> 'name' END,"
 "  CASE $2 WHEN 'UPDATE' THEN d.old ELSE $5 END, CASE $2 WHEN 'UPDATE' THEN d.new ELSE $6 END"

@@ -91,6 +91,7 @@ CREATE FUNCTION call(c calls, program text, place int DEFAULT 0, word text DEFAU
 			WHEN c.args[i][1] IN ('member', 'from_member') AND c.args[i][2] = 'text' THEN '''ann'''
 			WHEN c.args[i][1] IN ('to_member', 'into_member') THEN quote_literal('2')
 			WHEN c.args[i][1] IN ('reward') THEN '''mug'''
+			WHEN c.args[i][1] = 'period' THEN '''month'''
 			WHEN c.args[i][1] IN ('code') THEN '''7KQ4-9XMT-2R8W'''
 			WHEN c.args[i][1] IN ('at', 'since', 'until') THEN 'NULL'
 			WHEN c.args[i][2] = 'text' THEN quote_literal('word')

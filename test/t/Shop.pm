@@ -230,6 +230,10 @@ SELECT loyalty.grant_access(r::regrole, a, p)
 FROM (VALUES ('reader', 'read', 'beans'), ('reader', 'read', 'club'), ('clerk', 'operate', 'beans'), ('boss', 'manage', 'beans'), ('web', 'member', 'beans'), ('"ex clerk"', 'operate', 'club')) g (r, a, p);
 SELECT loyalty.revoke_access('"ex clerk"', 'operate', 'club');
 
+-- Estimates, one of which another one takes the place of.
+SELECT loyalty.set_estimate('redemption_rate', 0.8, '-infinity', E'half a "guess"', 'beans'), loyalty.set_estimate('redemption_rate', 0.755, '-infinity', program => 'beans'),
+	loyalty.set_estimate('point_cost', 0.004, '2026-01-01', program => 'beans');
+
 -- Limits, and adjustments that take a second person: open, approved, declined and withdrawn.
 INSERT INTO loyalty.velocity_limit (program, name, kind, per, within, max_times, max_points, action) VALUES
 	('beans', E'friend "1"', 'transfer', 'pair', '1 day 02:03:04', 9, NULL, 'refuse'), ('beans', 'orders', 'earn', 'member', '30 days', NULL, 12.5, 'report');

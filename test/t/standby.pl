@@ -51,6 +51,7 @@ my %values = (
 	'reject member text' => q{'reviewer 3'}, 'capture member text' => q{'holder'}, 'release member text' => q{'holder'}, 'redeem member text' => q{'redeemer'},
 	'confirm_redemption member text' => q{'redeemer'}, 'confirm_redemption entry bigint' => '4', 'fulfill_redemption member text' => q{'redeemer'},
 	'fulfill_redemption entry bigint' => '2', 'choose_reward member text' => q{'kid'}, 'cancel member text' => q{'redeemer'}, 'cancel entry bigint' => '2',
+	'set_estimate kind text' => q{'point_cost'}, 'set_estimate value numeric' => '0.5',
 	'leave_household member text' => q{'kid'}, 'unmerge_members from_member text' => q{'twin "1"'}, 'import_balance source text' => q{'SELECT $$i9$$ AS member, 5 AS points'},
 	'issue_voucher kind text' => q{'value'}, 'issue_voucher value numeric' => '5', 'quote amount numeric' => '20', 'expiring within interval' => q{'10 years'},
 	'attach program text' => q{'club'}, 'attach_query program text' => q{'club'}, 'detach program text' => q{'beans'},
