@@ -101,6 +101,9 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 							 suspicious_returns,suspicious_adjustments,suspicious_households,suspicious,
 							 persons,points_by_day,activity_by_month}'::pg_catalog.text[]) n
 	UNION ALL
+	SELECT 'read', 'ROUTINE', n, 'EXECUTE', NULL
+	FROM pg_catalog.unnest('{source_purchases}'::pg_catalog.text[]) n
+	UNION ALL
 	SELECT 'operate', 'ROUTINE', n, 'EXECUTE', NULL
 	FROM pg_catalog.unnest('{adjust,spend,hold,capture,release,transfer,cancel,redeem,confirm_redemption,fulfill_redemption,
 							 choose_reward,issue_voucher,use_voucher,return_voucher,void_voucher,merge_members,unmerge_members,
