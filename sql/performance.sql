@@ -47,25 +47,58 @@ CREATE FUNCTION loyalty.reward_performance(since date DEFAULT NULL, until date D
 	$$;
 COMMENT ON FUNCTION loyalty.reward_performance(date, date, text) IS 'each reward of a program with what was redeemed for it: redemptions, units, those that went back since, members, points taken and for one unit, money asked beside them (less what went back), value given (the reward''s value a unit, else the points at point_value; less what went back), the part of all points redeemed, first and last time, and what waits for confirmation, fulfillment or stock now';
 
--- Who has no changes has the tier that is everybody's.
-CREATE VIEW loyalty.tier_periods WITH (security_barrier = true) AS
-	SELECT p.program_id, c.member_id, c.tier, c.since, c.until
-	FROM (SELECT h.program_id, h.member_id, h.to_tier AS tier, h.at AS since,
-				 coalesce(lead(h.at) OVER (PARTITION BY h.member_id ORDER BY h.at, h.change_no), 'infinity') AS until
-		  FROM (SELECT t.program_id, t.member_id, t.to_tier, t.at, t.change_no
-				FROM loyalty.tier_change t
-				UNION ALL
-				SELECT t.program_id, t.member_id, t.from_tier, '-infinity', 0
-				FROM loyalty.tier_change t
-				WHERE t.change_no = 1) h) c
-	JOIN loyalty.program p ON p.program_id = c.program_id
-	WHERE c.since < c.until AND loyalty.may_read(p.program_id);
-COMMENT ON VIEW loyalty.tier_periods IS 'which tier members had from when to when; without members whose tier never changed';
-COMMENT ON COLUMN loyalty.tier_periods.program_id IS 'the program';
-COMMENT ON COLUMN loyalty.tier_periods.member_id IS 'the member';
-COMMENT ON COLUMN loyalty.tier_periods.tier IS 'the tier; NULL: none but that which is everybody''s';
-COMMENT ON COLUMN loyalty.tier_periods.since IS 'since when he had it; -infinity: from the beginning';
-COMMENT ON COLUMN loyalty.tier_periods.until IS 'until when; infinity: he has it still';
+-- For the report below, which says who may read what.  A member without
+-- changes has the tier that is everybody's.
+CREATE VIEW loyalty.tier_steps WITH (security_barrier = true) AS
+	SELECT c.program_id, c.member_id, array_agg(c.at ORDER BY c.at, c.change_no) AS ats,
+		   (array_agg(c.from_tier ORDER BY c.at, c.change_no))[1:1] || array_agg(c.to_tier ORDER BY c.at, c.change_no) AS tiers
+	FROM loyalty.tier_change c
+	GROUP BY c.program_id, c.member_id;
+COMMENT ON VIEW loyalty.tier_steps IS 'when the tier of each member changed, and what it was before, between and after; for reports only, which say who may read what';
+COMMENT ON COLUMN loyalty.tier_steps.program_id IS 'the program';
+COMMENT ON COLUMN loyalty.tier_steps.member_id IS 'the member';
+COMMENT ON COLUMN loyalty.tier_steps.ats IS 'when it changed, in the order of time';
+COMMENT ON COLUMN loyalty.tier_steps.tiers IS 'the tier before the first change, and after each; NULL: none but that which is everybody''s';
+
+CREATE VIEW loyalty.activity_by_tier WITH (security_barrier = true) AS
+	SELECT q.name AS program, d.program_id, d.day, d.tier, d.purchases, d.amount, d.earned, d.redeemed
+	FROM (SELECT e.program_id, e.day, t.tiers[width_bucket(e.occurred_at, t.ats) + 1] AS tier,
+				 coalesce(sum(e.purchases), 0) AS purchases, coalesce(sum(e.amount), 0) AS amount,
+				 coalesce(loyalty.sum(e.points) FILTER (WHERE e.kind IN ('earn', 'clawback')), 0) AS earned,
+				 coalesce(loyalty.sum(e.points) FILTER (WHERE e.kind IN ('redeem', 'refund')), 0) AS redeemed
+		  FROM loyalty.movements e
+		  LEFT JOIN loyalty.tier_steps t ON t.program_id = e.program_id AND t.member_id = e.member_id
+		  WHERE e.kind IN ('earn', 'clawback', 'redeem', 'refund')
+		  GROUP BY 1, 2, 3) d
+	JOIN loyalty.program q ON q.program_id = d.program_id
+	WHERE loyalty.may_read(q.program_id);
+COMMENT ON VIEW loyalty.activity_by_tier IS 'what members did, by the tier that each had at the time, added up by day';
+COMMENT ON COLUMN loyalty.activity_by_tier.program IS 'name of the program';
+COMMENT ON COLUMN loyalty.activity_by_tier.program_id IS 'the program';
+COMMENT ON COLUMN loyalty.activity_by_tier.day IS 'when it happened, in the program''s time zone';
+COMMENT ON COLUMN loyalty.activity_by_tier.tier IS 'the tier; NULL: none but that which is everybody''s';
+COMMENT ON COLUMN loyalty.activity_by_tier.purchases IS 'purchases that came to count, less those that ceased to';
+COMMENT ON COLUMN loyalty.activity_by_tier.amount IS 'what was bought, less what was returned';
+COMMENT ON COLUMN loyalty.activity_by_tier.earned IS 'points earned, less what returns took back';
+COMMENT ON COLUMN loyalty.activity_by_tier.redeemed IS 'points redeemed, below zero, less what came back';
+
+CREATE VIEW loyalty.tier_stays WITH (security_barrier = true) AS
+	SELECT p.program_id, s.person_id, t.tier, t.since, t.until
+	FROM loyalty.program p
+	JOIN loyalty.member m ON m.program_id = p.program_id
+	JOIN loyalty.persons s ON s.member_id = m.member_id
+	LEFT JOIN loyalty.tier_steps c ON c.program_id = p.program_id AND c.member_id = m.member_id
+	CROSS JOIN LATERAL (
+		SELECT b.tier, CASE WHEN b.n = 1 THEN m.enrolled_at ELSE greatest(c.ats[b.n - 1], m.enrolled_at) END AS since,
+			   coalesce(c.ats[b.n], 'infinity') AS until
+		FROM unnest(coalesce(c.tiers, '{NULL}')) WITH ORDINALITY b (tier, n)) t
+	WHERE loyalty.may_read(p.program_id) AND t.since < t.until;
+COMMENT ON VIEW loyalty.tier_stays IS 'which tier each member had from when to when';
+COMMENT ON COLUMN loyalty.tier_stays.program_id IS 'the program';
+COMMENT ON COLUMN loyalty.tier_stays.person_id IS 'the member who stands for him: see persons';
+COMMENT ON COLUMN loyalty.tier_stays.tier IS 'the tier; NULL: none but that which is everybody''s';
+COMMENT ON COLUMN loyalty.tier_stays.since IS 'since when he had it';
+COMMENT ON COLUMN loyalty.tier_stays.until IS 'until when; infinity: he has it still';
 
 CREATE FUNCTION loyalty.tier_performance(since date DEFAULT NULL, until date DEFAULT NULL, program text DEFAULT NULL)
 	RETURNS TABLE (tier text, rank integer, members bigint, purchases bigint, revenue numeric, average_order numeric,
@@ -74,36 +107,41 @@ CREATE FUNCTION loyalty.tier_performance(since date DEFAULT NULL, until date DEF
 	AS $$
 	WITH asked AS MATERIALIZED (
 		SELECT p.program_id, p.name, loyalty.base_tier(p.program_id) AS base_tier,
-			   coalesce($1, '-infinity') AS since, coalesce($2, (now() AT TIME ZONE p.time_zone)::date + 1) AS until
+			   coalesce($1, '-infinity') AS since, coalesce($1::timestamp AT TIME ZONE p.time_zone, '-infinity') AS since_at,
+			   coalesce($2, (now() AT TIME ZONE p.time_zone)::date + 1) AS until,
+			   coalesce($2, (now() AT TIME ZONE p.time_zone)::date + 1)::timestamp AT TIME ZONE p.time_zone AS until_at
 		FROM loyalty.program p
 		WHERE p.program_id = (SELECT loyalty.report_program($3))
 	), moved AS (
-		SELECT e.member_id, t.tier, sum(e.purchases) AS purchases, sum(e.amount) AS revenue,
-			   loyalty.sum(e.points) FILTER (WHERE e.kind IN ('earn', 'clawback')) AS earned,
-			   loyalty.sum(e.points) FILTER (WHERE e.kind IN ('redeem', 'refund')) AS redeemed
-		FROM asked a
-		JOIN loyalty.ledger e ON e.program_id = a.program_id AND e.day >= a.since AND e.day < a.until
-		LEFT JOIN loyalty.tier_periods t ON t.program_id = a.program_id AND t.member_id = e.member_id
-			AND e.occurred_at >= t.since AND e.occurred_at < t.until
-		WHERE e.kind IN ('earn', 'clawback', 'redeem', 'refund')
-		GROUP BY e.member_id, t.tier
-	), held AS (
-		SELECT coalesce(m.tier, a.base_tier) AS tier, count(DISTINCT s.person_id) AS members, sum(m.purchases)::bigint AS purchases,
-			   coalesce(sum(m.revenue), 0) AS revenue, coalesce(loyalty.sum(m.earned), 0) AS earned,
-			   coalesce(loyalty.sum(m.redeemed), 0) AS redeemed
-		FROM asked a
-		CROSS JOIN moved m
-		JOIN loyalty.persons s ON s.member_id = m.member_id
+		SELECT coalesce(d.tier, (SELECT a.base_tier FROM asked a)) AS tier, sum(d.purchases)::bigint AS purchases, sum(d.amount) AS revenue,
+			   loyalty.sum(d.earned) AS earned, loyalty.sum(d.redeemed) AS redeemed
+		FROM loyalty.activity_by_tier d
+		WHERE d.program_id = (SELECT a.program_id FROM asked a)
+		  AND d.day >= (SELECT a.since FROM asked a) AND d.day < (SELECT a.until FROM asked a)
 		GROUP BY 1
+	), held AS (
+		SELECT coalesce(s.tier, (SELECT a.base_tier FROM asked a)) AS tier, count(DISTINCT s.person_id) AS members
+		FROM loyalty.tier_stays s
+		WHERE s.program_id = (SELECT a.program_id FROM asked a)
+		  AND s.until > (SELECT a.since_at FROM asked a) AND s.since < (SELECT a.until_at FROM asked a)
+		GROUP BY 1
+	), named AS (
+		SELECT t.name FROM loyalty.tier t WHERE t.program = (SELECT a.name FROM asked a)
+		UNION
+		SELECT h.tier FROM held h
+		UNION
+		SELECT m.tier FROM moved m
 	)
-	SELECT coalesce(t.name, h.tier), t.rank, coalesce(h.members, 0), coalesce(h.purchases, 0), round(coalesce(h.revenue, 0), 2),
-		   round(h.revenue / nullif(h.purchases, 0), 2), coalesce(h.earned, 0), coalesce(h.redeemed, 0),
-		   round(h.revenue / nullif(h.members, 0), 2)
-	FROM (SELECT t.name, t.rank FROM asked a JOIN loyalty.tier t ON t.program = a.name) t
-	FULL JOIN held h ON h.tier = t.name
+	SELECT n.name, t.rank, coalesce(h.members, 0), coalesce(m.purchases, 0), round(coalesce(m.revenue, 0), 2),
+		   round(m.revenue / nullif(m.purchases, 0), 2), coalesce(m.earned, 0), coalesce(m.redeemed, 0),
+		   round(m.revenue / nullif(h.members, 0), 2)
+	FROM named n
+	LEFT JOIN loyalty.tier t ON t.program = (SELECT a.name FROM asked a) AND t.name = n.name
+	LEFT JOIN held h ON h.tier IS NOT DISTINCT FROM n.name
+	LEFT JOIN moved m ON m.tier IS NOT DISTINCT FROM n.name
 	ORDER BY t.rank NULLS FIRST, 1
 	$$;
-COMMENT ON FUNCTION loyalty.tier_performance(date, date, text) IS 'what members bought, earned (less what returns took back) and redeemed (less what came back) while they had each tier: members who did any of it, purchases, revenue, and what it comes to for a purchase and a member; rank NULL: no tier, or one that is gone';
+COMMENT ON FUNCTION loyalty.tier_performance(date, date, text) IS 'each tier with the members who had it, if only for a while, and what they bought, earned (less what returns took back) and redeemed (less what came back) while they had it: purchases, revenue, and what that comes to for a purchase and a member; rank NULL: no tier, or one that is gone';
 
 -- Purchases are told apart by which rules gave on them, as a string with a bit a
 -- rule, and by the stretch of time between the bounds of rules in which they
@@ -143,15 +181,31 @@ CREATE FUNCTION loyalty.rule_performance(since date DEFAULT NULL, until date DEF
 		SELECT v.rule_id, set_bit(n.nothing, v.bit::integer, 1) AS bits
 		FROM version v
 		CROSS JOIN (SELECT repeat('0', count(*)::integer)::varbit AS nothing FROM lineage) n
-	), purchase AS (
-		SELECT e.member_id, min(e.occurred_at) FILTER (WHERE e.revision = 1) AS at, sum(e.amount) AS amount, sum(e.purchases) AS purchases,
-			   bit_or(k.bits) FILTER (WHERE e.points OPERATOR(loyalty.<>) 0) AS bits
-		FROM asked a
-		JOIN loyalty.ledger e ON e.program_id = a.program_id
+	), first AS (
+		-- The entry that carries what a purchase came to at first; most have no other.
+		SELECT e.member_id, e.source_id, e.source_key, e.occurred_at AS at, e.amount, e.purchases,
+			   CASE WHEN e.points OPERATOR(loyalty.<>) 0 THEN k.bits END AS bits
+		FROM loyalty.ledger e
 		LEFT JOIN mask k ON k.rule_id = e.rule_id
-		WHERE e.kind IN ('earn', 'clawback') AND (e.revision > 1 OR (e.occurred_at >= a.since_at AND e.occurred_at < a.until_at))
+		WHERE e.program_id = (SELECT a.program_id FROM asked a) AND e.revision = 1 AND e.amount IS NOT NULL
+		  AND e.occurred_at >= (SELECT a.since_at FROM asked a) AND e.day < (SELECT a.until FROM asked a)
+	), rest AS (
+		SELECT e.member_id, e.source_id, e.source_key, min(e.occurred_at) FILTER (WHERE e.revision = 1) AS at, sum(e.amount) AS amount,
+			   sum(e.purchases) AS purchases, bit_or(k.bits) FILTER (WHERE e.points OPERATOR(loyalty.<>) 0) AS bits
+		FROM loyalty.ledger e
+		LEFT JOIN mask k ON k.rule_id = e.rule_id
+		WHERE e.program_id = (SELECT a.program_id FROM asked a) AND e.kind IN ('earn', 'clawback')
+		  AND (e.revision > 1 OR (e.amount IS NULL AND e.occurred_at >= (SELECT a.since_at FROM asked a)
+								  AND e.day < (SELECT a.until FROM asked a)))
 		GROUP BY e.member_id, e.source_id, e.source_key
-		HAVING min(e.revision) = 1
+	), purchase AS (
+		-- The rest of one from before is left out; of an event without an amount there is only a rest.
+		SELECT coalesce(f.member_id, r.member_id) AS member_id, coalesce(f.at, r.at) AS at,
+			   coalesce(f.amount, 0) + coalesce(r.amount, 0) AS amount, coalesce(f.purchases, 0) + coalesce(r.purchases, 0) AS purchases,
+			   CASE WHEN r.bits IS NULL THEN f.bits WHEN f.bits IS NULL THEN r.bits ELSE f.bits | r.bits END AS bits
+		FROM first f
+		FULL JOIN rest r ON r.member_id = f.member_id AND r.source_id = f.source_id AND r.source_key = f.source_key
+		WHERE f.member_id IS NOT NULL OR r.at IS NOT NULL
 	), kind AS MATERIALIZED (
 		SELECT p.member_id, p.bits, width_bucket(p.at, b.instants) AS stretch, sum(p.purchases) AS purchases, sum(p.amount) AS amount
 		FROM purchase p
@@ -195,3 +249,4 @@ CREATE FUNCTION loyalty.rule_performance(since date DEFAULT NULL, until date DEF
 	LEFT JOIN given g ON g.lineage = l.lineage
 	ORDER BY 5 DESC, 1
 	$$;
+COMMENT ON FUNCTION loyalty.rule_performance(date, date, text) IS 'each rule of a program, with its revisions, by its name now: points that it gave, that were taken back, the sum and its cost at point_value; the purchases that took place then on which it gave points, their members and revenue, as they stand now, revenue for one unit of cost, average order; and number and average of the purchases without it at times when it was active';

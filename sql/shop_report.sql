@@ -150,10 +150,10 @@ CREATE FUNCTION loyalty.points_by_place(since date DEFAULT NULL, until date DEFA
 		SELECT l.store, l.channel, sum(e.purchases) AS orders, sum(e.amount) AS revenue,
 			   loyalty.sum(e.points) FILTER (WHERE e.kind = 'earn') AS earned,
 			   loyalty.sum(e.points) FILTER (WHERE e.kind = 'clawback') AS clawed_back, NULL::loyalty.points AS redeemed
-		FROM asked a
-		JOIN loyalty.ledger e ON e.program_id = a.program_id AND e.day >= a.since AND e.day < a.until
+		FROM loyalty.ledger e
 		LEFT JOIN place l ON l.source_id = e.source_id AND l.key = e.source_key
-		WHERE e.kind IN ('earn', 'clawback')
+		WHERE e.program_id = (SELECT a.program_id FROM asked a) AND e.kind IN ('earn', 'clawback')
+		  AND e.day >= (SELECT a.since FROM asked a) AND e.day < (SELECT a.until FROM asked a)
 		GROUP BY l.store, l.channel
 		UNION ALL
 		SELECT p.store, p.channel, 0, 0, NULL, NULL, loyalty.sum(p.points)

@@ -41,8 +41,8 @@ CREATE TEMPORARY TABLE compared AS
 
 INSERT INTO compared
 	SELECT 'expected', 'tier_performance ' || name, 'none',
-		   ROW(count(DISTINCT customer), sum(purchases), round(sum(revenue), 2), CASE WHEN sum(purchases) > 0 THEN round(sum(revenue) / sum(purchases), 2) END,
-			   sum(earned), sum(redeemed), round(sum(revenue) / count(DISTINCT customer), 2))::text
+		   ROW(max(j.members), sum(purchases), round(sum(revenue), 2), CASE WHEN sum(purchases) > 0 THEN round(sum(revenue) / sum(purchases), 2) END,
+			   sum(earned), sum(redeemed), round(sum(revenue) / max(j.members), 2))::text
 	FROM (SELECT w.name, s.customer, (s.amount > 0)::integer AS purchases, s.amount AS revenue, s.points AS earned, 0 AS redeemed
 		  FROM span w
 		  JOIN sold s ON s.local >= w.since_at AND s.local < w.until_at
@@ -50,6 +50,13 @@ INSERT INTO compared
 		  SELECT w.name, c.customer, 0, 0, 0, -abs(c.points)
 		  FROM span w
 		  JOIN public.acts c ON c.kind = 'spend' AND c.at AT TIME ZONE 'Europe/London' >= w.since_at AND c.at AT TIME ZONE 'Europe/London' < w.until_at) m
+	-- who had joined by then has no tier, whether he does anything or not
+	JOIN (SELECT w.name, count(*) AS members
+		  FROM span w
+		  JOIN (SELECT customer, min(local) AS first
+				FROM (SELECT customer, local FROM sold UNION ALL SELECT customer, at AT TIME ZONE 'Europe/London' FROM public.acts) b
+				GROUP BY customer) b ON b.first < w.until_at
+		  GROUP BY w.name) j USING (name)
 	GROUP BY name
 	UNION ALL
 	SELECT 'reported', 'tier_performance ' || w.name, coalesce(r.tier, 'none'),
