@@ -106,7 +106,7 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 							 rule_performance,tier_performance}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', NULL
-	FROM pg_catalog.unnest('{ledger,member_refs,purchase_payments,activity_by_tier,tier_stays}'::pg_catalog.text[]) n
+	FROM pg_catalog.unnest('{ledger,member_refs,purchase_payments,tier_steps,activity_by_tier,tier_stays}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'operate', 'ROUTINE', n, 'EXECUTE', NULL
 	FROM pg_catalog.unnest('{adjust,spend,hold,capture,release,transfer,cancel,redeem,confirm_redemption,fulfill_redemption,

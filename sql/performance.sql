@@ -48,14 +48,16 @@ CREATE FUNCTION loyalty.reward_performance(since date DEFAULT NULL, until date D
 	$$;
 COMMENT ON FUNCTION loyalty.reward_performance(date, date, text) IS 'each reward of a program with what was redeemed for it: redemptions, units, those that went back since, members, points taken and for one unit, money asked beside them (less what went back), value given (the reward''s value a unit, else the points at point_value; less what went back), the part of all points redeemed, first and last time, and what waits for confirmation, fulfillment or stock now';
 
--- For the report below, which says who may read what.  A member without
--- changes has the tier that is everybody's.
+-- A member without changes has the tier that is everybody's.
 CREATE VIEW loyalty.tier_steps WITH (security_barrier = true) AS
-	SELECT c.program_id, c.member_id, array_agg(c.at ORDER BY c.at, c.change_no) AS ats,
-		   (array_agg(c.from_tier ORDER BY c.at, c.change_no))[1:1] || array_agg(c.to_tier ORDER BY c.at, c.change_no) AS tiers
-	FROM loyalty.tier_change c
-	GROUP BY c.program_id, c.member_id;
-COMMENT ON VIEW loyalty.tier_steps IS 'when the tier of each member changed, and what it was before, between and after; for reports only, which say who may read what';
+	SELECT p.program_id, c.member_id, c.ats, c.tiers
+	FROM (SELECT h.program_id, h.member_id, array_agg(h.at ORDER BY h.at, h.change_no) AS ats,
+				 (array_agg(h.from_tier ORDER BY h.at, h.change_no))[1:1] || array_agg(h.to_tier ORDER BY h.at, h.change_no) AS tiers
+		  FROM loyalty.tier_change h
+		  GROUP BY h.program_id, h.member_id) c
+	JOIN loyalty.program p ON p.program_id = c.program_id
+	WHERE loyalty.may_read(p.program_id);
+COMMENT ON VIEW loyalty.tier_steps IS 'when the tier of each member changed, and what it was before, between and after';
 COMMENT ON COLUMN loyalty.tier_steps.program_id IS 'the program';
 COMMENT ON COLUMN loyalty.tier_steps.member_id IS 'the member';
 COMMENT ON COLUMN loyalty.tier_steps.ats IS 'when it changed, in the order of time';

@@ -74,14 +74,14 @@ CREATE FUNCTION loyalty.purchases_by_membership(period text, since date DEFAULT 
 	AS $$
 	WITH asked AS MATERIALIZED (
 		SELECT p.program_id, p.name, p.time_zone,
+			   CASE WHEN $1 IN ('day', 'week', 'month', 'quarter', 'year') THEN $1
+					ELSE date_trunc('none of day, week, month, quarter and year', now())::text END AS period,
 			   coalesce($2::timestamp AT TIME ZONE p.time_zone, '-infinity') AS since,
 			   coalesce($3::timestamp, date_trunc('day', now() AT TIME ZONE p.time_zone) + interval '1 day') AT TIME ZONE p.time_zone AS until
 		FROM loyalty.program p
 		WHERE p.program_id = (SELECT loyalty.report_program($4))
-		  AND date_trunc(CASE WHEN $1 IN ('day', 'week', 'month', 'quarter', 'year') THEN $1 ELSE 'none of day, week, month, quarter and year' END,
-						 now()) IS NOT NULL
 	), sale AS (
-		SELECT date_trunc($1, s.at AT TIME ZONE a.time_zone)::date AS starts, s.amount,
+		SELECT date_trunc(a.period, s.at AT TIME ZONE a.time_zone)::date AS starts, s.amount,
 			   coalesce(r.person_id, f.member_id) AS person_id, CASE WHEN r.person_id IS NULL AND f.member_id IS NULL THEN s.member END AS ref,
 			   coalesce(s.at >= coalesce(r.enrolled_at, f.enrolled_at), false) AS is_member
 		FROM asked a
@@ -116,7 +116,7 @@ CREATE FUNCTION loyalty.purchases_by_membership(period text, since date DEFAULT 
 	FROM asked a
 	CROSS JOIN (SELECT min(t.starts) AS first, max(t.starts) AS last FROM total t) e
 	CROSS JOIN LATERAL generate_series(e.first::timestamp, e.last::timestamp,
-									   CASE $1 WHEN 'quarter' THEN '3 months' ELSE '1 ' || $1 END::interval) g (at)
+									   CASE a.period WHEN 'quarter' THEN '3 months' ELSE '1 ' || a.period END::interval) g (at)
 	LEFT JOIN total t ON t.starts = g.at::date
 	-- Asked first of all, so that there is an error also where nothing is to be read.
 	WHERE (SELECT a.program_id FROM asked a) IS NOT NULL

@@ -97,7 +97,7 @@ SELECT count(*) FROM loyalty.tier_performance(program => 'perf_beans');
 SELECT count(*) FROM loyalty.reward_performance(program => 'perf_beans');
 SELECT count(*), count(DISTINCT program_id) FROM loyalty.activity_by_tier;
 SELECT count(*), count(DISTINCT program_id) FROM loyalty.tier_stays;
-SELECT count(*) FROM loyalty.tier_steps;
+SELECT count(*), count(DISTINCT program_id) FROM loyalty.tier_steps;
 RESET ROLE;
 SELECT loyalty.revoke_access('regress_analyst', 'read', 'perf_tea');
 DROP ROLE regress_analyst;
