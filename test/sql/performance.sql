@@ -21,8 +21,8 @@ INSERT INTO loyalty.rule (program, name, event, award) VALUES ('perf_beans', 're
 INSERT INTO loyalty.tier (program, name, rank, min_amount) VALUES ('perf_beans', 'base', 0, 0), ('perf_beans', 'silver', 1, 100), ('perf_beans', 'gold', 2, 1000);
 CREATE TABLE perf_order (id int PRIMARY KEY, customer text, total numeric, at timestamptz, till text);
 SELECT count(loyalty.attach('perf_order', member => 'customer', amount => 'total', at => 'at', channel => 'till', program => 'perf_beans'));
-INSERT INTO perf_order VALUES (1, 'ann', 50, '2026-01-10', 'web'), (2, 'bob', 30, '2026-01-31 23:59:59.999999Z', 'web'), (3, 'ann', 60, '2026-02-01 00:00Z', 'web'),
-	(4, 'bob', 20, '2026-02-10', 'till'), (5, 'cid', 0.5, '2026-02-11', 'web'), (6, 'cid', 40, '2026-03-01 00:00Z', 'web'), (7, 'ann', 80, '2026-02-20', 'till'), (8, 'dan', 10, '2026-02-21', 'web'),
+INSERT INTO perf_order VALUES (1, 'ann', 50, '2026-01-10', 'web'), (2, 'ben', 30, '2026-01-31 23:59:59.999999Z', 'web'), (3, 'ann', 60, '2026-02-01 00:00Z', 'web'),
+	(4, 'ben', 20, '2026-02-10', 'till'), (5, 'cid', 0.5, '2026-02-11', 'web'), (6, 'cid', 40, '2026-03-01 00:00Z', 'web'), (7, 'ann', 80, '2026-02-20', 'till'), (8, 'dan', 10, '2026-02-21', 'web'),
 	(9, 'dan', -4, '2026-02-22', 'web'), (10, 'eve', 25, '2026-02-23', 'web');
 SELECT count(*) FROM loyalty.record('cid', 'review', at => '2026-02-15', program => 'perf_beans');
 SELECT count(*) FROM loyalty.record('dan', 'purchase', 12, at => '2026-03-05', key => 'stall', program => 'perf_beans');
@@ -36,7 +36,7 @@ SELECT * FROM loyalty.rule_performance('2026-02-01', '2026-02-21', 'perf_beans')
 -- its revisions are one rule, by the name that it has now
 SELECT loyalty.revise_rule('base', '{"award": "2 per 1"}', program => 'perf_beans') IS NOT NULL;
 UPDATE loyalty.rule SET name = 'basic' WHERE program = 'perf_beans' AND lineage IS NOT NULL;
-INSERT INTO perf_order VALUES (11, 'ann', 7, '2026-04-02', 'till'), (13, 'ben', 8, now(), 'till');
+INSERT INTO perf_order VALUES (11, 'ann', 7, '2026-04-02', 'till'), (13, 'gus', 8, now(), 'till');
 SELECT rule, earned, points, purchases, members, revenue FROM loyalty.rule_performance(program => 'perf_beans');
 SELECT rule, points, cost, revenue_per_cost FROM loyalty.rule_performance(program => 'perf_tea');
 -- worked out the other way, purchase by purchase
@@ -50,7 +50,7 @@ CROSS JOIN LATERAL (SELECT coalesce(sum(amount) FILTER (WHERE p.rules && l.ids),
 						   count(*) FILTER (WHERE p.amount > 0 AND NOT coalesce(p.rules && l.ids, false) AND l.active @> p.at) AS without FROM purchase p) e
 ORDER BY 1;
 
--- Tiers: ann is silver from her second order on, and falls; bob never rises; a return counts in the tier of its time.
+-- Tiers: ann is silver from her second order on, and falls; ben never rises; a return counts in the tier of its time.
 SELECT * FROM loyalty.tier_performance(program => 'perf_beans');
 DO $$ BEGIN FOR d IN 0..70 LOOP CALL loyalty.maintain('2026-03-01'::timestamptz + d * interval '1 day', program => 'perf_beans'); END LOOP; END $$;
 INSERT INTO perf_order VALUES (12, 'ann', 9, '2026-06-01', 'till');

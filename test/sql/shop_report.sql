@@ -17,11 +17,11 @@ SELECT * FROM loyalty.purchases_by_membership('day', program => 'nobody''s');
 
 CREATE TABLE mall_order (id int PRIMARY KEY, customer text, total numeric, at timestamptz, shop text, till text);
 SELECT count(loyalty.attach('mall_order', member => 'customer', amount => 'total', at => 'at', store => 'shop', channel => 'till', program => 'mall_beans'));
-SELECT count(loyalty.enroll(m, at => t::timestamptz, program => 'mall_beans')) FROM (VALUES ('ann', '2026-01-01'), ('bob', '2026-02-10'), ('cid', '2026-01-01'), ('eve', '2026-01-01')) v (m, t);
--- the month is Tokyo's; bob bought before he joined, dan never did; March is empty
-INSERT INTO mall_order VALUES (1, 'ann', 10, '2025-12-31 16:00Z', 's1', 'web'), (2, 'ann', 20, '2026-01-10', 's1', 'till'), (3, 'bob', 30, '2026-01-11', 's2', 'till'),
+SELECT count(loyalty.enroll(m, at => t::timestamptz, program => 'mall_beans')) FROM (VALUES ('ann', '2026-01-01'), ('ben', '2026-02-10'), ('cid', '2026-01-01'), ('eve', '2026-01-01')) v (m, t);
+-- the month is Tokyo's; ben bought before he joined, dan never did; March is empty
+INSERT INTO mall_order VALUES (1, 'ann', 10, '2025-12-31 16:00Z', 's1', 'web'), (2, 'ann', 20, '2026-01-10', 's1', 'till'), (3, 'ben', 30, '2026-01-11', 's2', 'till'),
 	(4, NULL, 40, '2026-01-12', 's2', 'till'), (5, NULL, 50.555, '2026-01-13', NULL, 'web'), (6, 'dan', 60, '2026-01-14', 's1', 'web'), (7, 'dan', 5, '2026-01-31 15:00Z', 's1', 'web'),
-	(8, 'bob', 70, '2026-02-10', 's2', 'till'), (9, 'ann', -4, '2026-02-11', 's1', 'till'), (10, 'ann', 0, '2026-02-12', 's1', 'till'),
+	(8, 'ben', 70, '2026-02-10', 's2', 'till'), (9, 'ann', -4, '2026-02-11', 's1', 'till'), (10, 'ann', 0, '2026-02-12', 's1', 'till'),
 	(11, 'cid', 25, '2026-04-01', 's2', 'web'), (12, 'eve', 100, '2026-04-02', 's3', 'web');
 \x on
 SELECT * FROM loyalty.purchases_by_membership('month', program => 'mall_beans');
@@ -41,8 +41,8 @@ SELECT count(*) FROM loyalty.record('ann', 'review', at => '2026-02-15', program
 SELECT count(*) FROM loyalty.spend('ann', 8, purchase => '2', at => '2026-02-20', program => 'mall_beans');
 SELECT count(*) FROM loyalty.spend('ann', 3, purchase => '9999', at => '2026-02-20', program => 'mall_beans');
 SELECT count(*) FROM loyalty.spend('ann', 2, key => 'none', at => '2026-02-20', program => 'mall_beans');
-SELECT count(*) FROM loyalty.spend('bob', 40, purchase => '8', key => 'undone', at => '2026-02-20', program => 'mall_beans');
-SELECT count(*) FROM loyalty.cancel('bob', (SELECT max(seq) FROM loyalty.entry WHERE source_key = 'spend:undone'), 15, program => 'mall_beans');
+SELECT count(*) FROM loyalty.spend('ben', 40, purchase => '8', key => 'undone', at => '2026-02-20', program => 'mall_beans');
+SELECT count(*) FROM loyalty.cancel('ben', (SELECT max(seq) FROM loyalty.entry WHERE source_key = 'spend:undone'), 15, program => 'mall_beans');
 UPDATE mall_order SET total = 15 WHERE id = 2;
 DELETE FROM mall_order WHERE id = 11;
 SELECT * FROM loyalty.points_by_place(program => 'mall_beans');
@@ -58,10 +58,10 @@ CREATE TABLE mall_web (id int PRIMARY KEY, customer text, total numeric, at time
 SELECT count(loyalty.attach('mall_web', member => 'customer', amount => 'total', at => 'at', store => 'shop', program => 'mall_tea'));
 CREATE TABLE mall_till (id int PRIMARY KEY, customer text, total numeric, at timestamptz, shop text);
 SELECT count(loyalty.attach('mall_till', member => 'customer', amount => 'total', at => 'at', store => 'shop', program => 'mall_tea'));
-INSERT INTO mall_web VALUES (1, 'ann', 10, '2026-01-01', 'web'), (2, 'bob', 10, '2026-01-01', 'web');
-INSERT INTO mall_till VALUES (1, 'bob', 20, '2026-01-01', 'till'), (2, 'bob', 20, '2026-01-01', 'till');
-SELECT count(*) FROM loyalty.spend('bob', 1, purchase => '1', at => '2026-01-02', program => 'mall_tea');
-SELECT count(*) FROM loyalty.spend('bob', 2, purchase => '2', at => '2026-01-02', program => 'mall_tea');
+INSERT INTO mall_web VALUES (1, 'ann', 10, '2026-01-01', 'web'), (2, 'ben', 10, '2026-01-01', 'web');
+INSERT INTO mall_till VALUES (1, 'ben', 20, '2026-01-01', 'till'), (2, 'ben', 20, '2026-01-01', 'till');
+SELECT count(*) FROM loyalty.spend('ben', 1, purchase => '1', at => '2026-01-02', program => 'mall_tea');
+SELECT count(*) FROM loyalty.spend('ben', 2, purchase => '2', at => '2026-01-02', program => 'mall_tea');
 SELECT * FROM loyalty.points_by_store(program => 'mall_tea');
 
 -- Only for who may read the program.

@@ -14,7 +14,7 @@ CREATE TABLE sales_order (a int, b text, customer char(6), total numeric, at tim
 INSERT INTO sales_order VALUES (1, 'x', 'old', 5, '2026-01-01 09:00', 's1', 'web', NULL), (1, 'y,z', NULL, 7, '2026-01-02', NULL, NULL, 'EUR');
 SELECT count(loyalty.attach('sales_order', member => 'customer', amount => 'total', at => 'at', store => 'shop', channel => 'till', currency => 'money', counts => 'paid', program => 'sales_beans'));
 INSERT INTO sales_order VALUES (2, 'x', 'ann', 8, '2026-01-03', 's1', 'web', 'EUR', true), (2, 'y', '', 9, '2026-01-04', 's2', 'web', 'USD', true), (2, 'z', 'ann', -3, '2026-01-05', 's2', NULL, NULL, true),
-	(3, 'x', 'bob', 6, '2026-01-06', 's1', 'web', NULL, false), (3, 'y', 'bob', NULL, '2026-01-06', 's1', 'web', NULL, true);
+	(3, 'x', 'ben', 6, '2026-01-06', 's1', 'web', NULL, false), (3, 'y', 'ben', NULL, '2026-01-06', 's1', 'web', NULL, true);
 -- it stays what it was judged by; who is a guest has the rate of today's table
 UPDATE loyalty.currency_rate SET rate = 3 WHERE program = 'sales_beans';
 SELECT source, key, member, at, amount, channel, store FROM loyalty.source_purchases('sales_beans') ORDER BY key;
