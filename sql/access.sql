@@ -127,6 +127,12 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 		   ('read', 'TABLE', 'lots_by_day', 'SELECT', NULL),
 		   ('read', 'TABLE', 'lot_movements', 'SELECT', NULL),
 		   ('manage', 'ROUTINE', 'set_estimate', 'EXECUTE', NULL)
+	SELECT 'read', 'ROUTINE', n, 'EXECUTE', NULL
+	FROM pg_catalog.unnest('{source_purchases,purchases_by_membership,points_by_place,points_by_store,points_by_channel,reward_performance,
+							 rule_performance,tier_performance}'::pg_catalog.text[]) n
+	UNION ALL
+	SELECT 'read', 'TABLE', n, 'SELECT', NULL
+	FROM pg_catalog.unnest('{ledger,member_refs,purchase_payments,tier_steps,activity_by_tier,tier_stays}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'operate', 'ROUTINE', n, 'EXECUTE', NULL
 	FROM pg_catalog.unnest('{adjust,spend,hold,capture,release,transfer,cancel,redeem,confirm_redemption,fulfill_redemption,

@@ -123,6 +123,13 @@ extern text *source_read_key(Source *source, TupleTableSlot *slot);
 /* Everything; what it returns is allocated in CurrentMemoryContext. "now" stands in for a missing time. */
 extern void source_read_row(Source *source, TupleTableSlot *slot, TimestampTz now, SourceRow *row);
 
+/*
+ * What was sold, to whomever: a guest's row, too.  False: the row does not
+ * count.  "at" is DT_NOBEGIN where the row has none; of the line only amount,
+ * at, channel, store and currency are read.
+ */
+extern bool source_read_sale(Source *source, TupleTableSlot *slot, SourceRow *row);
+
 /* The purchase that a row is, for its member; it points into the row. */
 extern void source_row_purchase(SourceRow *row, int64 member_id, Purchase *purchase);
 

@@ -329,6 +329,58 @@ source_read_row(Source *source, TupleTableSlot *slot, TimestampTz now, SourceRow
 	ResetExprContext(source->econtext);
 }
 
+/* Like read_text, whether or not a rule reads it. */
+static text *
+read_any_text(Source *source, SourceField field)
+{
+	bool		isnull;
+	Datum		value;
+
+	if (source->fields[field].expr == NULL)
+		return NULL;
+	value = eval(source, &source->fields[field], &isnull);
+	return isnull ? NULL : DatumGetTextPCopy(value);
+}
+
+bool
+source_read_sale(Source *source, TupleTableSlot *slot, SourceRow *row)
+{
+	PurchaseLine *line = &row->line;
+	Datum		value;
+	bool		isnull = false;
+
+	if (source->broken != NULL)
+		ReThrowError(source->broken);
+
+	memset(row, 0, sizeof(*row));
+	source->econtext->ecxt_scantuple = slot;
+	row->key = read_key(source);
+	row->counts = row->key != NULL;
+	if (row->counts && source->fields[FIELD_COUNTS].expr != NULL)
+	{
+		value = eval(source, &source->fields[FIELD_COUNTS], &isnull);
+		row->counts = !isnull && DatumGetBool(value);
+	}
+	if (row->counts)
+	{
+		line->amount = read_numeric(source, FIELD_AMOUNT);
+		row->counts = line->amount != NULL;
+	}
+	if (row->counts)
+	{
+		value = eval(source, &source->fields[FIELD_MEMBER], &isnull);
+		row->ref = isnull ? NULL : value_text(&source->fields[FIELD_MEMBER], value);
+		if (row->ref != NULL && VARSIZE_ANY_EXHDR(row->ref) == 0)
+			row->ref = NULL;
+		line->at = row->at = read_at(source);
+		line->channel = read_any_text(source, FIELD_CHANNEL);
+		line->store = read_any_text(source, FIELD_STORE);
+		line->currency = read_any_text(source, FIELD_CURRENCY);
+	}
+	ResetExprContext(source->econtext);
+	return row->counts;
+}
+
 void
 source_row_purchase(SourceRow *row, int64 member_id, Purchase *purchase)
 {

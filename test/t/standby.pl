@@ -66,6 +66,8 @@ my %values = (
 	'triangle numeric[]' => q{'{{100, 20, 30}, {50, 15, NULL}, {80, NULL, NULL}}'},
 
 	'value text' => q{'month'}, 'choices text[]' => q{'{day,month}'},
+	'purchases_by_membership period text' => q{'month'},
+
 	'coarsen text' => q{'month'}, 'derive_voucher_code bytea' => q{'\xc0ffee00c0ffee00'},
 	points => q{'12.5'}, purse => q{'{120@2026-03-31, 40@2026-01-15/2026-12-31, 5@infinity}'}, award => q{'1 per 10'}, expiry => q{'12 months end of month'},
 	qualification => q{'rolling 365 days'}, tally => q{'{2026-01: 120.50/37/2, 2026-02: 9/9/1}'}, voucher_code => q{(SELECT code::loyalty.voucher_code FROM zzz.code WHERE name = 'card')},

@@ -1,0 +1,73 @@
+-- rule_performance, tier_performance and reward_performance, each figure
+-- computed anew from orders and acts.  The program has one rule, no tiers and
+-- no rewards.
+\set QUIET on
+\pset tuples_only on
+\pset format unaligned
+SET timezone = 'UTC';
+SET client_min_messages = warning;
+SET search_path = pg_catalog, pg_temp, public;
+
+CREATE TEMPORARY TABLE sold AS
+	SELECT o.order_id, o.customer, o.amount, (o.at AT TIME ZONE 'Europe/London')::timestamp AS local, sign(o.amount) * floor(abs(o.amount)) AS points
+	FROM public.orders o
+	WHERE o.amount IS NOT NULL AND o.customer <> '';
+CREATE TEMPORARY TABLE span AS
+	SELECT n AS name, s AS since, u AS until, coalesce(s::timestamp, '-infinity') AS since_at,
+		   coalesce(u::timestamp, (now() AT TIME ZONE 'Europe/London')::date + 1) AS until_at
+	FROM (SELECT min(local)::date AS first, max(local)::date AS last FROM sold) f
+	CROSS JOIN LATERAL (VALUES ('all', NULL::date, NULL::date), ('middle', first + (last - first) / 3, first + (last - first) * 2 / 3),
+							   ('late', last - 45, NULL), ('early', NULL, first + 45), ('none', '1900-01-01', '1900-02-01')) v (n, s, u);
+
+CREATE TEMPORARY TABLE compared AS
+	SELECT 'expected' AS side, 'rule_performance ' || name AS report, 'base' AS row,
+		   ROW('purchase', earned, clawed_back, earned + clawed_back, round((earned + clawed_back) * 0.01, 2), purchases, members,
+			   round(revenue, 2), CASE WHEN earned + clawed_back <> 0 THEN round(revenue / ((earned + clawed_back) * 0.01), 4) END,
+			   CASE WHEN purchases > 0 THEN round(revenue / purchases, 2) END, without,
+			   CASE WHEN without > 0 THEN round(revenue_without / without, 2) END)::text AS figures
+	FROM (SELECT w.name, coalesce(sum(s.points) FILTER (WHERE s.points > 0), 0) AS earned, coalesce(sum(s.points) FILTER (WHERE s.points < 0), 0) AS clawed_back,
+				 count(*) FILTER (WHERE s.points > 0) AS purchases, count(DISTINCT s.customer) FILTER (WHERE s.points <> 0) AS members,
+				 coalesce(sum(s.amount) FILTER (WHERE s.points <> 0), 0) AS revenue,
+				 count(*) FILTER (WHERE s.points = 0 AND s.amount > 0) AS without,
+				 coalesce(sum(s.amount) FILTER (WHERE s.points = 0), 0) AS revenue_without
+		  FROM span w
+		  LEFT JOIN sold s ON s.local >= w.since_at AND s.local < w.until_at
+		  GROUP BY w.name) e
+	UNION ALL
+	SELECT 'reported', 'rule_performance ' || w.name, r.rule,
+		   ROW(r.event, r.earned, r.clawed_back, r.points, r.cost, r.purchases, r.members, r.revenue, r.revenue_per_cost, r.average_order,
+			   r.purchases_without, r.average_order_without)::text
+	FROM span w CROSS JOIN LATERAL loyalty.rule_performance(w.since, w.until, 'shop') r;
+
+INSERT INTO compared
+	SELECT 'expected', 'tier_performance ' || name, 'none',
+		   ROW(max(j.members), sum(purchases), round(sum(revenue), 2), CASE WHEN sum(purchases) > 0 THEN round(sum(revenue) / sum(purchases), 2) END,
+			   sum(earned), sum(redeemed), round(sum(revenue) / max(j.members), 2))::text
+	FROM (SELECT w.name, s.customer, (s.amount > 0)::integer AS purchases, s.amount AS revenue, s.points AS earned, 0 AS redeemed
+		  FROM span w
+		  JOIN sold s ON s.local >= w.since_at AND s.local < w.until_at
+		  UNION ALL
+		  SELECT w.name, c.customer, 0, 0, 0, -abs(c.points)
+		  FROM span w
+		  JOIN public.acts c ON c.kind = 'spend' AND c.at AT TIME ZONE 'Europe/London' >= w.since_at AND c.at AT TIME ZONE 'Europe/London' < w.until_at) m
+	-- who had joined by then has no tier, whether he does anything or not
+	JOIN (SELECT w.name, count(*) AS members
+		  FROM span w
+		  JOIN (SELECT customer, min(local) AS first
+				FROM (SELECT customer, local FROM sold UNION ALL SELECT customer, at AT TIME ZONE 'Europe/London' FROM public.acts) b
+				GROUP BY customer) b ON b.first < w.until_at
+		  GROUP BY w.name) j USING (name)
+	GROUP BY name
+	UNION ALL
+	SELECT 'reported', 'tier_performance ' || w.name, coalesce(r.tier, 'none'),
+		   ROW(r.members, r.purchases, r.revenue, r.average_order, r.earned, r.redeemed, r.revenue_per_member)::text
+	FROM span w CROSS JOIN LATERAL loyalty.tier_performance(w.since, w.until, 'shop') r
+	UNION ALL
+	SELECT 'reported', 'reward_performance ' || w.name, r.reward, r::text
+	FROM span w CROSS JOIN LATERAL loyalty.reward_performance(w.since, w.until, 'shop') r;
+
+SELECT concat_ws(' ', c.report, c.row, c.side, c.figures)
+FROM (SELECT min(side) AS side, report, row, figures FROM compared GROUP BY report, row, figures HAVING count(*) <> 2 OR min(side) = max(side)) c
+ORDER BY 1;
+SELECT 'nothing was compared' WHERE NOT EXISTS (SELECT FROM compared WHERE side = 'reported' AND report = 'tier_performance all');
+DROP TABLE compared, span, sold;
