@@ -89,10 +89,10 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	FROM pg_catalog.unnest('{member_alias,member_merge,voucher_use,seal_leaf,forgotten}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'read', 'ROUTINE', n, 'EXECUTE', NULL
-	FROM pg_catalog.unnest('{feedback_by_period,net_promoter_score,satisfaction}'::pg_catalog.text[]) n
+	FROM pg_catalog.unnest('{feedback_by_period,net_promoter_score,satisfaction,dashboard}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', NULL
-	FROM pg_catalog.unnest('{feedback_by_day,enrollments_by_day}'::pg_catalog.text[]) n
+	FROM pg_catalog.unnest('{feedback_by_day,enrollments_by_day,expiring_by_day}'::pg_catalog.text[]) n
 	UNION ALL
 	VALUES ('operate', 'ROUTINE', 'feedback', 'EXECUTE', NULL)
 	UNION ALL

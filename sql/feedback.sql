@@ -54,14 +54,19 @@ CREATE FUNCTION loyalty.feedback(member bigint, score integer, comment text DEFA
 COMMENT ON FUNCTION loyalty.feedback(bigint, integer, text, text, text, text, timestamptz, text) IS 'the same for a numeric customer id';
 
 -- For whoever may read the program: who said so, and in which words, is a
--- person's, and only for who may read persons.
+-- person's, and only for who may read persons.  So that persons can be counted
+-- all the same, each answer says when the same person had answered before.
 CREATE VIEW loyalty.feedback_by_day WITH (security_barrier = true) AS
-	SELECT p.name AS program, f.program_id, (f.at AT TIME ZONE p.time_zone)::date AS day, f.kind, f.tier, f.segments, f.score,
-		   count(*) AS answers
-	FROM loyalty.program p
-	JOIN loyalty.feedback f ON f.program_id = p.program_id
-	WHERE loyalty.may_read(p.program_id)
-	GROUP BY 1, 2, 3, 4, 5, 6, 7;
+	SELECT p.name AS program, a.program_id, a.day, a.kind, a.tier, a.segments, a.score, a.previous_day, count(*) AS answers
+	FROM (SELECT f.program_id, d.day, f.kind, f.tier, f.segments, f.score, lag(d.day) OVER w AS previous_day
+		  FROM loyalty.program p
+		  JOIN loyalty.feedback f ON f.program_id = p.program_id
+		  JOIN loyalty.persons n ON n.member_id = f.member_id
+		  CROSS JOIN LATERAL (SELECT (f.at AT TIME ZONE p.time_zone)::date AS day) d
+		  WHERE loyalty.may_read(p.program_id)
+		  WINDOW w AS (PARTITION BY f.program_id, f.kind, n.person_id ORDER BY f.at, f.member_id, f.feedback_no)) a
+	JOIN loyalty.program p ON p.program_id = a.program_id
+	GROUP BY 1, 2, 3, 4, 5, 6, 7, 8;
 COMMENT ON VIEW loyalty.feedback_by_day IS 'answers to surveys by day, without who gave them';
 COMMENT ON COLUMN loyalty.feedback_by_day.program IS 'name of the program';
 COMMENT ON COLUMN loyalty.feedback_by_day.program_id IS 'the program';
@@ -70,13 +75,14 @@ COMMENT ON COLUMN loyalty.feedback_by_day.kind IS 'nps or satisfaction';
 COMMENT ON COLUMN loyalty.feedback_by_day.tier IS 'the tier that they had then; NULL: none';
 COMMENT ON COLUMN loyalty.feedback_by_day.segments IS 'the segments that they belonged to';
 COMMENT ON COLUMN loyalty.feedback_by_day.score IS 'the score';
+COMMENT ON COLUMN loyalty.feedback_by_day.previous_day IS 'when they had answered last before, to the same kind; NULL: never';
 COMMENT ON COLUMN loyalty.feedback_by_day.answers IS 'how many answered so';
 
 -- Periods begin where the first answer is.  The lateral joins below are of rows
 -- that are always there, so that wrong arguments are errors without answers too.
 CREATE FUNCTION loyalty.feedback_by_period(kind text, period text DEFAULT 'month', since date DEFAULT NULL, until date DEFAULT NULL,
 										   by text DEFAULT NULL, program text DEFAULT NULL)
-	RETURNS TABLE (starts date, member_group text, members bigint, answers bigint, high bigint, low bigint, total bigint)
+	RETURNS TABLE (starts date, member_group text, members bigint, respondents bigint, answers bigint, high bigint, low bigint, total bigint)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
 	WITH argument AS MATERIALIZED (
@@ -90,6 +96,8 @@ CREATE FUNCTION loyalty.feedback_by_period(kind text, period text DEFAULT 'month
 		WHERE p.program_id = (SELECT loyalty.report_program($6))
 	), answer AS MATERIALIZED (
 		SELECT date_trunc(a.period, d.day::timestamp)::date AS starts, g.member_group, sum(d.answers) AS answers,
+			   -- who had not answered in this period before
+			   sum(d.answers) FILTER (WHERE d.previous_day IS NULL OR d.previous_day < greatest(date_trunc(a.period, d.day::timestamp)::date, a.since)) AS respondents,
 			   sum(d.answers) FILTER (WHERE d.score >= CASE a.kind WHEN 'nps' THEN 9 ELSE 4 END) AS high,
 			   sum(d.answers) FILTER (WHERE d.score <= CASE a.kind WHEN 'nps' THEN 6 ELSE 2 END) AS low,
 			   sum(d.answers * d.score) AS total
@@ -110,6 +118,7 @@ CREATE FUNCTION loyalty.feedback_by_period(kind text, period text DEFAULT 'month
 	)
 	SELECT t.starts::date, g.member_group,
 		   CASE WHEN a.by IS NULL THEN sum(coalesce(j.members, 0)) OVER (PARTITION BY g.member_group ORDER BY t.starts)::bigint END,
+		   CASE WHEN a.by IS NULL THEN coalesce(w.respondents, 0)::bigint END,
 		   coalesce(w.answers, 0)::bigint, coalesce(w.high, 0)::bigint, coalesce(w.low, 0)::bigint, coalesce(w.total, 0)::bigint
 	FROM argument a
 	CROSS JOIN span s
@@ -119,7 +128,7 @@ CREATE FUNCTION loyalty.feedback_by_period(kind text, period text DEFAULT 'month
 	LEFT JOIN answer w ON w.starts = t.starts::date AND w.member_group IS NOT DISTINCT FROM g.member_group
 	ORDER BY 1, 2 NULLS FIRST
 	$$;
-COMMENT ON FUNCTION loyalty.feedback_by_period(text, text, date, date, text, text) IS 'answers of a kind by period from the first to the last one, by nothing, tier or segment: what the reports on feedback are made of; members: who had joined by the end; high: scores from 9 (satisfaction: 4) on; low: up to 6 (2); total: the sum';
+COMMENT ON FUNCTION loyalty.feedback_by_period(text, text, date, date, text, text) IS 'answers of a kind by period from the first to the last one, by nothing, tier or segment: what the reports on feedback are made of; members: who had joined by the end; respondents: who of them answered; high: scores from 9 (satisfaction: 4) on; low: up to 6 (2); total: the sum';
 
 CREATE FUNCTION loyalty.net_promoter_score(period text DEFAULT 'month', since date DEFAULT NULL, until date DEFAULT NULL,
 										   by text DEFAULT NULL, program text DEFAULT NULL)
@@ -130,10 +139,10 @@ CREATE FUNCTION loyalty.net_promoter_score(period text DEFAULT 'month', since da
 	SELECT f.starts, f.member_group, f.answers, f.high, f.answers - f.high - f.low, f.low,
 		   round(100 * (f.high - f.low)::numeric / nullif(f.answers, 0), 2),
 		   round(196 * sqrt(((f.high + f.low) * f.answers - (f.high - f.low) * (f.high - f.low))::numeric) / nullif(f.answers, 0) / sqrt(nullif(f.answers, 0)::numeric), 2),
-		   round(f.answers::numeric / nullif(f.members, 0), 4)
+		   round(f.respondents::numeric / nullif(f.members, 0), 4)
 	FROM loyalty.feedback_by_period('nps', $1, $2, $3, $4, $5) f
 	$$;
-COMMENT ON FUNCTION loyalty.net_promoter_score(text, date, date, text, text) IS 'how likely members are to recommend the shop, by period, and by tier or segment: promoters (9 and 10) less detractors (0 to 6) in percent of all answers; margin: half the width of its 95 % confidence interval; response_rate: answers by members at the end of the period, NULL by tier or segment';
+COMMENT ON FUNCTION loyalty.net_promoter_score(text, date, date, text, text) IS 'how likely members are to recommend the shop, by period, and by tier or segment: promoters (9 and 10) less detractors (0 to 6) in percent of all answers; margin: half the width of its 95 % confidence interval; response_rate: persons who answered, of all who were members by the end of the period; NULL by tier or segment';
 
 CREATE FUNCTION loyalty.satisfaction(period text DEFAULT 'month', since date DEFAULT NULL, until date DEFAULT NULL,
 									 by text DEFAULT NULL, program text DEFAULT NULL)
@@ -144,7 +153,7 @@ CREATE FUNCTION loyalty.satisfaction(period text DEFAULT 'month', since date DEF
 	SELECT f.starts, f.member_group, f.answers, f.high, f.low,
 		   round(f.high::numeric / nullif(f.answers, 0), 4),
 		   round(f.total::numeric / nullif(f.answers, 0), 4),
-		   round(f.answers::numeric / nullif(f.members, 0), 4)
+		   round(f.respondents::numeric / nullif(f.members, 0), 4)
 	FROM loyalty.feedback_by_period('satisfaction', $1, $2, $3, $4, $5) f
 	$$;
-COMMENT ON FUNCTION loyalty.satisfaction(text, date, date, text, text) IS 'how satisfied members are, by period, and by tier or segment: score is the share of answers 4 and 5 (CSAT), mean that of all scores from 1 to 5; response_rate: answers by members at the end of the period, NULL by tier or segment';
+COMMENT ON FUNCTION loyalty.satisfaction(text, date, date, text, text) IS 'how satisfied members are, by period, and by tier or segment: score is the share of answers 4 and 5 (CSAT), mean that of all scores from 1 to 5; response_rate: persons who answered, of all who were members by the end of the period; NULL by tier or segment';

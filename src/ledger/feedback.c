@@ -177,9 +177,9 @@ loyalty_feedback(PG_FUNCTION_ARGS)
 {
 	Config	   *config = config_get();
 	text	   *ref = member_argument(fcinfo, ARG_MEMBER);
+	Program    *program = access_program_for(config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_OPERATE, ref);
 	text	   *kind = kind_argument(fcinfo);
 	TimestampTz at = act_time(fcinfo, ARG_AT);
-	Program    *program = access_program_for(config, text_argument(fcinfo, ARG_PROGRAM), ACCESS_OPERATE, ref);
 	Store	   *store = store_open(config, true);
 	Datum		values[NVALUES] = {0};
 	char		nulls[NVALUES];
