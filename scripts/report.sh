@@ -5,6 +5,7 @@
 #   make report                            of a small shop of its own (demo/report.sql), on a throw-away server
 #   make report DBNAME=shop PROGRAM=beans  of a program on a running server (PGHOST and so on as for psql)
 #   make report OUT=page.html              written there; else report.html
+#   make report PICTURE=doc/report.png     and a picture of it, by headless Chromium
 #
 # The charts are drawn by two libraries from the npm registry, fetched when the
 # page is built, held against the checksums below and put into the page with
@@ -53,6 +54,13 @@ write_page() {
 	mv "$work/report.html" "$OUT"
 }
 
+take_picture() {
+	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$work/chromium" \
+		--virtual-time-budget=5000 --window-size=1280,1500 --screenshot="$work/report.png" "file://$OUT" >/dev/null 2>&1 ||
+		die "could not take a picture of the page"
+	mv "$work/report.png" "$PICTURE"
+}
+
 if [[ ${1:-} == --beside-server ]]; then
 	cd "$root"
 	createdb shop
@@ -63,6 +71,7 @@ if [[ ${1:-} == --beside-server ]]; then
 fi
 
 OUT=$(realpath -m "${OUT:-report.html}")
+[[ -z ${PICTURE:-} ]] || PICTURE=$(realpath -m "$PICTURE")
 export OUT PROGRAM
 make_work
 if fetch_charts; then
@@ -83,3 +92,8 @@ else
 	with_server "$root/scripts/report.sh" --beside-server
 fi
 note "written: $OUT"
+if [[ ${PICTURE:-} ]]; then
+	need chromium
+	take_picture
+	note "written: $PICTURE"
+fi

@@ -182,8 +182,8 @@ CREATE FUNCTION loyalty.dashboard(program text DEFAULT NULL, at date DEFAULT NUL
 				ELSE rtrim(to_char(g.amount, 'FM999,999,999,999,990.9999'), '.') END,
 		   trim_scale(g.amount), trim_scale(g.before),
 		   round(100 * (g.amount - g.before) / nullif(abs(g.before), 0), 1),
-		   loyalty.sparkline(g.amounts)
+		   CASE WHEN cardinality(array_remove(g.amounts, NULL)) > 1 THEN loyalty.sparkline(g.amounts) END
 	FROM figures g
 	ORDER BY g.place
 	$$;
-COMMENT ON FUNCTION loyalty.dashboard(text, date, integer) IS 'the figures of a program in the days up to and including a day (today by default), those of the days before and the change in percent; trend: of 12 such periods, the last one on the right; members who bought are those of at least 30 days';
+COMMENT ON FUNCTION loyalty.dashboard(text, date, integer) IS 'the figures of a program in the days up to and including a day (today by default), those of the days before and the change in percent; trend: of 12 such periods, the last one on the right, NULL where there are not two figures; members who bought are those of at least 30 days';
