@@ -59,7 +59,9 @@ CREATE FUNCTION loyalty.dashboard(program text DEFAULT NULL, at date DEFAULT NUL
 		CROSS JOIN LATERAL (SELECT (now() AT TIME ZONE p.time_zone)::date AS today) t
 		WHERE p.program_id = (SELECT loyalty.report_program($1))
 	), span AS (
-		SELECT a.*, k, k * a.days AS until, (k + 1) * a.days AS since, k * a.days + a.wide AS wide_since
+		SELECT a.*, k, k * a.days AS until, (k + 1) * a.days AS since, k * a.days + a.wide AS wide_since,
+			   (a.last - (k * a.days + a.wide) + 1)::timestamp AT TIME ZONE a.time_zone AS begins,
+			   (a.last - k * a.days + 1)::timestamp AT TIME ZONE a.time_zone AS ends
 		FROM argument a
 		CROSS JOIN generate_series(0, 11) k
 	), flow AS MATERIALIZED (
@@ -99,31 +101,38 @@ CREATE FUNCTION loyalty.dashboard(program text DEFAULT NULL, at date DEFAULT NUL
 		FROM span s
 		LEFT JOIN enrolled e ON e.ago >= s.until
 		GROUP BY 1
+	), edge AS (
+		-- which of the 12 a time is in, a bit each, from one edge of them to the next
+		SELECT e.edge, (SELECT coalesce(bit_or(1 << s.k), 0) FROM span s WHERE s.begins <= e.edge AND s.ends > e.edge) AS mask
+		FROM (SELECT begins AS edge FROM span UNION SELECT ends FROM span) e
+	), edges AS MATERIALIZED (
+		SELECT array_agg(e.edge ORDER BY e.edge) AS at, array_agg(e.mask ORDER BY e.edge) AS masks,
+			   (SELECT array_agg(s.begins ORDER BY s.begins) FROM span s) AS begins
+		FROM edge e
 	), bought AS (
-		-- in which of the 12 he bought, a bit each, and how long ago first of all
-		SELECT bit_or(m.mask) AS mask, max(m.first) AS first
-		FROM argument a
-		JOIN loyalty.activity_by_month b ON b.program_id = a.program_id AND b.first_purchase IS NOT NULL
-		JOIN loyalty.persons n ON n.member_id = b.member_id AND n.program_id = b.program_id
-		CROSS JOIN LATERAL (
-			SELECT a.last - (b.first_purchase AT TIME ZONE a.time_zone)::date AS first,
-				   a.last - (b.last_purchase AT TIME ZONE a.time_zone)::date AS last) g
-		CROSS JOIN LATERAL (
-			SELECT g.first, bit_or(CASE WHEN d.ago >= 0 AND r.from_k <= r.to_k THEN (2 << r.to_k) - (1 << r.from_k) ELSE 0 END) AS mask
-			FROM (VALUES (g.first), (g.last)) d (ago)
-			CROSS JOIN LATERAL (SELECT greatest(d.ago - a.wide + a.days, 0) / a.days AS from_k, least(d.ago / a.days, 11) AS to_k) r) m
-		WHERE m.first >= 0
-		GROUP BY n.person_id
+		SELECT b.member_id, min(b.first_purchase) AS first,
+			   bit_or(CASE WHEN b.last_purchase >= (SELECT at[1] FROM edges)
+						   THEN coalesce((SELECT masks FROM edges)[width_bucket(b.first_purchase, (SELECT at FROM edges))], 0)
+								| coalesce((SELECT masks FROM edges)[width_bucket(b.last_purchase, (SELECT at FROM edges))], 0)
+						   ELSE 0 END) AS mask
+		FROM loyalty.activity_by_month b
+		WHERE b.program_id = (SELECT program_id FROM argument) AND b.first_purchase IS NOT NULL
+		GROUP BY 1
+	), buyer AS (
+		-- earlier: the last of the 12 before which he had bought already, -1: none
+		SELECT p.mask, cardinality(e.begins) - 1 - width_bucket(p.first, e.begins) AS earlier, count(*) AS persons
+		FROM (SELECT bit_or(b.mask) AS mask, min(b.first) AS first
+			  FROM bought b
+			  JOIN loyalty.persons n ON n.member_id = b.member_id
+			  GROUP BY n.person_id) p
+		CROSS JOIN edges e
+		WHERE p.mask > 0
+		GROUP BY 1, 2
 	), buyers AS (
 		SELECT s.k, coalesce(sum(b.persons) FILTER (WHERE b.mask & (1 << s.k) > 0), 0) AS active,
 			   coalesce(sum(b.persons) FILTER (WHERE b.mask & (1 << s.k) > 0 AND b.earlier >= s.k), 0) AS again
 		FROM span s
-		-- earlier: the last of the 12 before which he had bought already
-		LEFT JOIN (SELECT b.mask, CASE WHEN b.first < a.wide THEN -1 ELSE least((b.first - a.wide) / a.days, 11) END AS earlier, count(*) AS persons
-				   FROM bought b
-				   CROSS JOIN argument a
-				   WHERE b.mask > 0
-				   GROUP BY 1, 2) b ON true
+		LEFT JOIN buyer b ON true
 		GROUP BY 1
 	), answer AS (
 		SELECT s.k, sum(f.answers) FILTER (WHERE f.kind = 'nps') AS answers,
