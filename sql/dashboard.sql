@@ -3,7 +3,7 @@
 --
 
 -- Block characters by number: the script is read in the encoding of the database.
-CREATE FUNCTION loyalty.sparkline("values" numeric[]) RETURNS text
+CREATE FUNCTION loyalty.sparkline(series numeric[]) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT coalesce(string_agg(CASE WHEN v.value IS NULL THEN ' '

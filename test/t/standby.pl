@@ -60,7 +60,7 @@ my %values = (
 	'check_proof root text' => q{(SELECT hash FROM loyalty.seals WHERE program = 'beans' AND seal = 1)},
 
 	'score integer' => '9', 'feedback_by_period kind text' => q{'nps'}, 'checked value text' => q{'month'}, 'checked valid boolean' => 'true', 'checked name text' => q{'period'},
-	'checked wanted text' => q{'month'}, 'values numeric[]' => q{'{1,2,3}'}, 'whole numeric' => '2', 'value numeric' => '1',
+	'checked wanted text' => q{'month'}, 'series numeric[]' => q{'{1,2,3}'}, 'whole numeric' => '2', 'value numeric' => '1',
 
 	'record_batch events jsonb' => q{'[{"member": "c1", "event": "survey"}]'}, 'record_rows events loyalty.event_request[]' => q{'{"(c1,survey,,,,,,)"}'},
 
