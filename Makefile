@@ -16,7 +16,8 @@ SQL_ORDER := $(patsubst %,sql/%.sql, prelude \
 	reward redeem choice catalogue merge household consent forget export \
 	source config_change backfill deferred record record_batch quote explain confirm \
 	maintain import schedule expiring seal verify liability outlook tier_report suspicious replication \
-	rollup report roll_forward cohort redemption_report breakage member_report purchase_report rfm estimate deferral journal source_purchases shop_report performance \
+	rollup report enrollment member_report purchase_report rfm roll_forward cohort redemption_report breakage \
+	estimate deferral journal source_purchases shop_report performance feedback dashboard \
 	security)
 SQL_PARTS := $(foreach part,$(SQL_ORDER),$(wildcard $(part)))
 
@@ -70,7 +71,7 @@ endif
 $(DATA_built): $(SQL_PARTS) loyalty.control Makefile
 	cat $(SQL_PARTS) > $@.new && mv $@.new $@
 
-test demo bench lint coverage soak:
+test demo report bench lint coverage soak:
 	@scripts/$@.sh
 
 # FUZZ_INPUTS=10000 for a shorter one; FUZZ_SEED to have the same again.
@@ -86,6 +87,7 @@ objects:
 help:
 	@echo "make test       install what is missing, build, and pass every test"
 	@echo "make demo       the main job, on a throw-away server; ORDERS=FILE for your own purchases"
+	@echo "make report     a page with figures and charts; DBNAME=shop PROGRAM=beans for a running server, OUT=FILE"
 	@echo "make bench      the benchmarks of bench/, into bench/RESULTS.md; SCALE=0.1 for a quick look"
 	@echo "make lint       the rules of the house, silent when all is well"
 	@echo "make fuzz       a million inputs for each type, for conditions and arguments"
@@ -95,4 +97,4 @@ help:
 	@echo "make installcheck  the regression and isolation tests, on a running server"
 	@echo "make clean      remove what was built here"
 
-.PHONY: test demo bench lint coverage soak fuzz sql-order objects help
+.PHONY: test demo report bench lint coverage soak fuzz sql-order objects help

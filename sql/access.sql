@@ -70,6 +70,7 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	UNION ALL
 	VALUES ('member', 'TABLE', 'profile', 'SELECT', 'person'),
 		   ('member', 'TABLE', 'consent', 'SELECT', 'person'),
+		   ('member', 'TABLE', 'feedback', 'SELECT', 'person'),
 		   ('member', 'TABLE', 'program', 'SELECT', 'terms'),
 		   ('member', 'TABLE', 'tier', 'SELECT', 'terms'),
 		   ('member', 'TABLE', 'rule', 'SELECT (rule_id, program, name)', 'terms'),
@@ -96,6 +97,14 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', 'member'
 	FROM pg_catalog.unnest('{member_alias,member_merge,voucher_use,seal_leaf,forgotten}'::pg_catalog.text[]) n
+	UNION ALL
+	SELECT 'read', 'ROUTINE', n, 'EXECUTE', NULL
+	FROM pg_catalog.unnest('{feedback_by_period,net_promoter_score,satisfaction,dashboard}'::pg_catalog.text[]) n
+	UNION ALL
+	SELECT 'read', 'TABLE', n, 'SELECT', NULL
+	FROM pg_catalog.unnest('{feedback_by_day,enrollments_by_day,expiring_by_day}'::pg_catalog.text[]) n
+	UNION ALL
+	VALUES ('operate', 'ROUTINE', 'feedback', 'EXECUTE', NULL)
 	UNION ALL
 	VALUES ('read', 'TABLE', 'household', 'SELECT', 'program'),
 		   ('read', 'TABLE', 'config_change', 'SELECT', 'program'),

@@ -97,8 +97,7 @@ tier_at_consider(const TierChangeRow *change, void *arg)
 	then->tier = copy_name(change->to_tier);
 }
 
-/* The tier that the member had at a time; NULL: none. */
-static text *
+text *
 tier_at(Store *store, const Program *program, const MemberRow *member, TimestampTz at)
 {
 	TierAt		then;

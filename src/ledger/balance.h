@@ -45,6 +45,9 @@ typedef struct TierAt
 extern void tier_at_begin(TierAt *then, TimestampTz at, text *tier);
 extern void tier_at_consider(const TierChangeRow *change, void *then);
 
+/* That tier, or the program's base tier where he had none; NULL: there is none.  Inside store_begin_read. */
+extern text *tier_at(Store *store, const Program *program, const MemberRow *member, TimestampTz at);
+
 /*
  * The least that has been available to the member since a time: then and after
  * everything that occurred later.  So much can be taken at that time without

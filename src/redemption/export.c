@@ -57,6 +57,7 @@ static const char *const export_query =
 	"  'has_referred', (SELECT count(*) FROM loyalty.profile t JOIN person p ON p.member_id = t.referred_by"
 	"   WHERE t.member_id NOT IN (SELECT member_id FROM person)),"
 	"  'consents', " ROWS("consent", "", "", "", "t.purpose, t.at, t.consent_no, l.ref") ","
+	"  'feedback', " ROWS("feedback", "", "", "", "t.at, l.ref, t.feedback_no") ","
 	"  'balance', (SELECT to_jsonb(b) FROM loyalty.balance($3, NULL, $2) b),"
 	"  'lots', " ARRAY_OF("SELECT to_jsonb(t), row_number() OVER (ORDER BY t.ends, t.starts) FROM loyalty.lots($3, NULL, $2) t") ","
 	"  'entries', " ROWS("entry", ",rule_id,source_id,rule_horizon,source_key,context,hash",

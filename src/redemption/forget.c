@@ -362,6 +362,9 @@ static const char *const erasures[] = {
 	"DELETE FROM loyalty.profile WHERE member_id = ANY ($1)",
 	"UPDATE loyalty.profile SET referred_by = NULL WHERE referred_by = ANY ($1)",
 	"DELETE FROM loyalty.consent WHERE member_id = ANY ($1)",
+	/* What he answered is no person's any more, but still an answer. */
+	"UPDATE loyalty.feedback SET comment = NULL, about = NULL, segments = '{}' WHERE member_id = ANY ($1)"
+	" AND (comment IS NOT NULL OR about IS NOT NULL OR segments <> '{}')",
 	"DELETE FROM loyalty.reward_choice WHERE member_id = ANY ($1)",
 	"DELETE FROM loyalty.maintenance_failure WHERE member_id = ANY ($1)",
 	"DELETE FROM loyalty.import_failure WHERE program_id = $6 AND ref = ANY ($2 || $4)",

@@ -37,6 +37,7 @@ SELECT taken FROM loyalty.use_voucher(:'code', 4, 'ann');
 SELECT given_back FROM loyalty.return_voucher(:'code', 1);
 SELECT count(*) FROM loyalty.issue_voucher('friend', kind => 'value', value => 5);
 SELECT loyalty.set_consent('ann', 'marketing', true, source => 'form'), loyalty.set_consent('friend', 'marketing', true);
+SELECT loyalty.feedback('ann', 9, 'lovely', about => 'order 1', at => '2026-01-14Z'), loyalty.feedback('friend', 3, at => '2026-01-14Z');
 SELECT loyalty.set_tier('ann', 'silver', reason => 'a friend') IS NOT NULL AS set;
 UPDATE loyalty.program SET adjust_limit = 10 WHERE program_id = :pid;
 SELECT entry, points FROM loyalty.adjust('ann', 11, reason => 'sorry', key => 'big');
@@ -59,7 +60,7 @@ SELECT key, jsonb_typeof(value) AS type, CASE jsonb_typeof(value) WHEN 'array' T
 CREATE TEMP TABLE person AS SELECT member_id FROM loyalty.member WHERE program_id = :pid AND ref IN ('ann', 'card 2 of ann');
 CREATE TEMP TABLE exported (name text, key text, rows text, why_not text);
 INSERT INTO exported (name, key) VALUES
-	('member', 'ledgers'), ('profile', 'profile'), ('consent', 'consents'), ('entry', 'entries'), ('hold', 'holds'),
+	('member', 'ledgers'), ('profile', 'profile'), ('consent', 'consents'), ('feedback', 'feedback'), ('entry', 'entries'), ('hold', 'holds'),
 	('confirmation', 'confirmations'), ('proposal', 'proposals'), ('redemption', 'redemptions'), ('reward_choice', 'choices'), ('voucher', 'vouchers'),
 	('voucher_use', 'voucher_uses'), ('tier_change', 'tier_changes'), ('rule_usage', 'limits'), ('member_merge', 'merges'),
 	('household_member', 'households'), ('purchase', 'query_purchases'), ('seal_leaf', 'seals'), ('maintenance_failure', 'maintenance_failures');
@@ -96,6 +97,7 @@ FROM jsonb_array_elements(:'exported'::jsonb -> 'entries') e;
 SELECT jsonb_agg(DISTINCT k ORDER BY k) FROM jsonb_array_elements(:'exported'::jsonb -> 'vouchers') v, jsonb_object_keys(v) k;
 SELECT v - '{until,made_at}'::text[] AS hold FROM jsonb_array_elements(:'exported'::jsonb -> 'holds') v;
 SELECT v - '{recorded_at,at,role}'::text[] AS consent FROM jsonb_array_elements(:'exported'::jsonb -> 'consents') v;
+SELECT v - '{recorded_at,role}'::text[] AS feedback FROM jsonb_array_elements(:'exported'::jsonb -> 'feedback') v;
 SELECT v - '{merged_at,undone_at}'::text[] AS merge FROM jsonb_array_elements(:'exported'::jsonb -> 'merges') v;
 SELECT v - '{joined_at}'::text[] AS household FROM jsonb_array_elements(:'exported'::jsonb -> 'households') v;
 SELECT v ->> 'reason' AS reason, v ->> 'note' AS note FROM jsonb_array_elements(:'exported'::jsonb -> 'tier_changes') v;

@@ -73,6 +73,7 @@ SELECT taken FROM loyalty.use_voucher(:'value_code', 4, 'zyx-1', reason => 'Zyx 
 SELECT given_back FROM loyalty.return_voucher(:'value_code', 1, reason => 'Zyx came back');
 SELECT loyalty.void_voucher(code, reason => 'Zyx lost it') IS NOT NULL AS void FROM loyalty.issue_voucher('zyx-1', kind => 'percentage', percent => 5);
 SELECT loyalty.set_consent('zyx-1', 'marketing', true, source => 'Zyx on the phone');
+SELECT loyalty.feedback('zyx-1', 9, 'Zyx likes it', about => 'the latte of Zyx') AS answer;
 SELECT loyalty.set_tier('zyx-1', 'silver', reason => 'friend of Zyx') IS NOT NULL AS set;
 SELECT loyalty.adjust('zyx-2', 11, at => '2026-01-03Z') IS NOT NULL AS other_card;
 SELECT loyalty.merge_members('zyx-2', 'zyx-1', reason => 'Zyx has two cards');
@@ -118,6 +119,7 @@ SELECT pg_temp.short(ref) AS ref FROM loyalty.member_alias WHERE program_id = :p
 SELECT forgotten_at = now() OR forgotten_at < now() AS then, role = current_user AS by_me FROM loyalty.forgotten WHERE program_id = :pid;
 SELECT void_at IS NOT NULL AS void, void_reason, remaining, used, note FROM loyalty.voucher WHERE program_id = :pid ORDER BY kind, remaining;
 SELECT points, status, lots FROM loyalty.hold WHERE program_id = :pid ORDER BY seq;
+SELECT score, comment, about FROM loyalty.feedback WHERE program_id = :pid;
 SELECT points, decision FROM loyalty.confirmation WHERE program_id = :pid;
 SELECT spent, left_over FROM loyalty.budget_usage JOIN loyalty.rule USING (rule_id) WHERE program = 'forget';
 SELECT member_id = loyalty.find_member('ben') AS ben, referred_by FROM loyalty.profile WHERE program_id = :pid;
@@ -130,6 +132,7 @@ SELECT pg_temp.try(c) FROM (VALUES ($$SELECT loyalty.adjust('zyx-1', 5)$$), ($$S
 	($$SELECT loyalty.set_member('zyx-1', status => 'active')$$), ($$SELECT loyalty.set_tier('zyx-1', 'silver')$$), ($$SELECT loyalty.transfer('ben', 'zyx-1', 1)$$),
 	($$SELECT loyalty.merge_members('zyx-1', 'ben')$$), ($$SELECT loyalty.merge_members('ben', 'zyx-2')$$), ($$SELECT loyalty.unmerge_members('zyx-2')$$),
 	($$SELECT loyalty.issue_voucher('zyx-1', kind => 'value', value => 5)$$), ($$SELECT loyalty.set_consent('zyx-1', 'marketing', true)$$),
+	($$SELECT loyalty.feedback('zyx-1', 9)$$),
 	($$SELECT loyalty.create_household('h', 'zyx-1')$$), ($$SELECT loyalty.hold('zyx-1', 1)$$), ($$SELECT loyalty.redeem('zyx-1', 'latte')$$),
 	($$SELECT loyalty.choose_reward('zyx-1', 'latte')$$), ($$SELECT loyalty.quote('zyx-1', 'review')$$), ($$SELECT loyalty.export_member('zyx-1')$$),
 	($$SELECT loyalty.enroll('carl', referred_by => 'zyx-1')$$)) v (c);

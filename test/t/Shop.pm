@@ -263,6 +263,8 @@ SELECT loyalty.set_consent('Zoë', 'publicité', true, source => 'à la "caisse"
 SELECT loyalty.enroll('René', profile => '{"prénoms": "René", "birthday": "1990-05-17"}', program => 'Café "Zoë"');
 INSERT INTO zzz.visit VALUES ('n° 21', 'René', 10), ('n° 22', 'René', 10);
 SELECT loyalty.adjust('René', 5, reason => 'désolé René', program => 'Café "Zoë"'), loyalty.set_consent('René', 'publicité', true, program => 'Café "Zoë"');
+SELECT loyalty.feedback('Zoë', 9, 'très bon', about => 'café', key => 'clé 5', program => 'Café "Zoë"'), loyalty.feedback('René', 3, 'désolé René', program => 'Café "Zoë"');
+SELECT loyalty.feedback('c1', 5, kind => 'satisfaction', program => 'beans'), loyalty.feedback('c1', 8, 'so so', program => 'beans');
 SELECT loyalty.forget_member('René', reason => 'lettre du 1er août', program => 'Café "Zoë"');
 UPDATE zzz.visit SET qui = 'effacé' WHERE "clé" = 'n° 21';
 INSERT INTO aaa.orders (order_id, customer, total) VALUES (1060, 'erased 1', 30), (1061, 'erased 2', 20);
@@ -526,6 +528,7 @@ SELECT loyalty.spend('kid', 10, amount => 100, program => 'beans')});
 	($code, $out, $err) = $node->psql($db, q{\set VERBOSITY verbose
 SELECT loyalty.enroll('René', program => 'Café "Zoë"'), loyalty.enroll('erased 2', program => 'beans')});
 	like($err, qr/LY003/, "$name: who was forgotten is known by his customer id");
+	is($node->safe_psql($db, q{SELECT loyalty.feedback('Zoë', 9, 'très bon', about => 'café', key => 'clé 5', program => 'Café "Zoë"'), count(*), count(comment) FROM loyalty.feedback}), '1|4|2', "$name: feedback is there, and its keys");
 	is($node->safe_psql($db, q{SELECT loyalty.has_consent('Zoë', 'publicité', program => 'Café "Zoë"'), count(*) FROM loyalty.consent}), 'f|2', "$name: consents are there");
 	$count = $entries->();
 	$node->psql($db, q{CALL loyalty.import_balance('SELECT v.*, 100 AS points FROM (VALUES (\'i1\')) v (member)', 'old till', program => 'club')});

@@ -61,6 +61,9 @@ my %values = (
 	'check_proof root bytea' => q{(SELECT decode(hash, 'hex') FROM loyalty.seals WHERE program = 'beans' AND seal = 1)},
 	'check_proof root text' => q{(SELECT hash FROM loyalty.seals WHERE program = 'beans' AND seal = 1)},
 
+	'score integer' => '9', 'feedback_by_period kind text' => q{'nps'}, 'checked value text' => q{'month'}, 'checked valid boolean' => 'true', 'checked name text' => q{'period'},
+	'checked wanted text' => q{'month'}, 'series numeric[]' => q{'{1,2,3}'}, 'whole numeric' => '2', 'value numeric' => '1',
+
 	'record_batch events jsonb' => q{'[{"member": "c1", "event": "survey"}]'}, 'record_rows events loyalty.event_request[]' => q{'{"(c1,survey,,,,,,)"}'},
 
 	'triangle numeric[]' => q{'{{100, 20, 30}, {50, 15, NULL}, {80, NULL, NULL}}'},
