@@ -80,68 +80,48 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	VALUES ('member', 'TABLE', 'seals', 'SELECT', NULL)
 	UNION ALL
 	SELECT 'read', 'ROUTINE', n, 'EXECUTE', NULL
-	FROM pg_catalog.unnest('{household,quote,explain,expiring,verify,voucher,suspicions,report_program,owed,owed_accum,owed_months}'::pg_catalog.text[]) n
-	UNION ALL
-	SELECT 'read', 'ROUTINE', n, 'EXECUTE', NULL
-	FROM pg_catalog.unnest('{report_choice,report_today,enrollments,member_activity,activity,member_figures,leaderboard,purchase_figures,
-							 member_months,cohort_retention,member_flow,member_value,lifetime_value,rfm_scores,rfm,rfm_segments}'::pg_catalog.text[]) n
-	UNION ALL
-	VALUES ('read', 'TABLE', 'readable_movements', 'SELECT', NULL),
-		   ('read', 'TABLE', 'enrollments_by_day', 'SELECT', NULL)
+	FROM pg_catalog.unnest('{household,quote,explain,expiring,verify,voucher,suspicions,owed,owed_accum,owed_months}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', 'terms'
 	FROM pg_catalog.unnest('{rule,source,reward,reward_option,currency_rate,voucher_pool,velocity_limit,maintenance,seal}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', 'program'
-	FROM pg_catalog.unnest('{rollup}'::pg_catalog.text[]) n
+	FROM pg_catalog.unnest('{household,config_change,rollup,kept_cohort,estimate}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', 'member'
 	FROM pg_catalog.unnest('{member_alias,member_merge,voucher_use,seal_leaf,forgotten}'::pg_catalog.text[]) n
 	UNION ALL
-	SELECT 'read', 'ROUTINE', n, 'EXECUTE', NULL
-	FROM pg_catalog.unnest('{feedback_by_period,net_promoter_score,satisfaction,dashboard}'::pg_catalog.text[]) n
-	UNION ALL
-	SELECT 'read', 'TABLE', n, 'SELECT', NULL
-	FROM pg_catalog.unnest('{feedback_by_day,enrollments_by_day,expiring_by_day}'::pg_catalog.text[]) n
-	UNION ALL
-	VALUES ('operate', 'ROUTINE', 'feedback', 'EXECUTE', NULL)
-	UNION ALL
-	VALUES ('read', 'TABLE', 'household', 'SELECT', 'program'),
-		   ('read', 'TABLE', 'config_change', 'SELECT', 'program'),
-		   ('read', 'TABLE', 'config_history', 'SELECT', NULL),
 	-- not the hash, by which a code could be searched for elsewhere
-		   ('read', 'TABLE', 'voucher', 'SELECT (member_id, redeemer_id, seq, program_id, bearer, kind, value, stored, percent, maximum,'
+	VALUES ('read', 'TABLE', 'voucher', 'SELECT (member_id, redeemer_id, seq, program_id, bearer, kind, value, stored, percent, maximum,'
 			|| ' product, points, uses, per_member, min_amount, valid_from, valid_until, remaining, used, issued_at, void_at,'
 			|| ' void_reason, pool, delivery, hint, note)', 'member')
 	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', NULL
-	FROM pg_catalog.unnest('{liability,awaiting,tier_distribution,tier_movement,budget_usage,voucher_stock,redemptions,backorders,
-							 choices,stock,consents,proposals,gifts,suspicious_velocity,suspicious_referrals,suspicious_gifts,
-							 suspicious_returns,suspicious_adjustments,suspicious_households,suspicious,
-							 persons,points_by_day,activity_by_month}'::pg_catalog.text[]) n
+	FROM pg_catalog.unnest('{config_history,liability,awaiting,tier_distribution,tier_movement,budget_usage,voucher_stock,redemptions,
+							 backorders,choices,stock,consents,proposals,gifts,suspicious_velocity,suspicious_referrals,suspicious_gifts,
+							 suspicious_returns,suspicious_adjustments,suspicious_households,suspicious}'::pg_catalog.text[]) n
 	UNION ALL
-	VALUES ('read', 'TABLE', 'lapsed', 'SELECT', NULL),
-		   ('read', 'TABLE', 'point_cohorts', 'SELECT', NULL),
-		   ('read', 'TABLE', 'kept_cohort', 'SELECT', 'program'),
-		   ('operate', 'ROUTINE', 'keep_cohorts', 'EXECUTE', NULL)
-	UNION ALL
+	-- reports, and what they are made of
 	SELECT 'read', 'ROUTINE', n, 'EXECUTE', NULL
-	FROM pg_catalog.unnest('{roll_forward,roll_forward_by_rule,points_by_kind,redemption_rates,cohorts,outstanding_by_age,redemption_cohorts,
-							 chain_ladder,breakage,expiry_forecast}'::pg_catalog.text[]) n
-	-- money
-	SELECT 'read', 'ROUTINE', n, 'EXECUTE', NULL
-	FROM pg_catalog.unnest('{estimates,deferral,journal,point_values}'::pg_catalog.text[]) n
-	UNION ALL
-	VALUES ('read', 'TABLE', 'estimate', 'SELECT', 'program'),
-		   ('read', 'TABLE', 'lots_by_day', 'SELECT', NULL),
-		   ('read', 'TABLE', 'lot_movements', 'SELECT', NULL),
-		   ('manage', 'ROUTINE', 'set_estimate', 'EXECUTE', NULL)
-	SELECT 'read', 'ROUTINE', n, 'EXECUTE', NULL
-	FROM pg_catalog.unnest('{source_purchases,purchases_by_membership,points_by_place,points_by_store,points_by_channel,reward_performance,
-							 rule_performance,tier_performance}'::pg_catalog.text[]) n
+	FROM pg_catalog.unnest('{report_program,report_period,report_choice,report_number,report_today,
+							 enrollments,member_activity,activity,member_figures,leaderboard,purchase_figures,
+							 member_months,cohort_retention,member_flow,member_value,lifetime_value,rfm_scores,rfm,rfm_segments,
+							 roll_forward,roll_forward_by_rule,points_by_kind,redemption_rates,cohorts,outstanding_by_age,
+							 redemption_cohorts,chain_ladder,breakage,expiry_forecast,estimates,deferral,journal,point_values,
+							 source_purchases,purchases_by_membership,points_by_place,points_by_store,points_by_channel,
+							 reward_performance,rule_performance,tier_performance,feedback_by_period,net_promoter_score,satisfaction,
+							 dashboard}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', NULL
-	FROM pg_catalog.unnest('{ledger,member_refs,purchase_payments,tier_steps,activity_by_tier,tier_stays}'::pg_catalog.text[]) n
+	FROM pg_catalog.unnest('{persons,points_by_day,activity_by_month,readable_movements,enrollments_by_day,lapsed,point_cohorts,
+							 lots_by_day,lot_movements,ledger,member_refs,purchase_payments,tier_steps,activity_by_tier,tier_stays,
+							 feedback_by_day,expiring_by_day}'::pg_catalog.text[]) n
+	UNION ALL
+	SELECT 'operate', 'ROUTINE', n, 'EXECUTE', NULL
+	FROM pg_catalog.unnest('{feedback,keep_cohorts}'::pg_catalog.text[]) n
+	UNION ALL
+	SELECT 'manage', 'ROUTINE', n, 'EXECUTE', NULL
+	FROM pg_catalog.unnest('{roll_up,set_estimate}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'operate', 'ROUTINE', n, 'EXECUTE', NULL
 	FROM pg_catalog.unnest('{adjust,spend,hold,capture,release,transfer,cancel,redeem,confirm_redemption,fulfill_redemption,
@@ -155,9 +135,6 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	UNION ALL
 	SELECT 'manage', 'ROUTINE', n, 'EXECUTE', NULL
 	FROM pg_catalog.unnest('{attach,attach_query,detach,backfill,revise_rule,import_vouchers,forget_member}'::pg_catalog.text[]) n
-	UNION ALL
-	SELECT 'manage', 'ROUTINE', n, 'EXECUTE', NULL
-	FROM pg_catalog.unnest('{roll_up}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'manage', 'TABLE', n, 'INSERT, UPDATE, DELETE', 'terms'
 	FROM pg_catalog.unnest('{rule,tier,reward,reward_option,voucher_pool,velocity_limit,currency_rate}'::pg_catalog.text[]) n

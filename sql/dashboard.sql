@@ -53,8 +53,8 @@ CREATE FUNCTION loyalty.dashboard(program text DEFAULT NULL, at date DEFAULT NUL
 	WITH argument AS MATERIALIZED (
 		SELECT p.program_id, p.time_zone, coalesce(p.currency, '') AS currency, p.point_value::numeric AS point_value, t.today,
 			   coalesce($2, t.today) AS last,
-			   loyalty.checked($3::text, $3 BETWEEN 1 AND 366, 'days', 'from 1 to 366')::integer AS days,
-			   greatest($3, 30) AS wide
+			   loyalty.report_number('days', coalesce($3, 30), 1, 366) AS days,
+			   greatest(coalesce($3, 30), 30) AS wide
 		FROM loyalty.program p
 		CROSS JOIN LATERAL (SELECT (now() AT TIME ZONE p.time_zone)::date AS today) t
 		WHERE p.program_id = (SELECT loyalty.report_program($1))

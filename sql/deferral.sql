@@ -96,7 +96,7 @@ CREATE FUNCTION loyalty.deferral(period text DEFAULT 'month', since date DEFAULT
 	-- up to which day
 	), bounds AS MATERIALIZED (
 		SELECT b.first, b.stop,
-			   CASE $1 WHEN 'day' THEN interval '1 day' WHEN 'week' THEN '7 days' WHEN 'month' THEN '1 month' WHEN 'quarter' THEN '3 months'
+			   CASE coalesce($1, 'month') WHEN 'day' THEN interval '1 day' WHEN 'week' THEN '7 days' WHEN 'month' THEN '1 month' WHEN 'quarter' THEN '3 months'
 				WHEN 'year' THEN '1 year' END AS step
 		FROM (SELECT e.first, least(coalesce($3, e.today + 1), greatest(e.today, e.last) + 1) AS stop
 			  FROM (SELECT min(p.day) AS first, max(p.day) AS last,
@@ -106,7 +106,7 @@ CREATE FUNCTION loyalty.deferral(period text DEFAULT 'month', since date DEFAULT
 	), period AS MATERIALIZED (
 		SELECT greatest(g::date, $2) AS starts, least((g + b.step)::date, b.stop) - 1 AS ends
 		FROM bounds b
-		CROSS JOIN generate_series(date_trunc($1, greatest(b.first, $2)::timestamp), (b.stop - 1)::timestamp, b.step) g
+		CROSS JOIN generate_series(date_trunc(loyalty.report_period($1), greatest(b.first, $2)::timestamp), (b.stop - 1)::timestamp, b.step) g
 	-- the days at whose end figures are needed: of periods, and before another estimate
 	), mark AS MATERIALIZED (
 		SELECT m.day, lag(m.day) OVER w AS before, m.rate, n.value AS next_rate, m.day - (extract(day FROM m.day)::integer - 1) AS month
@@ -209,8 +209,7 @@ CREATE FUNCTION loyalty.deferral(period text DEFAULT 'month', since date DEFAULT
 		SELECT c.stand_alone - o.stand_alone AS stand_alone, o.deferred - o.earned AS opening, c.deferred - o.deferred AS deferred,
 			   c.earned - o.earned AS earned, c.expiry - o.expiry AS expiry, c.catch_up - o.catch_up AS catch_up, c.deferred - c.earned AS closing) m ON c.valued
 	-- so that a wrong one is an error also where there is nothing to report
-	WHERE (SELECT date_trunc(CASE WHEN $1 IN ('day', 'week', 'month', 'quarter', 'year') THEN $1
-								  ELSE format('%s (it is day, week, month, quarter or year)', $1) END, now()) IS NOT NULL)
+	WHERE (SELECT loyalty.report_period($1) IS NOT NULL)
 	ORDER BY p.starts
 	$$;
 COMMENT ON FUNCTION loyalty.deferral(text, date, date, timestamptz, text) IS 'which part of the sales is deferred for points and when it is recognized, by period: opening + deferred - on_redemption - on_expiry - catch_up = closing, the contract liability; by what was known at a time, now by default';

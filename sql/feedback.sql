@@ -3,10 +3,6 @@
 --
 
 -- An argument of a report that names something fixed.
-CREATE FUNCTION loyalty.checked(value text, valid boolean, name text, wanted text) RETURNS text
-	AS 'MODULE_PATHNAME', 'loyalty_checked' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION loyalty.checked(text, boolean, text, text) IS 'the value of an argument if it is valid; else an error that says what is wanted';
-
 -- Tier and segments are kept as they were: who answers as gold and falls answered as gold.
 CREATE TABLE loyalty.feedback (
 	member_id bigint NOT NULL,
@@ -87,9 +83,9 @@ CREATE FUNCTION loyalty.feedback_by_period(kind text, period text DEFAULT 'month
 	AS $$
 	WITH argument AS MATERIALIZED (
 		SELECT p.program_id,
-			   loyalty.checked($1, $1 IN ('nps', 'satisfaction'), 'kind', 'nps or satisfaction') AS kind,
-			   loyalty.checked($2, $2 IN ('day', 'week', 'month', 'quarter', 'year'), 'period', 'day, week, month, quarter or year') AS period,
-			   loyalty.checked($5, $5 IS NULL OR $5 IN ('tier', 'segment'), 'by', 'tier, segment or null') AS by,
+			   loyalty.report_choice('kind', $1, '{nps,satisfaction}') AS kind,
+			   loyalty.report_period($2) AS period,
+			   CASE WHEN $5 IS NOT NULL THEN loyalty.report_choice('by', $5, '{tier,segment}') END AS by,
 			   coalesce($3, '-infinity') AS since,
 			   coalesce($4, (now() AT TIME ZONE p.time_zone)::date + 1) AS until
 		FROM loyalty.program p

@@ -2,10 +2,6 @@
 -- member_report: who joined, who is active, and who leads
 --
 
-CREATE FUNCTION loyalty.report_choice(argument text, value text, choices text[]) RETURNS text
-	AS 'MODULE_PATHNAME', 'loyalty_report_choice' LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION loyalty.report_choice(text, text, text[]) IS 'the value of an argument that can only be one of some; an error that names them for another one';
-
 CREATE FUNCTION loyalty.report_today(program text DEFAULT NULL) RETURNS date
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -50,7 +46,7 @@ CREATE FUNCTION loyalty.enrollments(period text DEFAULT 'month', since date DEFA
 	RETURNS TABLE (starts date, channel text, members bigint, total bigint)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
-	SELECT loyalty.report_program($4), loyalty.report_choice('period', $1, '{day,week,month,quarter,year}');
+	SELECT loyalty.report_program($4), loyalty.report_period($1);
 	WITH joined AS (
 		SELECT e.day, e.channel, e.members
 		FROM loyalty.enrollments_by_day e

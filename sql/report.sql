@@ -10,6 +10,16 @@ CREATE FUNCTION loyalty.report_program(program text DEFAULT NULL) RETURNS intege
 	AS 'MODULE_PATHNAME', 'loyalty_report_program' LANGUAGE C STABLE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION loyalty.report_program(text) IS 'program_id of the program that a report is about, the default one for NULL; an error for who may not read all of it';
 
+CREATE FUNCTION loyalty.report_period(period text) RETURNS text
+	AS 'MODULE_PATHNAME', 'loyalty_report_period' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION loyalty.report_period(text) IS 'day, week, month, quarter or year, month for NULL; an error for anything else';
+CREATE FUNCTION loyalty.report_choice(argument text, value text, choices text[]) RETURNS text
+	AS 'MODULE_PATHNAME', 'loyalty_report_choice' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION loyalty.report_choice(text, text, text[]) IS 'the value of an argument that can only be one of some words; an error that names them for any other';
+CREATE FUNCTION loyalty.report_number(argument text, value integer, lowest integer, highest integer) RETURNS integer
+	AS 'MODULE_PATHNAME', 'loyalty_report_number' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION loyalty.report_number(text, integer, integer, integer) IS 'the value of an argument that lies between two numbers; an error for any other';
+
 -- Who was merged has his purchases in his own ledger still, and is somebody else.
 CREATE VIEW loyalty.persons WITH (security_barrier = true) AS
 	WITH RECURSIVE stands (member_id, person_id) AS (

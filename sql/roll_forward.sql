@@ -31,9 +31,7 @@ CREATE FUNCTION loyalty.roll_forward(period text DEFAULT 'month', since date DEF
 	AS $$
 	WITH asked AS (
 		-- who may not read the program learns no more
-		SELECT CASE WHEN (SELECT loyalty.report_program($4)) IS NULL THEN NULL
-					WHEN coalesce($1, 'month') IN ('day', 'week', 'month', 'quarter', 'year') THEN coalesce($1, 'month')
-					ELSE date_trunc('day, week, month, quarter or year, not ' || $1, now())::text END AS unit,
+		SELECT CASE WHEN (SELECT loyalty.report_program($4)) IS NOT NULL THEN loyalty.report_period($1) END AS unit,
 			   $2 AS since, (now() AT TIME ZONE p.time_zone)::date AS today
 		FROM loyalty.program p
 		WHERE p.program_id = (SELECT loyalty.report_program($4))
@@ -137,9 +135,7 @@ CREATE FUNCTION loyalty.points_by_kind(period text DEFAULT 'month', since date D
 	AS $$
 	WITH asked AS (
 		-- who may not read the program learns no more
-		SELECT CASE WHEN (SELECT loyalty.report_program($4)) IS NULL THEN NULL
-					WHEN coalesce($1, 'month') IN ('day', 'week', 'month', 'quarter', 'year') THEN coalesce($1, 'month')
-					ELSE date_trunc('day, week, month, quarter or year, not ' || $1, now())::text END AS unit,
+		SELECT CASE WHEN (SELECT loyalty.report_program($4)) IS NOT NULL THEN loyalty.report_period($1) END AS unit,
 			   coalesce($3, (now() AT TIME ZONE p.time_zone)::date + 1) AS until
 		FROM loyalty.program p
 		WHERE p.program_id = (SELECT loyalty.report_program($4))

@@ -76,7 +76,7 @@ GRANT EXECUTE ON ROUTINE
 	loyalty.voucher_code_hash(loyalty.voucher_code), loyalty.voucher_code_hash_extended(loyalty.voucher_code, bigint),
 	loyalty.derive_voucher_code(bytea), loyalty.voucher_hash(loyalty.voucher_code), loyalty.member_id(text, text),
 	loyalty.check_proof(jsonb, text), loyalty.check_proof(jsonb, bytea),
-	loyalty.checked(text, boolean, text, text), loyalty.sparkline(numeric[]), loyalty.bar(numeric, numeric, integer)
+	loyalty.sparkline(numeric[]), loyalty.bar(numeric, numeric, integer)
 	TO PUBLIC;
 
 -- Which rows of a table a role sees that has been let use some program.

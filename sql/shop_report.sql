@@ -74,8 +74,7 @@ CREATE FUNCTION loyalty.purchases_by_membership(period text, since date DEFAULT 
 	AS $$
 	WITH asked AS MATERIALIZED (
 		SELECT p.program_id, p.name, p.time_zone,
-			   CASE WHEN $1 IN ('day', 'week', 'month', 'quarter', 'year') THEN $1
-					ELSE date_trunc('none of day, week, month, quarter and year', now())::text END AS period,
+			   loyalty.report_period($1) AS period,
 			   coalesce($2::timestamp AT TIME ZONE p.time_zone, '-infinity') AS since,
 			   coalesce($3::timestamp, date_trunc('day', now() AT TIME ZONE p.time_zone) + interval '1 day') AT TIME ZONE p.time_zone AS until
 		FROM loyalty.program p
