@@ -43,7 +43,7 @@ no_choice(const char *argument, const char *value, const char *possible)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("there is no %s \"%s\"", argument, value),
+			 errmsg("invalid value for argument \"%s\": \"%s\"", argument, value),
 			 errhint("It can be: %s.", possible)));
 }
 

@@ -4,25 +4,31 @@
 \set SHOW_CONTEXT never
 SET datestyle = iso;
 SET timezone = 'UTC';
-INSERT INTO loyalty.program (name, time_zone) VALUES ('report_beans', 'Asia/Kuala_Lumpur'), ('report_tea', 'UTC');
-INSERT INTO loyalty.rule (program, name, award) VALUES ('report_beans', 'base', '1 per 1'), ('report_beans', 'double', 'x2'), ('report_tea', 'base', '1 per 1');
-INSERT INTO loyalty.rule (program, name, event, award) VALUES ('report_beans', 'review', 'review', '10');
-CREATE TABLE report_orders (order_id int PRIMARY KEY, customer text, total numeric, at timestamptz);
-SELECT count(loyalty.attach('report_orders', member => 'customer', amount => 'total', at => 'at', program => 'report_beans'));
+INSERT INTO loyalty.program (name, time_zone) VALUES ('figures_beans', 'Asia/Kuala_Lumpur'), ('figures_tea', 'UTC');
+INSERT INTO loyalty.rule (program, name, award) VALUES ('figures_beans', 'base', '1 per 1'), ('figures_beans', 'double', 'x2'), ('figures_tea', 'base', '1 per 1');
+INSERT INTO loyalty.rule (program, name, event, award) VALUES ('figures_beans', 'review', 'review', '10');
+CREATE TABLE figures_orders (order_id int PRIMARY KEY, customer text, total numeric, at timestamptz);
+SELECT count(loyalty.attach('figures_orders', member => 'customer', amount => 'total', at => 'at', program => 'figures_beans'));
 
 -- which program
-SELECT p.name FROM loyalty.program p WHERE p.program_id = loyalty.report_program('report_tea');
+SELECT p.name FROM loyalty.program p WHERE p.program_id = loyalty.report_program('figures_tea');
 SELECT loyalty.report_program('nobody''s');
-SET loyalty.program = 'report_beans';
+SELECT loyalty.report_period('quarter'), loyalty.report_period(NULL), loyalty.report_choice('by', 'tier', '{tier,NULL,segment}'), loyalty.report_number('days', 366, 1, 366);
+SELECT loyalty.report_period('Month');
+SELECT loyalty.report_choice('by', 'store', '{tier,NULL,segment}');
+SELECT loyalty.report_choice('by', NULL, '{tier}');
+SELECT loyalty.report_number('days', 0, 1, 366);
+SELECT loyalty.report_number('days', NULL, 1, 366);
+SET loyalty.program = 'figures_beans';
 SELECT p.name FROM loyalty.program p WHERE p.program_id = loyalty.report_program();
 
 -- Purchases count while they are above zero; an amount stands once, however many rules gave.
-INSERT INTO report_orders VALUES (1, 'ann', 10, '2026-01-31 16:30+00'), (2, 'ann', 20, '2026-02-03 00:00+00'),
+INSERT INTO figures_orders VALUES (1, 'ann', 10, '2026-01-31 16:30+00'), (2, 'ann', 20, '2026-02-03 00:00+00'),
 	(3, 'bob', 0, '2026-02-03 00:00+00'), (4, 'bob', -5, '2026-02-04 00:00+00'), (5, 'cid', 7, '2026-02-05 00:00+00');
-UPDATE report_orders SET total = 15 WHERE order_id = 2;
-UPDATE report_orders SET total = 0 WHERE order_id = 5;
-UPDATE report_orders SET total = 3 WHERE order_id = 3;
-DELETE FROM report_orders WHERE order_id = 1;
+UPDATE figures_orders SET total = 15 WHERE order_id = 2;
+UPDATE figures_orders SET total = 0 WHERE order_id = 5;
+UPDATE figures_orders SET total = 3 WHERE order_id = 3;
+DELETE FROM figures_orders WHERE order_id = 1;
 SELECT count(*) FROM loyalty.record('dan', 'review', at => '2026-02-06 00:00+00');
 SELECT count(*) FROM loyalty.record('dan', 'purchase', 30, key => 'stall', at => '2026-02-06 00:00+00');
 SELECT count(*) FROM loyalty.record('dan', 'review', key => 'again', at => '2026-02-07 00:00+00');
@@ -31,9 +37,9 @@ SELECT member, purchases, amount FROM (
 	SELECT m.ref AS member, sum(v.purchases) AS purchases, sum(v.amount) AS amount
 	FROM loyalty.movements v JOIN loyalty.member m USING (member_id) WHERE v.program_id = loyalty.report_program() GROUP BY 1) s ORDER BY 1;
 SELECT d.program, CASE WHEN day < '2026-03-01' THEN day END AS day, kind, r.name AS rule, source_id > 0 AS source, entries, points, gained, taken, purchases, amount
-FROM loyalty.points_by_day d LEFT JOIN loyalty.rule r USING (rule_id) WHERE d.program ~ '^report_' ORDER BY 1, 2, 3, 4, 5;
+FROM loyalty.points_by_day d LEFT JOIN loyalty.rule r USING (rule_id) WHERE d.program ~ '^figures_' ORDER BY 1, 2, 3, 4, 5;
 SELECT m.ref, CASE WHEN a.month < '2026-03-01' THEN a.month END AS month, a.purchases, a.amount, CASE WHEN a.month < '2026-03-01' THEN first_purchase END AS first_purchase, CASE WHEN a.month < '2026-03-01' THEN last_purchase END AS last_purchase, earned, clawed_back, redeemed, refunded, expired, redemptions
-FROM loyalty.activity_by_month a JOIN loyalty.member m USING (member_id) WHERE a.program = 'report_beans' ORDER BY 1, 2;
+FROM loyalty.activity_by_month a JOIN loyalty.member m USING (member_id) WHERE a.program = 'figures_beans' ORDER BY 1, 2;
 
 -- Who was merged is somebody else.
 SELECT loyalty.merge_members('ann', 'bob');
@@ -47,15 +53,15 @@ ORDER BY 1;
 
 -- Only for who may read the program.
 CREATE ROLE regress_analyst;
-SELECT loyalty.grant_access('regress_analyst', 'read', 'report_tea');
+SELECT loyalty.grant_access('regress_analyst', 'read', 'figures_tea');
 SET ROLE regress_analyst;
-SELECT loyalty.report_program('report_tea') IS NOT NULL;
-SELECT loyalty.report_program('report_beans');
+SELECT loyalty.report_program('figures_tea') IS NOT NULL;
+SELECT loyalty.report_program('figures_beans');
 SELECT count(*) FROM loyalty.points_by_day;
 SELECT count(*) FROM loyalty.activity_by_month;
 SELECT count(*) FROM loyalty.persons;
 SELECT count(*) FROM loyalty.movements;
 RESET ROLE;
-SELECT loyalty.revoke_access('regress_analyst', 'read', 'report_tea');
+SELECT loyalty.revoke_access('regress_analyst', 'read', 'figures_tea');
 DROP ROLE regress_analyst;
-SELECT * FROM loyalty.verify('report_beans');
+SELECT * FROM loyalty.verify('figures_beans');
