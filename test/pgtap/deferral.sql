@@ -39,6 +39,7 @@ SELECT cmp_ok((SELECT count(DISTINCT kind)::int FROM loyalty.entry), '=', 5, 'po
 \pset format unaligned
 \pset tuples_only on
 \o | sed 's/^/not ok - /'
+\set in_time true
 \ir ../reports/deferral.sql
 \o
 SELECT pass('deferral, journal and point_values are what orders and acts come to');

@@ -15,7 +15,8 @@ SELECT customer, at, (at AT TIME ZONE 'Europe/London')::date AS day, amount, tru
 CREATE TEMP TABLE a AS
 SELECT customer, at, (at AT TIME ZONE 'Europe/London')::date AS day, kind, points FROM public.acts;
 CREATE TEMP TABLE joined AS
-SELECT customer, min(day) AS day FROM (SELECT customer, day FROM o UNION ALL SELECT customer, day FROM a) c GROUP BY 1;
+SELECT customer, coalesce((e.at AT TIME ZONE 'Europe/London')::date, c.day) AS day
+FROM (SELECT customer, min(day) AS day FROM o GROUP BY 1) c FULL JOIN public.enrollments e USING (customer);
 ANALYZE o; ANALYZE a; ANALYZE joined;
 
 -- What expires: each member by himself, event by event.  Points are good for 12

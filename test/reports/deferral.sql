@@ -15,6 +15,14 @@ SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY at::date) AS middle, percenti
 SELECT loyalty.set_estimate('redemption_rate', 0.6, '-infinity', program => 'shop'), loyalty.set_estimate('redemption_rate', 0.45, :'middle', program => 'shop'),
 	loyalty.set_estimate('point_value', 0.02, :'later', program => 'shop'), loyalty.set_estimate('point_cost', 0.007, '-infinity', program => 'shop') \g /dev/null
 
+-- What came to the engine first: orders, also those of a later time, and then acts; or with
+-- in_time whatever happened first.
+\if :{?in_time}
+\else
+\set in_time false
+\endif
+CREATE TEMP TABLE replay AS SELECT :in_time AS in_time;
+
 -- Lots of one customer: what is left by last day; a debt has none.
 CREATE TEMP TABLE movement (day date, kind text, lot date, points numeric);
 CREATE FUNCTION pg_temp.follow() RETURNS void LANGUAGE plpgsql AS $$
@@ -23,12 +31,13 @@ DECLARE
 BEGIN
 	CREATE TEMP TABLE held (ends date PRIMARY KEY, points numeric);
 	FOR act IN
-		SELECT customer, at, at::date AS day, 'sale' AS kind, floor(abs(amount)) * sign(amount) AS points, 0 AS place, order_id::text COLLATE "C" AS key FROM public.orders WHERE customer IS NOT NULL
-		UNION ALL
-		SELECT customer, at, at::date, kind, CASE kind WHEN 'spend' THEN -abs(points) ELSE points END, 1, '' FROM public.acts
-		UNION ALL
-		SELECT DISTINCT customer, now(), current_date, 'end', 0, 2, '' FROM public.orders WHERE customer IS NOT NULL
-		ORDER BY customer, at, place, key
+		SELECT * FROM (
+			SELECT customer, at, at::date AS day, 'sale' AS kind, floor(abs(amount)) * sign(amount) AS points, 0 AS place, order_id::text COLLATE "C" AS key FROM public.orders WHERE customer IS NOT NULL
+			UNION ALL
+			SELECT customer, at, at::date, kind, CASE kind WHEN 'spend' THEN -abs(points) ELSE points END, 1, '' FROM public.acts
+			UNION ALL
+			SELECT DISTINCT customer, now(), current_date, 'end', 0, 2, '' FROM public.orders WHERE customer IS NOT NULL) e
+		ORDER BY customer, CASE WHEN (SELECT in_time FROM replay) THEN 0 ELSE place END, at, place, key
 	LOOP
 		IF whose IS DISTINCT FROM act.customer THEN
 			DELETE FROM held;

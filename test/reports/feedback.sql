@@ -18,8 +18,9 @@ FROM (SELECT customer, at, row_number() OVER (ORDER BY order_id)::int AS n FROM 
 JOIN (VALUES ('nps', 7), ('satisfaction', 11)) k (kind, every) ON o.n % k.every = 0;
 SELECT count(loyalty.feedback(customer, score, kind => kind, at => at, key => kind || n, program => 'shop')) AS n FROM said \gset
 CREATE TEMP TABLE joined AS
-SELECT customer, min(at AT TIME ZONE 'Europe/London')::date AS day
-FROM (SELECT customer, at FROM public.orders WHERE customer IS NOT NULL UNION ALL SELECT customer, at FROM public.acts) c GROUP BY 1;
+SELECT customer, coalesce(e.at AT TIME ZONE 'Europe/London', c.at)::date AS day
+FROM (SELECT customer, min(at AT TIME ZONE 'Europe/London') AS at FROM public.orders WHERE customer IS NOT NULL GROUP BY 1) c
+FULL JOIN public.enrollments e USING (customer);
 
 CREATE TEMP TABLE asked AS
 SELECT p.period, p.step, s.since, s.until

@@ -53,9 +53,9 @@ INSERT INTO compared
 	-- who had joined by then has no tier, whether he does anything or not
 	JOIN (SELECT w.name, count(*) AS members
 		  FROM span w
-		  JOIN (SELECT customer, min(local) AS first
-				FROM (SELECT customer, local FROM sold UNION ALL SELECT customer, at AT TIME ZONE 'Europe/London' FROM public.acts) b
-				GROUP BY customer) b ON b.first < w.until_at
+		  JOIN (SELECT coalesce(e.at AT TIME ZONE 'Europe/London', b.first) AS first
+				FROM (SELECT customer, min(local) AS first FROM sold GROUP BY customer) b
+				FULL JOIN public.enrollments e USING (customer)) b ON b.first < w.until_at
 		  GROUP BY w.name) j USING (name)
 	GROUP BY name
 	UNION ALL

@@ -11,8 +11,11 @@ SET search_path = pg_catalog, pg_temp, public;
 CREATE TEMPORARY TABLE sold AS
 	SELECT o.order_id, o.customer, o.amount, o.channel, o.store, (o.at AT TIME ZONE 'Europe/London')::timestamp AS local,
 		   o.customer IS NOT NULL AND o.customer <> '' AS is_member,
+		   -- whoever enrolled did so then, everybody else with the first order
+		   coalesce(o.customer <> '' AND o.at >= coalesce(e.at, o.at), false) AS by_member,
 		   sign(o.amount) * floor(abs(o.amount)) AS points
 	FROM public.orders o
+	LEFT JOIN public.enrollments e USING (customer)
 	WHERE o.amount IS NOT NULL;
 CREATE TEMPORARY TABLE span AS
 	SELECT n AS name, s AS since, u AS until, coalesce(s::timestamp, '-infinity') AS since_at,
@@ -34,11 +37,13 @@ CREATE TEMPORARY VIEW expected_membership AS
 		CROSS JOIN LATERAL (SELECT first + i AS day FROM generate_series(0, last - first) i) d
 	)
 	SELECT c.name, c.period, c.starts,
-		   count(DISTINCT s.customer) FILTER (WHERE s.is_member AND s.amount > 0) AS member_buyers,
-		   count(*) FILTER (WHERE s.is_member AND s.amount > 0) AS member_orders,
-		   coalesce(sum(s.amount) FILTER (WHERE s.is_member), 0) AS member_revenue,
-		   count(*) FILTER (WHERE NOT s.is_member AND s.amount > 0) AS other_orders,
-		   coalesce(sum(s.amount) FILTER (WHERE NOT s.is_member), 0) AS other_revenue
+		   count(DISTINCT s.customer) FILTER (WHERE s.by_member AND s.amount > 0) AS member_buyers,
+		   count(*) FILTER (WHERE s.by_member AND s.amount > 0) AS member_orders,
+		   coalesce(sum(s.amount) FILTER (WHERE s.by_member), 0) AS member_revenue,
+		   count(DISTINCT s.customer) FILTER (WHERE NOT s.by_member AND s.amount > 0) AS other_buyers,
+		   count(*) FILTER (WHERE NOT s.by_member AND s.customer IS NOT NULL AND s.amount > 0) AS known_orders,
+		   count(*) FILTER (WHERE NOT s.by_member AND s.amount > 0) AS other_orders,
+		   coalesce(sum(s.amount) FILTER (WHERE NOT s.by_member), 0) AS other_revenue
 	FROM calendar c
 	LEFT JOIN cut s USING (name, period, starts)
 	GROUP BY 1, 2, 3;
@@ -47,7 +52,8 @@ CREATE TEMPORARY TABLE compared AS
 		   ROW(member_buyers, member_orders, round(member_revenue, 2),
 			   CASE WHEN member_orders > 0 THEN round(member_revenue / member_orders, 2) END,
 			   CASE WHEN member_buyers > 0 THEN round(member_orders::numeric / member_buyers, 4) END,
-			   0, other_orders, round(other_revenue, 2), CASE WHEN other_orders > 0 THEN round(other_revenue / other_orders, 2) END, NULL,
+			   other_buyers, other_orders, round(other_revenue, 2), CASE WHEN other_orders > 0 THEN round(other_revenue / other_orders, 2) END,
+			   CASE WHEN other_buyers > 0 THEN round(known_orders::numeric / other_buyers, 4) END,
 			   CASE WHEN member_orders + other_orders > 0 THEN round(member_orders::numeric / (member_orders + other_orders), 4) END,
 			   CASE WHEN member_revenue + other_revenue <> 0 THEN round(member_revenue / (member_revenue + other_revenue), 4) END)::text AS figures
 	FROM expected_membership

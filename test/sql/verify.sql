@@ -17,7 +17,7 @@ DELETE FROM orders WHERE id = 3;
 UPDATE orders SET total = 11 WHERE id = 1;
 RESET session_replication_role;
 SET session_replication_role = replica;
-UPDATE loyalty.member SET lifetime = 0 WHERE ref = 'bob';
+UPDATE loyalty.member SET lifetime = 0 WHERE ref = 'bob' AND program_id = (SELECT program_id FROM loyalty.program WHERE name = 'beans');
 RESET session_replication_role;
 SELECT invariant, program, member, purchase FROM loyalty.verify() ORDER BY 1, 3;
 SELECT problem, expected, actual FROM loyalty.verify('beans') ORDER BY 1;
