@@ -299,8 +299,8 @@ held_until(const Standing *standing, int tier, DateADT day, bool has_tally)
 	return DATE_IS_NOEND(until) ? date2j(9999, 12, 31) - POSTGRES_EPOCH_JDATE : until;
 }
 
-/* His tier, and what counts toward it.  Inside store_begin_read. */
-static void
+/* His tier, and what counts toward it; false: nothing is counted.  Inside store_begin_read. */
+static bool
 import_standing(Arrival *arrival, Store *store, DateADT day, Standing *standing)
 {
 	const Imported *imported = &arrival->imported;
@@ -316,7 +316,7 @@ import_standing(Arrival *arrival, Store *store, DateADT day, Standing *standing)
 	{
 		/* A tally from before the tiers were gone lacks what he brings. */
 		standing_forget(arrival->request->row);
-		return;
+		return false;
 	}
 	if (until < day)
 		refuse(arrival, "the tier to be imported is over already",
@@ -327,7 +327,7 @@ import_standing(Arrival *arrival, Store *store, DateADT day, Standing *standing)
 		until = held_until(standing, tier, day, imported->tally.nperiods > 0);
 	standing_import(standing, &imported->tally, tier, until,
 					TIMESTAMP_IS_NOBEGIN(imported->tier_since) ? batch->at : imported->tier_since, batch->at);
-	standing_store(standing);
+	return true;
 }
 
 /* Make up his posting.  Inside store_begin_read. */
@@ -341,6 +341,7 @@ make_posting(Arrival *arrival, Store *store, text *source_key)
 	EntryRow	entry;
 	EntryRow   *added;
 	Purse		lots;
+	bool		counts;
 	int			i;
 
 	act_check_status(batch->program, member);
@@ -353,7 +354,7 @@ make_posting(Arrival *arrival, Store *store, text *source_key)
 	posting_begin(&arrival->posting, batch->program, member);
 	posting_bring_current(&arrival->posting, batch->at);
 	make_lots(arrival, day, &lots);
-	import_standing(arrival, store, day, &standing);
+	counts = import_standing(arrival, store, day, &standing);
 
 	memset(&entry, 0, sizeof(entry));
 	entry.kind = KIND_IMPORT;
@@ -362,6 +363,8 @@ make_posting(Arrival *arrival, Store *store, text *source_key)
 	entry.occurred_at = batch->at;
 	entry.context = imported_write(&arrival->imported);
 	added = posting_add(&arrival->posting, &entry, &lots);
+	if (counts)
+		standing_store(&standing);
 	for (i = 0; i < standing.nchanges; i++)
 		posting_add_tier_change(&arrival->posting, &standing.changes[i], added->seq);
 }
