@@ -165,7 +165,7 @@ $subscriber->safe_psql('shop', q{
 	SELECT setval(pg_get_serial_sequence('loyalty.config_change', 'change_no'), max(change_no)) FROM loyalty.config_change;
 	SELECT setval('aaa.orders_order_id_seq', (SELECT max(order_id) FROM aaa.orders))});
 is($subscriber->safe_psql('shop', q{SELECT string_agg(sequencename, ' ' ORDER BY sequencename) FROM pg_sequences WHERE schemaname = 'loyalty'}),
-	'config_change_change_no_seq program_program_id_seq reward_reward_id_seq rule_rule_id_seq source_source_id_seq', 'there are no other sequences');
+	'config_change_change_no_seq estimate_estimate_no_seq program_program_id_seq reward_reward_id_seq rule_rule_id_seq source_source_id_seq', 'there are no other sequences');
 is($early->query(q{INSERT INTO aaa.orders (customer, total) VALUES ('taken over', 10); SELECT available FROM loyalty.balance('taken over', program => 'beans')}), '20',
 	'sessions from before earn by the rules as they are now');
 $subscriber->safe_psql('shop', q{SELECT loyalty.unmerge_members('lone1', program => 'beans'); SELECT loyalty.revise_rule('base', '{"award": "1 per 1"}', program => 'beans')});

@@ -28,6 +28,7 @@ $primary->safe_psql('shop', q{
 	SELECT loyalty.record('2', 'survey', key => 'first', program => 'beans');
 	UPDATE loyalty.reward SET stock = 100 WHERE name = 'tour';
 	SELECT loyalty.keep_cohorts(program => 'beans');
+	SELECT loyalty.roll_up('beans', until => now());
 	VACUUM FREEZE;
 });
 $primary->backup('backup');
@@ -61,8 +62,8 @@ my %values = (
 	'check_proof root bytea' => q{(SELECT decode(hash, 'hex') FROM loyalty.seals WHERE program = 'beans' AND seal = 1)},
 	'check_proof root text' => q{(SELECT hash FROM loyalty.seals WHERE program = 'beans' AND seal = 1)},
 
-	'score integer' => '9', 'feedback_by_period kind text' => q{'nps'}, 'checked value text' => q{'month'}, 'checked valid boolean' => 'true', 'checked name text' => q{'period'},
-	'checked wanted text' => q{'month'}, 'series numeric[]' => q{'{1,2,3}'}, 'whole numeric' => '2', 'value numeric' => '1',
+	'score integer' => '9', 'feedback_by_period kind text' => q{'nps'}, 'report_period period text' => q{'month'},
+	'series numeric[]' => q{'{1,2,3}'}, 'whole numeric' => '2', 'value numeric' => '1',
 
 	'record_batch events jsonb' => q{'[{"member": "c1", "event": "survey"}]'}, 'record_rows events loyalty.event_request[]' => q{'{"(c1,survey,,,,,,)"}'},
 
