@@ -2,7 +2,6 @@
 -- feedback: what members answer when they are asked how satisfied they are
 --
 
--- An argument of a report that names something fixed.
 -- Tier and segments are kept as they were: who answers as gold and falls answered as gold.
 CREATE TABLE loyalty.feedback (
 	member_id bigint NOT NULL,

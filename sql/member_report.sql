@@ -59,11 +59,11 @@ CREATE FUNCTION loyalty.enrollments(period text DEFAULT 'month', since date DEFA
 		FROM loyalty.program p
 		WHERE p.program_id = (SELECT loyalty.report_program($4))
 	), periods AS (
-		SELECT generate_series(date_trunc($1, since::timestamp), until::timestamp, CASE $1 WHEN 'quarter' THEN interval '3 months' ELSE ('1 ' || $1)::interval END)::date AS starts
+		SELECT generate_series(date_trunc(coalesce($1, 'month'), since::timestamp), until::timestamp, CASE $1 WHEN 'quarter' THEN interval '3 months' ELSE ('1 ' || coalesce($1, 'month'))::interval END)::date AS starts
 		FROM span
 		WHERE isfinite(since) AND isfinite(until) AND since <= until
 	), counted AS (
-		SELECT date_trunc($1, j.day::timestamp)::date AS starts, j.channel,
+		SELECT date_trunc(coalesce($1, 'month'), j.day::timestamp)::date AS starts, j.channel,
 			   sum(j.members) FILTER (WHERE $2 IS NULL OR j.day >= $2) AS members, sum(j.members) AS total
 		FROM joined j
 		GROUP BY 1, 2

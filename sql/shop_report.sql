@@ -81,13 +81,13 @@ CREATE FUNCTION loyalty.purchases_by_membership(period text, since date DEFAULT 
 		WHERE p.program_id = (SELECT loyalty.report_program($4))
 	), sale AS (
 		SELECT date_trunc(a.period, s.at AT TIME ZONE a.time_zone)::date AS starts, s.amount,
-			   coalesce(r.person_id, f.member_id) AS person_id, CASE WHEN r.person_id IS NULL AND f.member_id IS NULL THEN s.member END AS ref,
+			   coalesce(r.person_id, n.person_id) AS person_id, CASE WHEN r.person_id IS NULL AND f.member_id IS NULL THEN s.member END AS ref,
 			   coalesce(s.at >= coalesce(r.enrolled_at, f.enrolled_at), false) AS is_member
 		FROM asked a
 		CROSS JOIN loyalty.source_purchases(a.name) s
 		LEFT JOIN loyalty.member_refs r ON r.program_id = a.program_id AND r.ref = s.member
-		LEFT JOIN loyalty.member f ON f.program_id = a.program_id AND f.status = 'forgotten'
-			AND f.member_id = CASE WHEN r.person_id IS NULL THEN loyalty.member_id(s.member, a.name) END
+		LEFT JOIN (loyalty.member f JOIN loyalty.persons n ON n.member_id = f.member_id)
+			ON f.program_id = a.program_id AND f.status = 'forgotten' AND f.member_id = CASE WHEN r.person_id IS NULL THEN loyalty.member_id(s.member, a.name) END
 		WHERE s.at >= a.since AND s.at < a.until
 	), buyer AS (
 		SELECT s.starts, s.is_member, (s.person_id IS NOT NULL OR s.ref IS NOT NULL) AS is_known,

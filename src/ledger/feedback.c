@@ -139,13 +139,17 @@ write_answer(Datum *values, const char *nulls)
 {
 	bool		isnull;
 
-	/* Segments as they are: when he came into them nobody has kept. */
+	/*
+	 * Segments as they are: when he came into them nobody has kept.  The number is
+	 * taken by somebody else only where the snapshot is older than the member's
+	 * lock; then ON CONFLICT says 40001, which the caller knows to try again.
+	 */
 	if (SPI_execute_with_args("INSERT INTO loyalty.feedback (member_id, feedback_no, score, comment, kind, about, key, at,"
 							  " program_id, tier, role, segments, recorded_at)"
 							  " SELECT $1, coalesce((SELECT pg_catalog.max(feedback_no) FROM loyalty.feedback WHERE member_id = $1), 0) + 1,"
 							  " $2, $3, $4, $5, $6, $7, $8, $9, $10,"
 							  " coalesce((SELECT segments FROM loyalty.profile WHERE member_id = $1), '{}'), pg_catalog.now()"
-							  " RETURNING feedback_no",
+							  " ON CONFLICT DO NOTHING RETURNING feedback_no",
 							  NVALUES, types, values, nulls, false, 0) != SPI_OK_INSERT_RETURNING)
 		elog(ERROR, "could not write feedback");
 	return DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));

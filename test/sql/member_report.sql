@@ -34,7 +34,7 @@ SELECT starts, sum(members) FROM loyalty.enrollments('year', until => '2027-01-0
 SELECT * FROM loyalty.enrollments('year', '2027-01-01', '2026-01-01');
 SELECT max(starts) = date_trunc('month', now() AT TIME ZONE 'Asia/Kuala_Lumpur') AS to_the_present FROM loyalty.enrollments();
 SELECT * FROM loyalty.enrollments('hour');
-SELECT * FROM loyalty.enrollments(NULL);
+SELECT * FROM loyalty.enrollments(NULL, until => '2026-04-01') WHERE channel = 'web';
 
 -- earned, bought or redeemed; an adjustment or a return is no activity
 SELECT * FROM loyalty.activity('31 days', '2026-03-31');

@@ -81,6 +81,13 @@ SET ROLE regress_analyst;
 SELECT count(*) FROM loyalty.points_by_store(program => 'mall_tea');
 RESET ROLE;
 DROP ROLE regress_analyst;
+
+-- Two who were one are so when they are forgotten, too.
+INSERT INTO mall_till VALUES (3, 'gil', 5, '2025-01-01', 'till'), (4, 'hal', 5, '2025-01-02', 'till');
+SELECT loyalty.merge_members('gil', 'hal', program => 'mall_tea');
+SELECT starts, member_buyers, member_orders, other_orders FROM loyalty.purchases_by_membership('year', until => '2026-01-01', program => 'mall_tea');
+SELECT loyalty.forget_member('hal', program => 'mall_tea') IS NOT NULL AS forgotten;
+SELECT starts, member_buyers, member_orders, other_orders FROM loyalty.purchases_by_membership('year', until => '2026-01-01', program => 'mall_tea');
 SELECT * FROM loyalty.verify('mall_beans');
 SELECT count(loyalty.detach(t, program => p)) FROM (VALUES ('mall_order', 'mall_beans'), ('mall_web', 'mall_tea'), ('mall_till', 'mall_tea')) v (t, p);
 DROP TABLE mall_order, mall_web, mall_till;
