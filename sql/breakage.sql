@@ -12,11 +12,12 @@ CREATE FUNCTION loyalty.chain_ladder(triangle numeric[])
 	SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
 	WITH RECURSIVE cells AS (
-		SELECT ((u.n - 1) / w.width)::integer + 1 AS i, ((u.n - 1) % w.width)::integer + 1 AS k, u.c,
-			   lead(u.c) OVER (PARTITION BY (u.n - 1) / w.width ORDER BY u.n) AS next
-		FROM (SELECT CASE WHEN array_ndims($1) = 2 THEN array_length($1, 2) ELSE cardinality($1) END AS width) w
-		CROSS JOIN unnest($1) WITH ORDINALITY u (c, n)
-		WHERE u.c IS NOT NULL
+		SELECT t.i, t.k, t.c, t.next
+		FROM (SELECT ((u.n - 1) / w.width)::integer + 1 AS i, ((u.n - 1) % w.width)::integer + 1 AS k, u.c,
+					 lead(u.c) OVER (PARTITION BY (u.n - 1) / w.width ORDER BY u.n) AS next
+			  FROM (SELECT CASE WHEN array_ndims($1) = 2 THEN array_length($1, 2) ELSE cardinality($1) END AS width) w
+			  CROSS JOIN unnest($1) WITH ORDINALITY u (c, n)) t
+		WHERE t.c IS NOT NULL
 	), factors AS (
 		SELECT c.k, sum(c.c) AS base, round(sum(c.next) / nullif(sum(c.c), 0), 20) AS f
 		FROM cells c
@@ -181,7 +182,8 @@ CREATE FUNCTION loyalty.expiry_forecast(program text DEFAULT NULL)
 		   round(coalesce((SELECT sum(p.points * (1 - coalesce(p.redeemed, 0))) FROM pieces p WHERE p.month = d.month), d.points), a.points_scale)::loyalty.points
 	FROM due d
 	CROSS JOIN asked a
-	WHERE isfinite(d.month)
+	-- an error for a program that may not be read also where nothing is owed
+	WHERE (SELECT loyalty.report_program($1)) IS NOT NULL AND isfinite(d.month)
 	ORDER BY 1
 	$$;
 COMMENT ON FUNCTION loyalty.expiry_forecast(text) IS 'points by the month in which they will expire if nobody redeems any more, and how many of them are expected to, since some are redeemed before, as by the redemption curves that breakage goes by';

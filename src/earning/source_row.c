@@ -204,6 +204,11 @@ source_instant(const Source *source, Datum value, Oid type)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 				 errmsg("time of a purchase must be finite")));
+	if (!calendar_has(at))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("time of a purchase must be in the years 1 to 9999"),
+				 errdetail("It is %s.", timestamptz_to_str(at))));
 	return at;
 }
 

@@ -139,6 +139,10 @@ act_check_time(TimestampTz at)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"at\" must be a finite time that is not in the future")));
+	if (!calendar_has(at))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"at\" must be in the years 1 to 9999")));
 }
 
 TimestampTz

@@ -14,6 +14,7 @@
 #include "ledger/access.h"
 #include "ledger/member.h"
 #include "loyalty.h"
+#include "types/calendar.h"
 
 PG_FUNCTION_INFO_V1(loyalty_enroll);
 PG_FUNCTION_INFO_V1(loyalty_set_member);
@@ -172,6 +173,10 @@ loyalty_enroll(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"at\" must be a finite time")));
+	if (!calendar_has(at))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"at\" must be in the years 1 to 9999")));
 
 	store = store_open(config, true);
 	member_lock(config, store, program, ref, true, at, &request);

@@ -134,6 +134,9 @@ past_time(const Arrival *arrival, int column)
 	if (TIMESTAMP_NOT_FINITE(at) || at > arrival->batch->at)
 		refuse(arrival, psprintf("\"%s\" must be a finite time that is not after the import", name),
 			   psprintf("It is %s.", timestamptz_to_str(at)), NULL);
+	if (!calendar_has(at))
+		refuse(arrival, psprintf("\"%s\" must be in the years 1 to 9999", name),
+			   psprintf("It is %s.", timestamptz_to_str(at)), NULL);
 	return at;
 }
 

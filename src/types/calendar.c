@@ -92,6 +92,13 @@ calendar_zone(const char *name)
 	return zone;
 }
 
+bool
+calendar_has(TimestampTz at)
+{
+	return at >= (date2j(1, 1, 1) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY &&
+		at < (date2j(10000, 1, 1) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY;
+}
+
 /*
  * The calendar day of an instant.  On the path of every posting: one search in
  * the zone's transitions and one division.

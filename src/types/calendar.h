@@ -13,6 +13,13 @@
 /* The zone by name; 22023 with a HINT when PostgreSQL does not know it. */
 extern pg_tz *calendar_zone(const char *name);
 
+/*
+ * Whether an instant lies in the years 1 to 9999, as all do that are kept: others
+ * are mistakes.  Near the ends of the type a local time, or the beginning of its
+ * month, would be out of range, and every report would fail on it for ever.
+ */
+extern bool calendar_has(TimestampTz at);
+
 /* The calendar day of an instant in the zone (infinite instants give infinite days; 22008 out of range). */
 extern DateADT calendar_day(TimestampTz at, pg_tz *zone);
 

@@ -27,6 +27,8 @@ SELECT * FROM loyalty.chain_ladder('{}');
 SELECT * FROM loyalty.chain_ladder('{7}');
 SELECT * FROM loyalty.chain_ladder('{{0,0,0},{0,0,NULL},{5,NULL,NULL}}');
 SELECT * FROM loyalty.chain_ladder('{{NULL,NULL},{NULL,NULL}}');
+-- a figure that is missing between others makes no factor across it
+SELECT * FROM loyalty.chain_ladder('{{1,NULL,3},{1,2,4},{1,2,NULL},{1,NULL,NULL}}');
 SELECT ultimate FROM loyalty.chain_ladder('{{1,-2,3},{-1,2,NULL},{NaN,NULL,NULL}}');
 
 -- Cohorts of five months: issued, and redeemed by the end of each month since
@@ -66,6 +68,11 @@ SELECT age, issued, outstanding, ultimate, breakage FROM loyalty.breakage('br_te
 SELECT * FROM loyalty.expiry_forecast('br_tea');
 SELECT * FROM loyalty.breakage('br_beans');
 SELECT * FROM loyalty.expiry_forecast('br_beans');
+-- nor in a session that is one member's, where nothing seems to be owed
+SET loyalty.member_ref = 'ann';
+SELECT * FROM loyalty.expiry_forecast('br_tea');
+SELECT * FROM loyalty.breakage('br_tea');
+RESET loyalty.member_ref;
 RESET ROLE;
 SELECT loyalty.revoke_access('regress_analyst', 'read', 'br_tea');
 DROP ROLE regress_analyst;

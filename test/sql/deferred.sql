@@ -115,3 +115,18 @@ SELECT id, strict.member, earned.* FROM strict FULL JOIN earned('strict') ON key
 
 -- every purse is the sum of its entries, and nothing contradicts itself
 SELECT unsound('deferred'), (SELECT count(*) FROM aside) AS aside;
+
+-- a time that no calendar has is a mistake: days of it would be out of range for reports
+CREATE TABLE times (id int PRIMARY KEY, member text, amount numeric, at timestamptz);
+SELECT attach('times', member => 'member', amount => 'amount', at => 'at') > 0 AS attached;
+SET client_min_messages = error;
+INSERT INTO times VALUES (1, 't', 10, '294276-12-31 23:30+00'), (2, 't', 10, '4714-11-24 00:30+00 BC'), (3, 't', 10, 'infinity'), (4, 't', 10, '9999-12-31 23:30+00'), (5, 't', 10, '0001-01-02 00:00+00');
+RESET client_min_messages;
+SELECT source_key, error_code, message FROM aside WHERE message LIKE 'time of%';
+SELECT key FROM earned('times');
+SELECT starts, earned FROM loyalty.roll_forward('year', '9999-01-01', 'infinity');
+SELECT cardinality(unsound('deferred'));
+-- nor is it one of an act
+SELECT record('t', 'review', at => '4713-01-01 BC');
+SELECT adjust('t', 1, at => '0001-01-01 BC');
+SELECT enroll('u', at => '294276-12-31 23:30+00');
