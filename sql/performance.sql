@@ -103,10 +103,12 @@ COMMENT ON COLUMN loyalty.tier_stays.tier IS 'the tier; NULL: none but that whic
 COMMENT ON COLUMN loyalty.tier_stays.since IS 'since when he had it';
 COMMENT ON COLUMN loyalty.tier_stays.until IS 'until when; infinity: he has it still';
 
+-- A merge join would sort the ledger for the few whose tier changed.
 CREATE FUNCTION loyalty.tier_performance(since date DEFAULT NULL, until date DEFAULT NULL, program text DEFAULT NULL)
 	RETURNS TABLE (tier text, rank integer, members bigint, purchases bigint, revenue numeric, average_order numeric,
 				   earned loyalty.points, redeemed loyalty.points, revenue_per_member numeric)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
+	SET enable_mergejoin = off
 	AS $$
 	WITH asked AS MATERIALIZED (
 		SELECT p.program_id, p.name, loyalty.base_tier(p.program_id) AS base_tier,

@@ -65,12 +65,14 @@ COMMENT ON COLUMN loyalty.purchase_payments.purchase IS 'key of the purchase; NU
 
 -- Unsafe in parallel, as source_purchases is. Whoever was forgotten is known by
 -- where his ref computes to live; only for refs that lead to nobody that is
--- worked out.
+-- worked out.  Purchases are unordered: sorting millions by a text, for a join or
+-- to group them, takes longer than all the rest, and they are hashed instead.
 CREATE FUNCTION loyalty.purchases_by_membership(period text, since date DEFAULT NULL, until date DEFAULT NULL, program text DEFAULT NULL)
 	RETURNS TABLE (starts date, member_buyers bigint, member_orders bigint, member_revenue numeric, member_average_order numeric,
 				   member_orders_per_buyer numeric, other_buyers bigint, other_orders bigint, other_revenue numeric,
 				   other_average_order numeric, other_orders_per_buyer numeric, order_penetration numeric, revenue_penetration numeric)
 	LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET jit = off
+	SET enable_mergejoin = off SET enable_sort = off SET work_mem = '256MB'
 	AS $$
 	WITH asked AS MATERIALIZED (
 		SELECT p.program_id, p.name, p.time_zone,
@@ -123,10 +125,12 @@ CREATE FUNCTION loyalty.purchases_by_membership(period text, since date DEFAULT 
 	$$;
 COMMENT ON FUNCTION loyalty.purchases_by_membership(text, date, date, text) IS 'members'' purchases beside those of guests and of people before they were members, as the shop''s rows now are, by period: buyers, orders (above zero), revenue (less refunds), revenue and orders per order and buyer, and the members'' part of all; guests without an id are no buyers, and what nobody knows the time of is left out';
 
+-- Keys are hashed, for sorting millions of texts takes longer.
 CREATE FUNCTION loyalty.points_by_place(since date DEFAULT NULL, until date DEFAULT NULL, program text DEFAULT NULL)
 	RETURNS TABLE (store text, channel text, orders bigint, revenue numeric, earned loyalty.points, clawed_back loyalty.points,
 				   redeemed loyalty.points, net loyalty.points)
 	LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET jit = off
+	SET enable_mergejoin = off SET work_mem = '256MB'
 	AS $$
 	WITH asked AS MATERIALIZED (
 		SELECT p.program_id, p.name, coalesce($1, '-infinity') AS since,
