@@ -85,8 +85,9 @@ BEGIN
 		RETURN QUERY SELECT 'known now ' || unit, d::text FROM (SELECT * FROM deferral(unit, low, high, NULL, which) EXCEPT ALL SELECT * FROM deferral(unit, low, high, clock_timestamp(), which)) d;
 		RETURN QUERY SELECT 'known now, less ' || unit, d::text FROM (SELECT * FROM deferral(unit, low, high, clock_timestamp(), which) EXCEPT ALL SELECT * FROM deferral(unit, low, high, NULL, which)) d;
 		RETURN QUERY SELECT 'journal ' || unit, j.reference FROM journal(unit, low, high, NULL, which) j GROUP BY j.reference HAVING sum(j.debit) IS DISTINCT FROM sum(j.credit) OR count(*) <> 2;
-		RETURN QUERY SELECT 'periods ' || unit, 'deferral' FROM (SELECT sum(d.deferred) AS deferred, sum(d.on_redemption + d.on_expiry + d.catch_up) AS earned, sum(d.sales) AS sales, sum(d.redeemed::numeric) AS r FROM deferral(unit, low, high, NULL, which) d) a,
-			(SELECT sum(d.deferred) AS deferred, sum(d.on_redemption + d.on_expiry + d.catch_up) AS earned, sum(d.sales) AS sales, sum(d.redeemed::numeric) AS r FROM deferral('day', low, high, NULL, which) d) b WHERE a IS DISTINCT FROM b;
+		-- nothing is deferred yet on days before the first points; where nothing says what these are worth the period has no figure
+		RETURN QUERY SELECT 'periods ' || unit, 'deferral' FROM (SELECT coalesce(sum(d.deferred), 0) AS deferred, coalesce(sum(d.on_redemption + d.on_expiry + d.catch_up), 0) AS earned, sum(d.sales) AS sales, sum(d.redeemed::numeric) AS r FROM deferral(unit, low, high, NULL, which) d) a,
+			(SELECT coalesce(sum(d.deferred), 0) AS deferred, coalesce(sum(d.on_redemption + d.on_expiry + d.catch_up), 0) AS earned, sum(d.sales) AS sales, sum(d.redeemed::numeric) AS r FROM deferral('day', low, high, NULL, which) d) b WHERE a IS DISTINCT FROM b;
 	END LOOP;
 	RETURN QUERY SELECT 'closing', concat_ws(' ', r.closing, r.held, m.points, m.held) FROM (SELECT * FROM roll_forward('day', NULL, 'infinity', which) ORDER BY starts DESC LIMIT 1) r,
 		(SELECT sum(total(m.purse)::numeric + m.held::numeric) AS points, sum(m.held::numeric) AS held FROM member m JOIN program p USING (program_id) WHERE p.name = which) m
