@@ -13,7 +13,8 @@ source "$(dirname "$0")/lib.sh"
 
 machine() {
 	note "machine: $(nproc) x $(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1)," \
-		"$(awk '/^MemTotal/ { printf "%.0f GB", $2 / 1048576 }' /proc/meminfo), load $(cut -d ' ' -f 1 /proc/loadavg)"
+		"$(awk '/^MemTotal/ { printf "%.0f GB", $2 / 1048576 }' /proc/meminfo), load $(cut -d ' ' -f 1 /proc/loadavg)," \
+		"huge pages: $(awk '/^HugePages_Total/ { print $2 }' /proc/meminfo)"
 	note "server: PostgreSQL $(psql -XAtqc 'SHOW server_version'), $(psql -XAtqc \
 		"SELECT string_agg(name || ' ' || current_setting(name), ', ' ORDER BY name) FROM pg_settings
 		 WHERE name IN ('shared_buffers', 'work_mem', 'fsync', 'max_wal_size', 'autovacuum', 'checkpoint_timeout', 'jit',
