@@ -16,7 +16,7 @@ SQL_ORDER := $(patsubst %,sql/%.sql, prelude \
 	reward redeem choice catalogue merge household consent forget export \
 	source config_change backfill deferred record record_batch quote explain confirm \
 	maintain import schedule expiring seal verify liability outlook tier_report suspicious replication \
-	rollup report member_report purchase_report rfm roll_forward cohort redemption_report breakage \
+	rollup report cohort member_report purchase_report rfm roll_forward redemption_report breakage \
 	estimate deferral journal source_purchases shop_report performance feedback dashboard \
 	security)
 SQL_PARTS := $(foreach part,$(SQL_ORDER),$(wildcard $(part)))

@@ -80,13 +80,14 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	VALUES ('member', 'TABLE', 'seals', 'SELECT', NULL)
 	UNION ALL
 	SELECT 'read', 'ROUTINE', n, 'EXECUTE', NULL
-	FROM pg_catalog.unnest('{household,quote,explain,expiring,verify,voucher,suspicions,owed,owed_accum,owed_months}'::pg_catalog.text[]) n
+	FROM pg_catalog.unnest('{household,quote,explain,expiring,verify,voucher,suspicions,owed,owed_accum,owed_months,
+							 cohort_cells,cohort_cells_accum,cohort_cells_final}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', 'terms'
 	FROM pg_catalog.unnest('{rule,source,reward,reward_option,currency_rate,voucher_pool,velocity_limit,maintenance,seal}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', 'program'
-	FROM pg_catalog.unnest('{household,config_change,rollup,kept_cohort,estimate}'::pg_catalog.text[]) n
+	FROM pg_catalog.unnest('{household,config_change,rollup,estimate}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', 'member'
 	FROM pg_catalog.unnest('{member_alias,member_merge,voucher_use,seal_leaf,forgotten}'::pg_catalog.text[]) n
@@ -105,7 +106,7 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	SELECT 'read', 'ROUTINE', n, 'EXECUTE', NULL
 	FROM pg_catalog.unnest('{report_program,report_period,report_choice,report_number,report_today,
 							 enrollments,member_activity,activity,member_figures,leaderboard,purchase_figures,
-							 member_months,cohort_retention,member_flow,member_value,lifetime_value,rfm_scores,rfm,rfm_segments,
+							 cohort_retention,member_flow,member_value,lifetime_value,rfm_scores,rfm,rfm_segments,
 							 roll_forward,roll_forward_by_rule,points_by_kind,redemption_rates,cohorts,outstanding_by_age,
 							 redemption_cohorts,chain_ladder,breakage,expiry_forecast,estimates,deferral,journal,point_values,
 							 source_purchases,purchases_by_membership,points_by_place,points_by_store,points_by_channel,
@@ -113,12 +114,12 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 							 dashboard}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', NULL
-	FROM pg_catalog.unnest('{persons,points_by_day,activity_by_month,readable_movements,enrollments_by_day,lapsed,point_cohorts,
+	FROM pg_catalog.unnest('{persons,points_by_day,activity_by_month,readable_movements,enrollments_by_day,lapsed,member_totals,point_cohorts,purchase_cohorts,
 							 lots_by_day,lot_movements,ledger,member_refs,purchase_payments,tier_steps,activity_by_tier,tier_stays,
 							 feedback_by_day,expiring_by_day}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'operate', 'ROUTINE', n, 'EXECUTE', NULL
-	FROM pg_catalog.unnest('{feedback,keep_cohorts}'::pg_catalog.text[]) n
+	FROM pg_catalog.unnest('{feedback}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'manage', 'ROUTINE', n, 'EXECUTE', NULL
 	FROM pg_catalog.unnest('{roll_up,set_estimate}'::pg_catalog.text[]) n

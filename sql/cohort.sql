@@ -2,85 +2,107 @@
 -- cohort: points by the month of their issue
 --
 
--- One pass over what each person did in each month, in order.  Issued is all that
--- came or was taken but for redemption and expiry: where it falls, what was
--- issued last is gone, so that of a month there is left what the least running
--- sum from there on has above that of the month before.  What goes is matched
--- with that from the oldest on, by the engine's own way to spend from a purse:
--- the months are the last days of lots here, and a lot without end stands for
--- what is owed.  Within a month what expires goes first.  The frames are by
--- month, whose rows may be several: the first of them takes it all.
-CREATE VIEW loyalty.point_cohorts WITH (security_barrier = true) AS
+CREATE TYPE loyalty.cohort_cell AS (
+	cohort date,
+	month date,
+	issued loyalty.points,
+	redeemed loyalty.points,
+	expired loyalty.points
+);
+COMMENT ON TYPE loyalty.cohort_cell IS 'what became in a month of the points that were issued in one';
+COMMENT ON COLUMN loyalty.cohort_cell.cohort IS 'first day of the month of issue; NULL: there were no points for it';
+COMMENT ON COLUMN loyalty.cohort_cell.month IS 'first day of the month in which it happened';
+COMMENT ON COLUMN loyalty.cohort_cell.issued IS 'points issued, in the cell whose month is the cohort''s own';
+COMMENT ON COLUMN loyalty.cohort_cell.redeemed IS 'points redeemed, less those that came back';
+COMMENT ON COLUMN loyalty.cohort_cell.expired IS 'points expired';
+
+CREATE FUNCTION loyalty.cohort_cells_accum(state internal, weight integer, person_id bigint, month date, issued loyalty.points, redeemed loyalty.points, expired loyalty.points)
+	RETURNS internal
+	AS 'MODULE_PATHNAME', 'loyalty_cohort_cells_accum' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION loyalty.cohort_cells_accum(internal, integer, bigint, date, loyalty.points, loyalty.points, loyalty.points) IS 'aggregate transition function';
+CREATE FUNCTION loyalty.cohort_cells_final(state internal) RETURNS loyalty.cohort_cell[]
+	AS 'MODULE_PATHNAME', 'loyalty_cohort_cells_final' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION loyalty.cohort_cells_final(internal) IS 'aggregate final function';
+CREATE AGGREGATE loyalty.cohort_cells(weight integer, person_id bigint, month date, issued loyalty.points, redeemed loyalty.points, expired loyalty.points) (
+	SFUNC = loyalty.cohort_cells_accum,
+	STYPE = internal,
+	FINALFUNC = loyalty.cohort_cells_final,
+	FINALFUNC_MODIFY = READ_WRITE,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE loyalty.cohort_cells(integer, bigint, date, loyalty.points, loyalty.points, loyalty.points) IS 'points by the month of their issue, of what each person did in each month, times a weight; the rows of a person one behind the other and in the order of months';
+
+-- Of those who did something since the rollups, and of those who were ever merged.
+-- Whose points they were is told by persons.
+CREATE VIEW loyalty.merged_persons WITH (security_barrier = true) AS
+	SELECT g.program_id, g.member_id, s.person_id
+	FROM (SELECT program_id, member_id FROM loyalty.member_merge
+		  UNION
+		  SELECT program_id, into_member_id FROM loyalty.member_merge) g
+	-- few, each looked up by himself
+	CROSS JOIN LATERAL (SELECT p.person_id FROM loyalty.persons p WHERE p.member_id = g.member_id OFFSET 0) s;
+COMMENT ON VIEW loyalty.merged_persons IS 'persons of those who were ever merged, or another with them; nobody is granted it';
+COMMENT ON COLUMN loyalty.merged_persons.program_id IS 'the program';
+COMMENT ON COLUMN loyalty.merged_persons.member_id IS 'the member';
+COMMENT ON COLUMN loyalty.merged_persons.person_id IS 'the member who stands for him now';
+
+-- What the rollups of cohorts have of a month of somebody who is not as he was
+-- then (weight -1), and what there is of him (weight 1).
+CREATE VIEW loyalty.changed_months WITH (security_barrier = true) AS
 	WITH merged AS MATERIALIZED (
-		SELECT g.member_id, s.person_id
-		FROM (SELECT DISTINCT member_id FROM loyalty.member_merge WHERE undone_at IS NULL) g
-		-- few, each looked up by himself
-		CROSS JOIN LATERAL (SELECT p.person_id FROM loyalty.persons p WHERE p.member_id = g.member_id OFFSET 0) s
-	), moved AS (
-		SELECT a.program_id, a.member_id, a.month, a.earned OPERATOR(loyalty.+) a.clawed_back AS issued,
-			   OPERATOR(loyalty.-) a.expired AS expired, OPERATOR(loyalty.-) (a.redeemed OPERATOR(loyalty.+) a.refunded) AS redeemed
-		FROM loyalty.activity_by_month a
-		UNION ALL
-		SELECT e.program_id, e.member_id, date_trunc('month', e.day::timestamp)::date, e.points, 0, 0
-		FROM loyalty.movements e
-		JOIN loyalty.program p ON p.program_id = e.program_id
-		WHERE loyalty.may_read(p.program_id) AND e.kind IN ('adjust', 'transfer', 'import')
-	), running AS (
-		SELECT v.program_id, coalesce(g.person_id, v.member_id) AS person_id, v.month, v.issued AS change,
-			   loyalty.sum(v.issued) OVER w AS issued, loyalty.sum(v.expired) OVER w AS expired, loyalty.sum(v.redeemed) OVER w AS redeemed
-		FROM moved v
-		LEFT JOIN merged g ON g.member_id = v.member_id
-		WINDOW w AS (PARTITION BY v.program_id, coalesce(g.person_id, v.member_id) ORDER BY v.month)
-	), lasting AS (
-		-- what lay before a month is the lesser of the sum there and of what lasts from here on
-		SELECT r.program_id, r.person_id, r.month, r.change, r.expired,
-			   loyalty.min(r.issued) OVER w AS issued, loyalty.min(r.redeemed) OVER w AS redeemed,
-			   lag(r.issued, 1, 0::loyalty.points) OVER w AS before_issued, lag(r.expired, 1, 0::loyalty.points) OVER w AS before_expired,
-			   lag(r.redeemed, 1, 0::loyalty.points) OVER w AS before_redeemed
-		FROM running r
-		WINDOW w AS (PARTITION BY r.program_id, r.person_id ORDER BY r.month RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
-	), stepped AS (
-		SELECT l.program_id, l.person_id, l.month, l.change,
-			   greatest(l.issued, 0::loyalty.points) OPERATOR(loyalty.-) greatest(least(l.before_issued, l.issued), 0::loyalty.points) AS issued,
-			   l.before_expired OPERATOR(loyalty.+) greatest(least(l.before_redeemed, l.redeemed), 0::loyalty.points) AS gone,
-			   l.expired OPERATOR(loyalty.+) greatest(least(l.before_redeemed, l.redeemed), 0::loyalty.points) AS gone_expired,
-			   l.expired OPERATOR(loyalty.+) greatest(l.redeemed, 0::loyalty.points) AS gone_redeemed
-		FROM lasting l
-	), pursed AS (
-		SELECT s.program_id, s.month, s.change, s.issued, s.gone, s.gone_expired, s.gone_redeemed,
-			   loyalty.sum(CASE WHEN s.issued OPERATOR(loyalty.>) 0 THEN loyalty.purse(s.issued, NULL, s.month)
-								ELSE '{}'::loyalty.purse END) OVER (PARTITION BY s.program_id, s.person_id)
-			   OPERATOR(loyalty.+) '{400000000000000@infinity}'::loyalty.purse AS purse
-		FROM stepped s
-	), matched AS (
-		SELECT v.program_id, v.month, loyalty.sum(v.issued) AS issued,
-			   loyalty.sum(v.change OPERATOR(loyalty.-) v.issued) AS lacking,
-			   loyalty.sum(g.by_expired OPERATOR(loyalty.-) g.before) AS expired,
-			   loyalty.sum(g.by_redeemed OPERATOR(loyalty.-) g.by_expired) AS redeemed
-		FROM pursed v
-		LEFT JOIN LATERAL (
-			SELECT CASE WHEN v.gone OPERATOR(loyalty.>) 0 THEN loyalty.spend(v.purse, v.gone, '-infinity') ELSE '{}'::loyalty.purse END AS before,
-				   CASE WHEN v.gone_expired OPERATOR(loyalty.>) 0 THEN loyalty.spend(v.purse, v.gone_expired, '-infinity') ELSE '{}'::loyalty.purse END AS by_expired,
-				   loyalty.spend(v.purse, v.gone_redeemed, '-infinity') AS by_redeemed
-			WHERE v.gone_redeemed OPERATOR(loyalty.>) v.gone
-			-- so that each is worked out once
-			OFFSET 0) g ON true
-		GROUP BY 1, 2
+		SELECT program_id, member_id, person_id FROM loyalty.merged_persons
 	)
-	SELECT m.program_id, c.cohort, c.month, loyalty.sum(c.issued) AS issued, loyalty.sum(c.redeemed) AS redeemed, loyalty.sum(c.expired) AS expired
-	FROM matched m
-	CROSS JOIN LATERAL (
-		SELECT m.month AS cohort, m.month, m.issued, 0::loyalty.points AS redeemed, 0::loyalty.points AS expired
-		UNION ALL
-		SELECT NULL, NULL, m.lacking, 0, 0
-		UNION ALL
-		SELECT CASE WHEN isfinite(l.ends) THEN l.ends END, CASE WHEN isfinite(l.ends) THEN greatest(l.ends, m.month) END, 0, l.points, 0
-		FROM loyalty.lots(m.redeemed) l
-		UNION ALL
-		SELECT CASE WHEN isfinite(l.ends) THEN l.ends END, CASE WHEN isfinite(l.ends) THEN greatest(l.ends, m.month) END, 0, 0, l.points
-		FROM loyalty.lots(m.expired) l) c
-	GROUP BY 1, 2, 3
-	HAVING loyalty.sum(c.issued) OPERATOR(loyalty.<>) 0 OR loyalty.sum(c.redeemed) OPERATOR(loyalty.<>) 0 OR loyalty.sum(c.expired) OPERATOR(loyalty.<>) 0;
+	SELECT -1 AS weight, a.program_id, a.member_id AS person_id, r.cohort, a.month, a.purchases, a.amount,
+		   a.earned OPERATOR(loyalty.+) a.clawed_back OPERATOR(loyalty.+) a.adjusted AS issued,
+		   OPERATOR(loyalty.-) (a.redeemed OPERATOR(loyalty.+) a.refunded) AS redeemed, OPERATOR(loyalty.-) a.expired AS expired
+	FROM (SELECT e.member_id FROM loyalty.fresh_movements e GROUP BY 1) c
+	JOIN loyalty.rollup_member r ON r.member_id = c.member_id AND r.cohort IS NOT NULL
+	JOIN loyalty.rollup_month a ON a.member_id = c.member_id
+	UNION ALL
+	SELECT 1, v.program_id, m.member_id, date_trunc('month', m.enrolled_at AT TIME ZONE p.time_zone)::date, v.month, v.purchases, v.amount,
+		   v.issued, v.redeemed, v.expired
+	FROM (SELECT a.program_id, coalesce(g.person_id, a.member_id) AS person_id, a.month, a.purchases, a.amount,
+				 a.earned OPERATOR(loyalty.+) a.clawed_back OPERATOR(loyalty.+) a.adjusted AS issued,
+				 OPERATOR(loyalty.-) (a.redeemed OPERATOR(loyalty.+) a.refunded) AS redeemed, OPERATOR(loyalty.-) a.expired AS expired
+		  FROM (SELECT e.member_id FROM loyalty.fresh_movements e UNION SELECT g.member_id FROM merged g) c
+		  JOIN loyalty.rollup_month a ON a.member_id = c.member_id
+		  LEFT JOIN merged g ON g.member_id = a.member_id
+		  UNION ALL
+		  SELECT e.program_id, coalesce(g.person_id, e.member_id), date_trunc('month', e.day::timestamp)::date, e.purchases, coalesce(e.amount, 0),
+				 CASE WHEN e.kind IN ('earn', 'clawback', 'adjust', 'transfer', 'import') THEN e.points ELSE 0 END,
+				 CASE WHEN e.kind IN ('redeem', 'refund') THEN OPERATOR(loyalty.-) e.points ELSE 0 END,
+				 CASE WHEN e.kind = 'expire' THEN OPERATOR(loyalty.-) e.points ELSE 0 END
+		  FROM loyalty.fresh_movements e
+		  LEFT JOIN merged g ON g.member_id = e.member_id) v
+	JOIN loyalty.member m ON m.member_id = v.person_id
+	JOIN loyalty.program p ON p.program_id = v.program_id;
+COMMENT ON VIEW loyalty.changed_months IS 'the months by which cohorts differ from their rollups: as they were in them, with weight -1, and as they are; nobody is granted it';
+COMMENT ON COLUMN loyalty.changed_months.weight IS '1: to be added; -1: to be taken away';
+COMMENT ON COLUMN loyalty.changed_months.program_id IS 'the program';
+COMMENT ON COLUMN loyalty.changed_months.person_id IS 'the member whose it is, or who stands for him';
+COMMENT ON COLUMN loyalty.changed_months.cohort IS 'first day of the month of his enrollment';
+COMMENT ON COLUMN loyalty.changed_months.month IS 'first day of the month; one may stand in several rows';
+COMMENT ON COLUMN loyalty.changed_months.purchases IS 'purchases that came to count, less those that ceased to';
+COMMENT ON COLUMN loyalty.changed_months.amount IS 'what was bought, less what was returned';
+COMMENT ON COLUMN loyalty.changed_months.issued IS 'points that came or were taken, but for redemption and expiry';
+COMMENT ON COLUMN loyalty.changed_months.redeemed IS 'points redeemed, less those that came back';
+COMMENT ON COLUMN loyalty.changed_months.expired IS 'points expired';
+
+CREATE VIEW loyalty.point_cohorts WITH (security_barrier = true) AS
+	SELECT s.program_id, s.cohort, s.month, s.issued, s.redeemed, s.expired
+	FROM (SELECT c.program_id, c.cohort, c.month, loyalty.sum(c.issued) AS issued, loyalty.sum(c.redeemed) AS redeemed, loyalty.sum(c.expired) AS expired
+		  FROM (SELECT r.program_id, nullif(r.cohort, 'infinity') AS cohort, nullif(r.month, 'infinity') AS month, r.issued, r.redeemed, r.expired
+				FROM loyalty.rollup_point_cohort r
+				UNION ALL
+				SELECT d.program_id, c.cohort, c.month, c.issued, c.redeemed, c.expired
+				FROM (SELECT v.program_id, loyalty.cohort_cells(v.weight, v.person_id, v.month, v.issued, v.redeemed, v.expired) AS cells
+					  FROM (SELECT v.* FROM loyalty.changed_months v ORDER BY v.program_id, v.weight, v.person_id, v.month) v
+					  GROUP BY v.program_id) d
+				CROSS JOIN LATERAL unnest(d.cells) c) c
+		  GROUP BY 1, 2, 3) s
+	JOIN loyalty.program p ON p.program_id = s.program_id
+	WHERE loyalty.may_read(p.program_id)
+	  AND (s.issued OPERATOR(loyalty.<>) 0 OR s.redeemed OPERATOR(loyalty.<>) 0 OR s.expired OPERATOR(loyalty.<>) 0);
 COMMENT ON VIEW loyalty.point_cohorts IS 'points by the month in which they were issued and what became of them in which month: each person''s redemptions and expiries are matched with his points from the oldest on';
 COMMENT ON COLUMN loyalty.point_cohorts.program_id IS 'the program';
 COMMENT ON COLUMN loyalty.point_cohorts.cohort IS 'first day of the month in which the points were issued; NULL, with the month: what was taken beyond what the person had been given, a debt';
@@ -89,49 +111,45 @@ COMMENT ON COLUMN loyalty.point_cohorts.issued IS 'points earned, imported, adju
 COMMENT ON COLUMN loyalty.point_cohorts.redeemed IS 'points of them redeemed, as of now: what came back from redemptions is taken from the last ones';
 COMMENT ON COLUMN loyalty.point_cohorts.expired IS 'points of them expired';
 
--- Who redeemed what is worked out anew each time; of millions of members that
--- takes long, and here is what it came to.
-CREATE TABLE loyalty.kept_cohort (
-	program_id integer NOT NULL,
-	cohort date NOT NULL,
-	month date NOT NULL,
-	issued loyalty.points NOT NULL,
-	redeemed loyalty.points NOT NULL,
-	expired loyalty.points NOT NULL,
-	kept_at timestamptz NOT NULL,
-	CONSTRAINT kept_cohort_pkey PRIMARY KEY (program_id, cohort, month)
-);
-SELECT pg_catalog.pg_extension_config_dump('loyalty.kept_cohort', '');
-ALTER TABLE loyalty.kept_cohort ENABLE ROW LEVEL SECURITY;
-COMMENT ON TABLE loyalty.kept_cohort IS 'point_cohorts of programs for which keep_cohorts was called, as it was then; written only by the engine';
-COMMENT ON COLUMN loyalty.kept_cohort.program_id IS 'the program';
-COMMENT ON COLUMN loyalty.kept_cohort.cohort IS 'first day of the month in which the points were issued; infinity: a debt';
-COMMENT ON COLUMN loyalty.kept_cohort.month IS 'first day of the month in which this happened to them; infinity: a debt';
-COMMENT ON COLUMN loyalty.kept_cohort.issued IS 'points issued, less what was taken back';
-COMMENT ON COLUMN loyalty.kept_cohort.redeemed IS 'points of them redeemed';
-COMMENT ON COLUMN loyalty.kept_cohort.expired IS 'points of them expired';
-COMMENT ON COLUMN loyalty.kept_cohort.kept_at IS 'when it was so: start of the transaction';
-CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.kept_cohort
-	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
-COMMENT ON TRIGGER guard ON loyalty.kept_cohort IS 'written only by the engine';
-
-CREATE FUNCTION loyalty.keep_cohorts(keep boolean DEFAULT true, program text DEFAULT NULL) RETURNS bigint
-	AS 'MODULE_PATHNAME', 'loyalty_keep_cohorts' LANGUAGE C VOLATILE
-	SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '256MB';
-COMMENT ON FUNCTION loyalty.keep_cohorts(boolean, text) IS 'works out point_cohorts of a program, from which on outstanding_by_age, redemption_cohorts, breakage and expiry_forecast answer as of now, at once, until it is called again; false: forgets it, and they work it out themselves again; returns how many rows are kept';
+-- Whoever bought in a month is new to it, returns from the month before, or comes
+-- back.
+CREATE VIEW loyalty.purchase_cohorts WITH (security_barrier = true) AS
+	SELECT s.program_id, s.cohort, s.month, s.buyers, s.new_buyers, s.returning_buyers, s.revenue
+	FROM (SELECT c.program_id, c.cohort, c.month, sum(c.buyers)::bigint AS buyers, sum(c.new_buyers)::bigint AS new_buyers,
+				 sum(c.returning_buyers)::bigint AS returning_buyers, sum(c.revenue) AS revenue
+		  FROM (SELECT r.program_id, r.cohort, r.month, r.buyers, r.new_buyers, r.returning_buyers, r.revenue
+				FROM loyalty.rollup_purchase_cohort r
+				UNION ALL
+				SELECT b.program_id, b.cohort, b.month, coalesce(sum(b.weight) FILTER (WHERE b.purchases > 0), 0),
+					   coalesce(sum(b.weight) FILTER (WHERE b.purchases > 0 AND b.before IS NULL), 0),
+					   coalesce(sum(b.weight) FILTER (WHERE b.purchases > 0 AND b.before = b.month - interval '1 month'), 0), sum(b.weight * b.amount)
+				FROM (SELECT v.program_id, v.weight, v.cohort, v.month, v.purchases, v.amount,
+							 max(v.month) FILTER (WHERE v.purchases > 0) OVER (PARTITION BY v.program_id, v.weight, v.person_id ORDER BY v.month
+																			   ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+					  FROM (SELECT v.program_id, v.weight, v.person_id, v.cohort, v.month, sum(v.purchases) AS purchases, sum(v.amount) AS amount
+							FROM loyalty.changed_months v
+							GROUP BY 1, 2, 3, 4, 5) v) b
+				GROUP BY 1, 2, 3) c
+		  GROUP BY 1, 2, 3) s
+	JOIN loyalty.program p ON p.program_id = s.program_id
+	WHERE loyalty.may_read(p.program_id) AND (s.buyers <> 0 OR s.revenue <> 0);
+COMMENT ON VIEW loyalty.purchase_cohorts IS 'who bought in a month, and for how much, by month of enrollment';
+COMMENT ON COLUMN loyalty.purchase_cohorts.program_id IS 'the program';
+COMMENT ON COLUMN loyalty.purchase_cohorts.cohort IS 'first day of the month of enrollment';
+COMMENT ON COLUMN loyalty.purchase_cohorts.month IS 'first day of the month of the purchases; before the cohort''s there are purchases that came to count on enrollment';
+COMMENT ON COLUMN loyalty.purchase_cohorts.buyers IS 'persons of the cohort who bought in it';
+COMMENT ON COLUMN loyalty.purchase_cohorts.new_buyers IS 'of those, who had not bought in a month before';
+COMMENT ON COLUMN loyalty.purchase_cohorts.returning_buyers IS 'of those, who had bought in the month before';
+COMMENT ON COLUMN loyalty.purchase_cohorts.revenue IS 'what they bought, less what they returned';
 
 CREATE FUNCTION loyalty.cohorts(program text DEFAULT NULL)
-	RETURNS TABLE (cohort date, month date, issued loyalty.points, redeemed loyalty.points, expired loyalty.points, kept_at timestamptz)
+	RETURNS TABLE (cohort date, month date, issued loyalty.points, redeemed loyalty.points, expired loyalty.points)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED
 	SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB'
 	AS $$
-	SELECT nullif(k.cohort, 'infinity'), nullif(k.month, 'infinity'), k.issued, k.redeemed, k.expired, k.kept_at
-	FROM loyalty.kept_cohort k
-	WHERE k.program_id = (SELECT loyalty.report_program($1))
-	UNION ALL
-	SELECT c.cohort, c.month, c.issued, c.redeemed, c.expired, NULL
+	SELECT c.cohort, c.month, c.issued, c.redeemed, c.expired
 	FROM loyalty.point_cohorts c
-	WHERE c.program_id = (SELECT loyalty.report_program($1))
-	  AND NOT EXISTS (SELECT FROM loyalty.kept_cohort k WHERE k.program_id = (SELECT loyalty.report_program($1)))
+	-- an error also where nothing is to be read
+	WHERE c.program_id = (SELECT loyalty.report_program($1)) AND (SELECT loyalty.report_program($1)) IS NOT NULL
 	$$;
-COMMENT ON FUNCTION loyalty.cohorts(text) IS 'point_cohorts of a program: as keep_cohorts kept it at kept_at, else as it is now (kept_at NULL); what outstanding_by_age, redemption_cohorts and breakage are made of';
+COMMENT ON FUNCTION loyalty.cohorts(text) IS 'point_cohorts of a program: what outstanding_by_age, redemption_cohorts and breakage are made of';

@@ -23,6 +23,38 @@ COMMENT ON COLUMN loyalty.readable_movements.occurred_at IS 'when it happened: o
 COMMENT ON COLUMN loyalty.readable_movements.amount IS 'what it added to a purchase''s amount (negative: took away); NULL: no purchase, or not the first entry of its posting';
 COMMENT ON COLUMN loyalty.readable_movements.purchases IS '1: from here on the purchase counts, being above zero; -1: from here on it does not any more; 0: neither';
 
+-- What members did in all: one row of each from the rollups, without its times, and
+-- a row for each entry since.
+CREATE VIEW loyalty.member_totals WITH (security_barrier = true) AS
+	SELECT t.program_id, t.member_id, t.occurred_at, t.last_active, t.purchases, t.amount, t.first_purchase, t.last_purchase,
+		   t.earned, t.redeemed, t.redemptions
+	FROM (SELECT r.program_id, r.member_id, '-infinity'::timestamptz AS occurred_at, r.last_active, r.purchases, r.amount,
+				 r.first_purchase, r.last_purchase, r.earned, r.redeemed, r.redemptions
+		  FROM loyalty.rollup_member r
+		  UNION ALL
+		  SELECT e.program_id, e.member_id, e.occurred_at,
+				 CASE WHEN e.purchases > 0 OR e.kind = 'earn' AND e.points OPERATOR(loyalty.>) 0 OR e.kind = 'redeem' THEN e.occurred_at END,
+				 e.purchases, coalesce(e.amount, 0),
+				 CASE WHEN e.purchases > 0 THEN e.occurred_at END, CASE WHEN e.purchases > 0 THEN e.occurred_at END,
+				 CASE WHEN e.kind IN ('earn', 'clawback') THEN e.points ELSE 0 END,
+				 CASE WHEN e.kind IN ('redeem', 'refund') THEN OPERATOR(loyalty.-) e.points ELSE 0 END,
+				 (e.kind = 'redeem')::integer
+		  FROM loyalty.fresh_movements e) t
+	JOIN loyalty.program q ON q.program_id = t.program_id
+	WHERE loyalty.may_read(q.program_id);
+COMMENT ON VIEW loyalty.member_totals IS 'what members did in all, as sums of several rows: of the rollups, and of what was posted since';
+COMMENT ON COLUMN loyalty.member_totals.program_id IS 'the program';
+COMMENT ON COLUMN loyalty.member_totals.member_id IS 'the member in whose ledger it stands: see persons';
+COMMENT ON COLUMN loyalty.member_totals.occurred_at IS 'when it happened; -infinity: a row of the rollups, none of which is later than rollup.latest';
+COMMENT ON COLUMN loyalty.member_totals.last_active IS 'when he last bought, earned or redeemed; NULL: he did not';
+COMMENT ON COLUMN loyalty.member_totals.purchases IS 'purchases that came to count, less those that ceased to';
+COMMENT ON COLUMN loyalty.member_totals.amount IS 'what was bought, less what was returned';
+COMMENT ON COLUMN loyalty.member_totals.first_purchase IS 'time of the first purchase that came to count; NULL: none did';
+COMMENT ON COLUMN loyalty.member_totals.last_purchase IS 'time of the last one';
+COMMENT ON COLUMN loyalty.member_totals.earned IS 'points earned, less those that returns took back';
+COMMENT ON COLUMN loyalty.member_totals.redeemed IS 'points redeemed, less those that came back';
+COMMENT ON COLUMN loyalty.member_totals.redemptions IS 'number of redemptions';
+
 -- The channel stands in the profile, which is not for everybody who may read
 -- figures: so it is added up first.
 CREATE VIEW loyalty.enrollments_by_day WITH (security_barrier = true) AS
@@ -82,9 +114,10 @@ CREATE FUNCTION loyalty.enrollments(period text DEFAULT 'month', since date DEFA
 	$$;
 COMMENT ON FUNCTION loyalty.enrollments(text, date, date, text) IS 'how many members joined, by period and channel';
 
--- What reports about members are made of.  Whole months come added up; the days
--- before and after them are looked for in the ledger, but where there are none,
--- and so is the month in which recent begins.  Its body is parsed once, here, and
+-- What reports about members are made of.  Of all time there is one row a member,
+-- unless something of the rollups occurred later.  Else whole months come added up;
+-- the days before and after them are looked for in the ledger, but where there are
+-- none, and so is the month in which recent begins.  Its body is parsed once, here, and
 -- names nothing by a search_path: so it needs no setting of its own, and becomes a
 -- part of the report that uses it, which then adds up only what it shows.
 CREATE FUNCTION loyalty.member_activity(since date DEFAULT NULL, until date DEFAULT NULL, program text DEFAULT NULL, recent date DEFAULT NULL)
@@ -104,7 +137,9 @@ CREATE FUNCTION loyalty.member_activity(since date DEFAULT NULL, until date DEFA
 			   m.first, m.last, m.first::timestamp AT TIME ZONE d.time_zone AS whole_begins, m.last::timestamp AT TIME ZONE d.time_zone AS whole_ends,
 			   d.apart::timestamp AT TIME ZONE d.time_zone AS apart_begins,
 			   (d.apart::timestamp + interval '1 month') AT TIME ZONE d.time_zone AS apart_ends,
-			   d.recent_day::timestamp AT TIME ZONE d.time_zone AS recent
+			   d.recent_day::timestamp AT TIME ZONE d.time_zone AS recent,
+			   d.since = '-infinity' AND NOT EXISTS (SELECT FROM loyalty.rollup u WHERE u.program_id = d.program_id
+													 AND u.latest >= d.until::timestamp AT TIME ZONE d.time_zone) AS whole
 		FROM days d
 		CROSS JOIN LATERAL (
 			SELECT CASE WHEN date_trunc('month', d.since::timestamp) = d.since THEN d.since
@@ -121,12 +156,18 @@ CREATE FUNCTION loyalty.member_activity(since date DEFAULT NULL, until date DEFA
 				ELSE coalesce(((SELECT m.persons FROM merged m) ->> a.member_id::text)::bigint, a.member_id) END,
 		   bool_or(a.active), bool_or(a.active AND a.recent), sum(a.purchases)::bigint, sum(a.amount),
 		   min(a.first_purchase), max(a.last_purchase), loyalty.sum(a.earned), loyalty.sum(a.redeemed), sum(a.redemptions)::bigint
-	FROM (SELECT v.member_id, v.first_purchase IS NOT NULL OR v.earned OPERATOR(loyalty.>) 0 OR v.redemptions > 0 AS active,
+	FROM (SELECT v.member_id, v.last_active IS NOT NULL AS active, v.last_active >= (SELECT s.recent FROM span s) AS recent,
+				 v.purchases, v.amount, v.first_purchase, v.last_purchase, v.earned, v.redeemed, v.redemptions
+		  FROM loyalty.member_totals v
+		  WHERE v.program_id = (SELECT s.program_id FROM span s) AND (SELECT s.whole FROM span s)
+			AND v.occurred_at < (SELECT s.ends FROM span s)
+		  UNION ALL
+		  SELECT v.member_id, v.first_purchase IS NOT NULL OR v.earned OPERATOR(loyalty.>) 0 OR v.redemptions > 0 AS active,
 				 v.month >= (SELECT s.recent_day FROM span s) AS recent,
 				 v.purchases, v.amount, v.first_purchase, v.last_purchase, v.earned OPERATOR(loyalty.+) v.clawed_back AS earned,
 				 OPERATOR(loyalty.-) (v.redeemed OPERATOR(loyalty.+) v.refunded) AS redeemed, v.redemptions
 		  FROM loyalty.activity_by_month v
-		  WHERE v.program_id = (SELECT s.program_id FROM span s)
+		  WHERE v.program_id = (SELECT s.program_id FROM span s) AND (SELECT NOT s.whole FROM span s)
 			AND v.month >= (SELECT s.first FROM span s) AND v.month < (SELECT s.last FROM span s)
 			AND v.month IS DISTINCT FROM (SELECT s.apart FROM span s)
 		  UNION ALL
@@ -138,10 +179,12 @@ CREATE FUNCTION loyalty.member_activity(since date DEFAULT NULL, until date DEFA
 				 (v.kind = 'redeem')::integer
 		  FROM loyalty.readable_movements v
 		  WHERE v.program_id = (SELECT s.program_id FROM span s)
-			AND (SELECT s.since < s.until AND (s.since <> s.first OR s.until <> s.last OR s.apart IS NOT NULL) FROM span s)
+			AND (SELECT NOT s.whole AND s.since < s.until AND (s.since <> s.first OR s.until <> s.last OR s.apart IS NOT NULL) FROM span s)
 			AND v.occurred_at >= (SELECT s.begins FROM span s) AND v.occurred_at < (SELECT s.ends FROM span s)
 			AND (v.occurred_at < (SELECT s.whole_begins FROM span s) OR v.occurred_at >= (SELECT s.whole_ends FROM span s)
 				 OR v.occurred_at >= (SELECT s.apart_begins FROM span s) AND v.occurred_at < (SELECT s.apart_ends FROM span s))) a
+	-- so that there is an error also where nothing is to be read
+	WHERE (SELECT s.program_id FROM span s) IS NOT NULL
 	GROUP BY 1;
 	END;
 COMMENT ON FUNCTION loyalty.member_activity(date, date, text, date) IS 'what each member did between two days, one row a member who is in the ledger then; active_recently: also from the day recent on';

@@ -28,37 +28,6 @@ CREATE FUNCTION loyalty.purchase_figures(since date DEFAULT NULL, until date DEF
 	$$;
 COMMENT ON FUNCTION loyalty.purchase_figures(date, date, text) IS 'how many members buy, how often, and for how much';
 
--- The months of each person.  Whoever was merged is rare, and read apart, so that
--- the others need no adding up.
-CREATE FUNCTION loyalty.member_months(program text DEFAULT NULL)
-	RETURNS TABLE (member_id bigint, month date, purchases bigint, amount numeric)
-	LANGUAGE sql STABLE PARALLEL RESTRICTED
-	BEGIN ATOMIC
-	WITH present AS MATERIALIZED (
-		SELECT p.program_id, (now() AT TIME ZONE p.time_zone)::date AS day
-		FROM loyalty.program p
-		WHERE p.program_id = (SELECT loyalty.report_program($1))
-	), merged AS MATERIALIZED (
-		SELECT jsonb_object_agg(i.member_id, i.person_id) AS persons
-		FROM loyalty.persons i
-		WHERE i.program_id = (SELECT n.program_id FROM present n)
-		  AND i.member_id IN (SELECT g.member_id FROM loyalty.member_merge g WHERE g.program_id = (SELECT n.program_id FROM present n)
-							  UNION
-							  SELECT g.into_member_id FROM loyalty.member_merge g WHERE g.program_id = (SELECT n.program_id FROM present n))
-	)
-	SELECT v.member_id, v.month, v.purchases::bigint, v.amount
-	FROM loyalty.activity_by_month v
-	WHERE v.program_id = (SELECT n.program_id FROM present n) AND v.month <= (SELECT n.day FROM present n)
-	  AND CASE WHEN (SELECT m.persons IS NULL FROM merged m) THEN true ELSE NOT (SELECT m.persons FROM merged m) ? v.member_id::text END
-	UNION ALL
-	SELECT ((SELECT m.persons FROM merged m) ->> v.member_id::text)::bigint, v.month, sum(v.purchases)::bigint, sum(v.amount)
-	FROM loyalty.activity_by_month v
-	WHERE v.program_id = (SELECT n.program_id FROM present n) AND v.month <= (SELECT n.day FROM present n)
-	  AND (SELECT m.persons IS NOT NULL FROM merged m) AND (SELECT m.persons FROM merged m) ? v.member_id::text
-	GROUP BY 1, 2;
-	END;
-COMMENT ON FUNCTION loyalty.member_months(text) IS 'what each member bought in each month up to the present one; only months in which he did something';
-
 CREATE FUNCTION loyalty.cohort_retention(program text DEFAULT NULL)
 	RETURNS TABLE (cohort date, age integer, members bigint, buyers bigint, retention_rate numeric, revenue numeric, revenue_per_member numeric)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
@@ -67,21 +36,18 @@ CREATE FUNCTION loyalty.cohort_retention(program text DEFAULT NULL)
 		SELECT p.program_id, p.time_zone, date_trunc('month', now() AT TIME ZONE p.time_zone)::date AS month
 		FROM loyalty.program p
 		WHERE p.program_id = (SELECT loyalty.report_program($1))
-	), enrolled AS (
-		SELECT m.member_id, date_trunc('month', m.enrolled_at AT TIME ZONE (SELECT time_zone FROM present))::date AS cohort
-		FROM loyalty.member m
-		WHERE m.program_id = (SELECT program_id FROM present) AND m.status <> 'merged'
-	), bought AS (
-		SELECT e.cohort, v.month, count(*) FILTER (WHERE v.purchases > 0) AS buyers, sum(v.amount) AS revenue
-		FROM loyalty.member_months($1) v
-		JOIN enrolled e ON e.member_id = v.member_id
-		WHERE v.month >= e.cohort
-		GROUP BY 1, 2
+	), bought AS MATERIALIZED (
+		SELECT b.cohort, b.month, b.buyers, b.revenue
+		FROM loyalty.purchase_cohorts b
+		WHERE b.program_id = (SELECT program_id FROM present)
 	)
 	SELECT c.cohort, (12 * (extract(year FROM s.month) - extract(year FROM c.cohort)) + extract(month FROM s.month) - extract(month FROM c.cohort))::integer,
 		   c.members, coalesce(b.buyers, 0), round(coalesce(b.buyers, 0)::numeric / c.members, 4),
 		   round(coalesce(b.revenue, 0), 2), round(coalesce(b.revenue, 0) / c.members, 2)
-	FROM (SELECT e.cohort, count(*) AS members FROM enrolled e GROUP BY 1) c
+	FROM (SELECT date_trunc('month', m.enrolled_at AT TIME ZONE (SELECT time_zone FROM present))::date AS cohort, count(*) AS members
+		  FROM loyalty.member m
+		  WHERE m.program_id = (SELECT program_id FROM present) AND m.status <> 'merged'
+		  GROUP BY 1) c
 	CROSS JOIN LATERAL (SELECT generate_series(c.cohort::timestamp, (SELECT month FROM present)::timestamp, interval '1 month')::date AS month) s
 	LEFT JOIN bought b ON b.cohort = c.cohort AND b.month = s.month
 	ORDER BY 1, 2
@@ -93,12 +59,11 @@ CREATE FUNCTION loyalty.member_flow(program text DEFAULT NULL)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
 	WITH flow AS (
-		SELECT b.month, count(*) AS buyers, count(*) FILTER (WHERE b.before IS NULL) AS new_buyers,
-			   count(*) FILTER (WHERE b.before = b.month - interval '1 month') AS returning_buyers
-		FROM (SELECT v.month, lag(v.month) OVER (PARTITION BY v.member_id ORDER BY v.month) AS before
-			  FROM loyalty.member_months($1) v
-			  WHERE v.purchases > 0) b
+		SELECT b.month, sum(b.buyers)::bigint AS buyers, sum(b.new_buyers)::bigint AS new_buyers, sum(b.returning_buyers)::bigint AS returning_buyers
+		FROM loyalty.purchase_cohorts b
+		WHERE b.program_id = (SELECT loyalty.report_program($1)) AND b.month <= loyalty.report_today($1)
 		GROUP BY 1
+		HAVING sum(b.buyers) > 0
 	)
 	SELECT r.month, r.buyers, r.new_buyers, r.returning_buyers, r.buyers - r.new_buyers - r.returning_buyers,
 		   r.before - r.returning_buyers, round((r.before - r.returning_buyers)::numeric / nullif(r.before, 0), 4)

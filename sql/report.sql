@@ -83,9 +83,30 @@ COMMENT ON COLUMN loyalty.movements.day IS 'the day of occurred_at in the progra
 COMMENT ON COLUMN loyalty.movements.amount IS 'what it added to a purchase''s amount (negative: took away); NULL: no purchase, or not the first entry of its posting';
 COMMENT ON COLUMN loyalty.movements.purchases IS '1: from here on the purchase counts, being above zero; -1: from here on it does not any more; 0: neither; so that sums over any entries are right';
 
--- The rollups, and what was posted since.  The first bound is met in the scan of
--- the ledger, where it is one value; the second is each program's own.  With an
--- upper bound, which all are below, the planner expects few rows between the two.
+-- What is not in the rollups yet.  The first bound is met in the scan of the
+-- ledger, where it is one value; the second is each program's own.  With an upper
+-- bound, which all are below, the planner expects few rows between the two.
+CREATE VIEW loyalty.fresh_movements WITH (security_barrier = true) AS
+	SELECT e.program_id, e.member_id, e.kind, e.rule_id, e.source_id, e.points, e.occurred_at, e.day, e.amount, e.purchases
+	FROM loyalty.movements e
+	LEFT JOIN loyalty.rollup r ON r.program_id = e.program_id
+	WHERE e.posted_at >= (SELECT min(coalesce(u.until, '-infinity'))
+						  FROM loyalty.program p
+						  LEFT JOIN loyalty.rollup u ON u.program_id = p.program_id)
+	  AND e.posted_at <= 'infinity'
+	  AND e.posted_at >= coalesce(r.until, '-infinity');
+COMMENT ON VIEW loyalty.fresh_movements IS 'the movements that were posted since the rollups; nobody is granted them';
+COMMENT ON COLUMN loyalty.fresh_movements.program_id IS 'the program';
+COMMENT ON COLUMN loyalty.fresh_movements.member_id IS 'the member in whose ledger it stands';
+COMMENT ON COLUMN loyalty.fresh_movements.kind IS 'kind of the entry';
+COMMENT ON COLUMN loyalty.fresh_movements.rule_id IS 'the rule that gave the points; 0: none';
+COMMENT ON COLUMN loyalty.fresh_movements.source_id IS 'where the purchase comes from; 0: an act through a function';
+COMMENT ON COLUMN loyalty.fresh_movements.points IS 'points that it added (negative: took)';
+COMMENT ON COLUMN loyalty.fresh_movements.occurred_at IS 'when it happened';
+COMMENT ON COLUMN loyalty.fresh_movements.day IS 'the day of that in the program''s time zone';
+COMMENT ON COLUMN loyalty.fresh_movements.amount IS 'what it added to a purchase''s amount';
+COMMENT ON COLUMN loyalty.fresh_movements.purchases IS '1: from here on the purchase counts; -1: it does not any more; 0: neither';
+
 CREATE VIEW loyalty.points_by_day WITH (security_barrier = true) AS
 	SELECT q.name AS program, d.program_id, d.day, d.kind, d.rule_id, d.source_id, d.entries, d.points, d.gained, d.taken,
 		   d.purchases, d.amount
@@ -100,13 +121,7 @@ CREATE VIEW loyalty.points_by_day WITH (security_barrier = true) AS
 					   coalesce(loyalty.sum(e.points) FILTER (WHERE e.points OPERATOR(loyalty.>) 0), 0),
 					   coalesce(loyalty.sum(e.points) FILTER (WHERE e.points OPERATOR(loyalty.<) 0), 0),
 					   sum(e.purchases), coalesce(sum(e.amount), 0)
-				FROM loyalty.movements e
-				LEFT JOIN loyalty.rollup r ON r.program_id = e.program_id
-				WHERE e.posted_at >= (SELECT min(coalesce(u.until, '-infinity'))
-									  FROM loyalty.program p
-									  LEFT JOIN loyalty.rollup u ON u.program_id = p.program_id)
-				  AND e.posted_at <= 'infinity'
-				  AND e.posted_at >= coalesce(r.until, '-infinity')
+				FROM loyalty.fresh_movements e
 				GROUP BY 1, 2, 3, 4, 5) b
 		  GROUP BY 1, 2, 3, 4, 5) d
 	JOIN loyalty.program q ON q.program_id = d.program_id
@@ -131,7 +146,7 @@ COMMENT ON COLUMN loyalty.points_by_day.amount IS 'what was bought, less what wa
 -- of a program there are.
 CREATE VIEW loyalty.activity_by_month WITH (security_barrier = true) AS
 	SELECT q.name AS program, a.program_id, a.member_id, a.month, a.purchases, a.amount, a.first_purchase, a.last_purchase,
-		   a.earned, a.clawed_back, a.redeemed, a.refunded, a.expired, a.redemptions
+		   a.earned, a.clawed_back, a.redeemed, a.refunded, a.expired, a.adjusted, a.redemptions
 	FROM (SELECT program_id, member_id, month,
 				 coalesce(d.purchases + n.purchases, d.purchases, n.purchases) AS purchases,
 				 coalesce(d.amount + n.amount, d.amount, n.amount) AS amount,
@@ -142,6 +157,7 @@ CREATE VIEW loyalty.activity_by_month WITH (security_barrier = true) AS
 				 coalesce(d.redeemed OPERATOR(loyalty.+) n.redeemed, d.redeemed, n.redeemed) AS redeemed,
 				 coalesce(d.refunded OPERATOR(loyalty.+) n.refunded, d.refunded, n.refunded) AS refunded,
 				 coalesce(d.expired OPERATOR(loyalty.+) n.expired, d.expired, n.expired) AS expired,
+				 coalesce(d.adjusted OPERATOR(loyalty.+) n.adjusted, d.adjusted, n.adjusted) AS adjusted,
 				 coalesce(d.redemptions + n.redemptions, d.redemptions, n.redemptions) AS redemptions
 		  FROM loyalty.rollup_month d
 		  FULL JOIN (SELECT e.program_id, e.member_id, date_trunc('month', e.day::timestamp)::date AS month,
@@ -153,14 +169,9 @@ CREATE VIEW loyalty.activity_by_month WITH (security_barrier = true) AS
 							coalesce(loyalty.sum(e.points) FILTER (WHERE e.kind = 'redeem'), 0) AS redeemed,
 							coalesce(loyalty.sum(e.points) FILTER (WHERE e.kind = 'refund'), 0) AS refunded,
 							coalesce(loyalty.sum(e.points) FILTER (WHERE e.kind = 'expire'), 0) AS expired,
+							coalesce(loyalty.sum(e.points) FILTER (WHERE e.kind IN ('adjust', 'transfer', 'import')), 0) AS adjusted,
 							count(*) FILTER (WHERE e.kind = 'redeem') AS redemptions
-					 FROM loyalty.movements e
-					 LEFT JOIN loyalty.rollup r ON r.program_id = e.program_id
-					 WHERE e.posted_at >= (SELECT min(coalesce(u.until, '-infinity'))
-										   FROM loyalty.program p
-										   LEFT JOIN loyalty.rollup u ON u.program_id = p.program_id)
-					   AND e.posted_at <= 'infinity'
-					   AND e.posted_at >= coalesce(r.until, '-infinity')
+					 FROM loyalty.fresh_movements e
 					 GROUP BY 1, 2, 3) n USING (program_id, member_id, month)) a
 	JOIN loyalty.program q ON q.program_id = a.program_id
 	WHERE loyalty.may_read(q.program_id);
@@ -178,4 +189,5 @@ COMMENT ON COLUMN loyalty.activity_by_month.clawed_back IS 'points that returns 
 COMMENT ON COLUMN loyalty.activity_by_month.redeemed IS 'points redeemed, below zero';
 COMMENT ON COLUMN loyalty.activity_by_month.refunded IS 'points that came back from redemptions';
 COMMENT ON COLUMN loyalty.activity_by_month.expired IS 'points that expired, below zero';
+COMMENT ON COLUMN loyalty.activity_by_month.adjusted IS 'points adjusted, transferred and imported';
 COMMENT ON COLUMN loyalty.activity_by_month.redemptions IS 'number of redemptions';

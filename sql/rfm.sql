@@ -50,6 +50,8 @@ CREATE FUNCTION loyalty.rfm(at date DEFAULT NULL, program text DEFAULT NULL)
 	SELECT m.ref, s.recency_days, s.frequency, round(s.monetary, 2), s.r, s.f, s.m, (100 * s.r + 10 * s.f + s.m)::text, s.segment
 	FROM loyalty.rfm_scores($1, $2) s
 	JOIN loyalty.member m ON m.member_id = s.member_id
+	-- an error also where nothing is to be read
+	WHERE (SELECT loyalty.report_program($2)) IS NOT NULL
 	$$;
 COMMENT ON FUNCTION loyalty.rfm(date, text) IS 'recency, frequency and monetary value of each member who has bought, scores from 1 to 5, and the segment that they make';
 

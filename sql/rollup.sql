@@ -13,7 +13,8 @@ CREATE TABLE loyalty.rollup (
 	program_id integer CONSTRAINT rollup_pkey PRIMARY KEY,
 	until timestamptz NOT NULL DEFAULT '-infinity',
 	entries bigint NOT NULL DEFAULT 0,
-	rolled_up_at timestamptz
+	rolled_up_at timestamptz,
+	latest timestamptz
 );
 SELECT pg_catalog.pg_extension_config_dump('loyalty.rollup', 'WHERE false');
 ALTER TABLE loyalty.rollup ENABLE ROW LEVEL SECURITY;
@@ -22,6 +23,7 @@ COMMENT ON COLUMN loyalty.rollup.program_id IS 'the program';
 COMMENT ON COLUMN loyalty.rollup.until IS 'every entry that was posted before is in the rollups, none that was posted then or later';
 COMMENT ON COLUMN loyalty.rollup.entries IS 'how many that are';
 COMMENT ON COLUMN loyalty.rollup.rolled_up_at IS 'when they were brought up to it; NULL: not yet';
+COMMENT ON COLUMN loyalty.rollup.latest IS 'when the latest of them occurred, which may be in the future: what members did in all is only what they did up to then; NULL: there are none';
 
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.rollup
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
@@ -70,6 +72,7 @@ CREATE TABLE loyalty.rollup_month (
 	redeemed loyalty.points NOT NULL,
 	refunded loyalty.points NOT NULL,
 	expired loyalty.points NOT NULL,
+	adjusted loyalty.points NOT NULL,
 	redemptions bigint NOT NULL,
 	month date NOT NULL,
 	program_id integer NOT NULL,
@@ -88,6 +91,7 @@ COMMENT ON COLUMN loyalty.rollup_month.clawed_back IS 'points that returns took 
 COMMENT ON COLUMN loyalty.rollup_month.redeemed IS 'points redeemed, below zero';
 COMMENT ON COLUMN loyalty.rollup_month.refunded IS 'points that came back from redemptions';
 COMMENT ON COLUMN loyalty.rollup_month.expired IS 'points that expired, below zero';
+COMMENT ON COLUMN loyalty.rollup_month.adjusted IS 'points adjusted, transferred and imported';
 COMMENT ON COLUMN loyalty.rollup_month.redemptions IS 'number of redemptions';
 COMMENT ON COLUMN loyalty.rollup_month.month IS 'first day of the month, in the program''s time zone';
 COMMENT ON COLUMN loyalty.rollup_month.program_id IS 'the program';
@@ -96,6 +100,90 @@ COMMENT ON COLUMN loyalty.rollup_month.amount IS 'what was bought, less what was
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.rollup_month
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
 COMMENT ON TRIGGER guard ON loyalty.rollup_month IS 'written only by the engine';
+
+-- Reports over all time need no months.
+CREATE TABLE loyalty.rollup_member (
+	member_id bigint CONSTRAINT rollup_member_pkey PRIMARY KEY,
+	purchases bigint NOT NULL,
+	first_purchase timestamptz,
+	last_purchase timestamptz,
+	last_active timestamptz,
+	earned loyalty.points NOT NULL,
+	redeemed loyalty.points NOT NULL,
+	redemptions bigint NOT NULL,
+	program_id integer NOT NULL,
+	cohort date,
+	amount numeric NOT NULL
+);
+SELECT pg_catalog.pg_extension_config_dump('loyalty.rollup_member', 'WHERE false');
+ALTER TABLE loyalty.rollup_member ENABLE ROW LEVEL SECURITY;
+COMMENT ON TABLE loyalty.rollup_member IS 'what each member did in all, of the entries before rollup.until; written only by the engine';
+COMMENT ON COLUMN loyalty.rollup_member.member_id IS 'the member in whose ledger it stands';
+COMMENT ON COLUMN loyalty.rollup_member.purchases IS 'purchases that came to count, less those that ceased to';
+COMMENT ON COLUMN loyalty.rollup_member.first_purchase IS 'time of the first purchase that came to count; NULL: none did';
+COMMENT ON COLUMN loyalty.rollup_member.last_purchase IS 'time of the last one';
+COMMENT ON COLUMN loyalty.rollup_member.last_active IS 'when he last bought, earned or redeemed; NULL: never';
+COMMENT ON COLUMN loyalty.rollup_member.earned IS 'points earned, less those that returns took back';
+COMMENT ON COLUMN loyalty.rollup_member.redeemed IS 'points redeemed, less those that came back';
+COMMENT ON COLUMN loyalty.rollup_member.redemptions IS 'number of redemptions';
+COMMENT ON COLUMN loyalty.rollup_member.program_id IS 'the program';
+COMMENT ON COLUMN loyalty.rollup_member.cohort IS 'month of enrollment under which rollup_point_cohort and rollup_purchase_cohort have him; NULL: they do not, since he was merged, or another with him';
+COMMENT ON COLUMN loyalty.rollup_member.amount IS 'what was bought, less what was returned';
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.rollup_member
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.rollup_member IS 'written only by the engine';
+
+-- Both of the following are sums over members, each by himself.  Reports take out
+-- the members who did something since, as they were, and put them in again as
+-- they are; whoever was merged is never in.
+CREATE TABLE loyalty.rollup_point_cohort (
+	program_id integer NOT NULL,
+	cohort date NOT NULL,
+	month date NOT NULL,
+	issued loyalty.points NOT NULL,
+	redeemed loyalty.points NOT NULL,
+	expired loyalty.points NOT NULL,
+	CONSTRAINT rollup_point_cohort_pkey PRIMARY KEY (program_id, cohort, month)
+);
+SELECT pg_catalog.pg_extension_config_dump('loyalty.rollup_point_cohort', 'WHERE false');
+ALTER TABLE loyalty.rollup_point_cohort ENABLE ROW LEVEL SECURITY;
+COMMENT ON TABLE loyalty.rollup_point_cohort IS 'point_cohorts of the entries before rollup.until; written only by the engine';
+COMMENT ON COLUMN loyalty.rollup_point_cohort.program_id IS 'the program';
+COMMENT ON COLUMN loyalty.rollup_point_cohort.cohort IS 'first day of the month of issue; infinity: there were no points for it';
+COMMENT ON COLUMN loyalty.rollup_point_cohort.month IS 'first day of the month in which it happened; infinity likewise';
+COMMENT ON COLUMN loyalty.rollup_point_cohort.issued IS 'points issued, in the row whose month is the cohort''s own';
+COMMENT ON COLUMN loyalty.rollup_point_cohort.redeemed IS 'points redeemed, less those that came back';
+COMMENT ON COLUMN loyalty.rollup_point_cohort.expired IS 'points expired';
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.rollup_point_cohort
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.rollup_point_cohort IS 'written only by the engine';
+
+CREATE TABLE loyalty.rollup_purchase_cohort (
+	program_id integer NOT NULL,
+	cohort date NOT NULL,
+	month date NOT NULL,
+	buyers bigint NOT NULL,
+	new_buyers bigint NOT NULL,
+	returning_buyers bigint NOT NULL,
+	revenue numeric NOT NULL,
+	CONSTRAINT rollup_purchase_cohort_pkey PRIMARY KEY (program_id, cohort, month)
+);
+SELECT pg_catalog.pg_extension_config_dump('loyalty.rollup_purchase_cohort', 'WHERE false');
+ALTER TABLE loyalty.rollup_purchase_cohort ENABLE ROW LEVEL SECURITY;
+COMMENT ON TABLE loyalty.rollup_purchase_cohort IS 'purchase_cohorts of the entries before rollup.until; written only by the engine';
+COMMENT ON COLUMN loyalty.rollup_purchase_cohort.program_id IS 'the program';
+COMMENT ON COLUMN loyalty.rollup_purchase_cohort.cohort IS 'first day of the month of enrollment';
+COMMENT ON COLUMN loyalty.rollup_purchase_cohort.month IS 'first day of the month of the purchases';
+COMMENT ON COLUMN loyalty.rollup_purchase_cohort.buyers IS 'members of the cohort who bought in it';
+COMMENT ON COLUMN loyalty.rollup_purchase_cohort.new_buyers IS 'of those, who had not bought in a month before';
+COMMENT ON COLUMN loyalty.rollup_purchase_cohort.returning_buyers IS 'of those, who had bought in the month before';
+COMMENT ON COLUMN loyalty.rollup_purchase_cohort.revenue IS 'what they bought, less what they returned';
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.rollup_purchase_cohort
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.rollup_purchase_cohort IS 'written only by the engine';
 
 CREATE FUNCTION loyalty.roll_up(program text DEFAULT NULL, until timestamptz DEFAULT NULL, anew boolean DEFAULT false) RETURNS timestamptz
 	AS 'MODULE_PATHNAME', 'loyalty_roll_up' LANGUAGE C VOLATILE;

@@ -1,10 +1,9 @@
 /*
  * rollup.c
- *		What the ledger adds up to by day and by month, for big ledgers.
+ *		Up to when the ledger is added up, for big ledgers.
  *
- * Entries that were posted before rollup.until are added up in rollup_day and
- * rollup_month; the views points_by_day and activity_by_month add the others to
- * them.  That is exact as long as nobody still commits an entry that was posted
+ * Entries that were posted before rollup.until are in the rollups (rollup_sums.c);
+ * the views that read these add the others to them.  That is exact as long as nobody still commits an entry that was posted
  * before.  posted_at is the start of a transaction, so "until" has to lie before
  * the start of whatever is under way in this database, and of whatever begins
  * from now on:
@@ -36,7 +35,6 @@
 #include "utils/array.h"
 #include "utils/backend_status.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "ledger/access.h"
@@ -104,14 +102,6 @@ prepared_transactions(void)
  * Rolling up
  */
 
-/* What is to be done for some programs, whose rows of rollup are locked. */
-typedef struct Rolling
-{
-	Datum		program_ids;	/* an array */
-	TimestampTz since;			/* the earliest of their "until" */
-	TimestampTz until;
-} Rolling;
-
 static Datum
 id_array(List *program_ids)
 {
@@ -123,30 +113,13 @@ id_array(List *program_ids)
 	return PointerGetDatum(construct_array(ids, i, INT4OID, sizeof(int32), true, TYPALIGN_INT));
 }
 
-/* Until the rights are given back: looked-up rows cost the planner so much that compiling takes longer than running. */
-void
-rollups_without_jit(void)
-{
-	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-}
-
-static void
-execute(const char *sql, const Rolling *rolling)
-{
-	Oid			types[3] = {INT4ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
-	Datum		values[3] = {rolling->program_ids, TimestampTzGetDatum(rolling->until), TimestampTzGetDatum(rolling->since)};
-
-	CHECK_FOR_INTERRUPTS();
-	SPI_execute_with_args(sql, lengthof(types), types, values, NULL, false, 0);
-}
-
 /* Each program has its row, so that it can be locked. */
 static void
 add_rows(Datum program_ids)
 {
 	Rolling		rolling = {.program_ids = program_ids};
 
-	execute("INSERT INTO loyalty.rollup (program_id) SELECT p.program_id FROM loyalty.program p"
+	rolling_execute("INSERT INTO loyalty.rollup (program_id) SELECT p.program_id FROM loyalty.program p"
 			" WHERE p.program_id = ANY ($1)"
 			" AND NOT EXISTS (SELECT FROM loyalty.rollup r WHERE r.program_id = p.program_id)"
 			" ON CONFLICT (program_id) DO NOTHING", &rolling);
@@ -162,7 +135,7 @@ lock_rows(Rolling *rolling, const char *sql, TimestampTz behind)
 	uint64		i;
 
 	wanted.since = behind;
-	execute(sql, &wanted);
+	rolling_execute(sql, &wanted);
 	rolling->since = rolling->until;
 	for (i = 0; i < SPI_processed; i++)
 	{
@@ -178,15 +151,6 @@ lock_rows(Rolling *rolling, const char *sql, TimestampTz behind)
 	return program_ids != NIL;
 }
 
-/* Throw away what there is of the programs. */
-static void
-start_anew(Rolling *rolling)
-{
-	execute("DELETE FROM loyalty.rollup_day WHERE program_id = ANY ($1)", rolling);
-	execute("DELETE FROM loyalty.rollup_month WHERE program_id = ANY ($1)", rolling);
-	execute("UPDATE loyalty.rollup SET until = '-infinity', entries = 0 WHERE program_id = ANY ($1)", rolling);
-}
-
 /*
  * The programs for which an entry has come late.  As members number their
  * entries there are as many as their rows say, and it is enough to count the new
@@ -199,7 +163,7 @@ start_late_anew(Rolling *rolling)
 	Rolling		anew = *rolling;
 	uint64		i;
 
-	execute("SELECT r.program_id, p.name FROM loyalty.rollup r JOIN loyalty.program p USING (program_id)"
+	rolling_execute("SELECT r.program_id, p.name FROM loyalty.rollup r JOIN loyalty.program p USING (program_id)"
 			" LEFT JOIN (SELECT m.program_id, sum(m.seq) AS entries FROM loyalty.member m"
 			"  WHERE m.program_id = ANY ($1) GROUP BY 1) a USING (program_id)"
 			" LEFT JOIN (SELECT e.program_id, count(*) AS entries FROM loyalty.entry e JOIN loyalty.rollup o USING (program_id)"
@@ -220,40 +184,8 @@ start_late_anew(Rolling *rolling)
 	if (late == NIL)
 		return;
 	anew.program_ids = id_array(late);
-	start_anew(&anew);
+	rollup_clear(&anew);
 	rolling->since = DT_NOBEGIN;
-}
-
-#define NEW_MOVEMENTS \
-	" FROM loyalty.movements m JOIN loyalty.rollup r ON r.program_id = m.program_id" \
-	" WHERE r.program_id = ANY ($1) AND m.posted_at >= $3 AND m.posted_at < $2 AND m.posted_at >= r.until GROUP BY "
-
-static void
-add_up(Rolling *rolling)
-{
-	execute("INSERT INTO loyalty.rollup_day AS d (" DAY_COLUMNS ")"
-			" SELECT " DAY_SUMS NEW_MOVEMENTS DAY_GROUPS
-			" ON CONFLICT (program_id, day, kind, rule_id, source_id) DO UPDATE SET"
-			" entries = d.entries + excluded.entries,"
-			" points = d.points OPERATOR(loyalty.+) excluded.points,"
-			" gained = d.gained OPERATOR(loyalty.+) excluded.gained,"
-			" taken = d.taken OPERATOR(loyalty.+) excluded.taken,"
-			" purchases = d.purchases + excluded.purchases, amount = d.amount + excluded.amount", rolling);
-	execute("INSERT INTO loyalty.rollup_month AS a (" MONTH_COLUMNS ")"
-			" SELECT " MONTH_SUMS NEW_MOVEMENTS MONTH_GROUPS
-			" ON CONFLICT (member_id, month) DO UPDATE SET"
-			" purchases = a.purchases + excluded.purchases, amount = a.amount + excluded.amount,"
-			" first_purchase = least(a.first_purchase, excluded.first_purchase),"
-			" last_purchase = greatest(a.last_purchase, excluded.last_purchase),"
-			" earned = a.earned OPERATOR(loyalty.+) excluded.earned,"
-			" clawed_back = a.clawed_back OPERATOR(loyalty.+) excluded.clawed_back,"
-			" redeemed = a.redeemed OPERATOR(loyalty.+) excluded.redeemed,"
-			" refunded = a.refunded OPERATOR(loyalty.+) excluded.refunded,"
-			" expired = a.expired OPERATOR(loyalty.+) excluded.expired,"
-			" redemptions = a.redemptions + excluded.redemptions", rolling);
-	execute("UPDATE loyalty.rollup r SET until = $2, rolled_up_at = pg_catalog.clock_timestamp(),"
-			" entries = (SELECT coalesce(sum(d.entries), 0) FROM loyalty.rollup_day d WHERE d.program_id = r.program_id)"
-			" WHERE r.program_id = ANY ($1)", rolling);
 }
 
 /* Who is rolling a program up already will have done it; he is not waited for. */
@@ -291,7 +223,7 @@ rollups_advance(Batches *batches, List *programs)
 	if (lock_rows(&rolling, LOCK_BEHIND " SKIP LOCKED", rolling.until - SPACING))
 	{
 		start_late_anew(&rolling);
-		add_up(&rolling);
+		rollup_add(&rolling);
 	}
 	engine_leave(&scope);
 	(void) batches_next(batches);
@@ -343,16 +275,16 @@ loyalty_roll_up(PG_FUNCTION_ARGS)
 	add_rows(rolling.program_ids);
 	if (anew)
 	{
-		execute("SELECT FROM loyalty.rollup WHERE program_id = ANY ($1) FOR UPDATE", &rolling);
-		start_anew(&rolling);
+		rolling_execute("SELECT FROM loyalty.rollup WHERE program_id = ANY ($1) FOR UPDATE", &rolling);
+		rollup_clear(&rolling);
 	}
 	if (lock_rows(&rolling, LOCK_BEHIND, rolling.until))
 	{
 		start_late_anew(&rolling);
-		add_up(&rolling);
+		rollup_add(&rolling);
 	}
 	rolling.program_ids = id_array(list_make1_int(program->program_id));
-	execute("SELECT until FROM loyalty.rollup WHERE program_id = ANY ($1)", &rolling);
+	rolling_execute("SELECT until FROM loyalty.rollup WHERE program_id = ANY ($1)", &rolling);
 	until = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 	SPI_finish();
 	engine_leave(&scope);

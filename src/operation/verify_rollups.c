@@ -2,9 +2,10 @@
  * verify_rollups.c
  *		Proving that rollups are what the entries say.
  *
- * I1 rollups	each row of rollup_day and rollup_month is the sum of the entries
- *				that were posted before rollup.until, and there is one wherever
- *				there are such entries; rollup counts them.
+ * I1 rollups	each row of rollup_day, rollup_month and rollup_member is the sum
+ *				of the entries that were posted before rollup.until, and there
+ *				is one wherever there are such entries; rollup counts them.  The
+ *				rollups of cohorts are what the months of their members come to.
  */
 #include "postgres.h"
 
@@ -36,15 +37,54 @@ static const char *const months_query =
 	PROGRAMS
 	" SELECT 'I1 rollups', p.name, coalesce(m.ref, format('member_id %s', member_id)),"
 	"  format('the rollup of %s is not what the entries say', pg_catalog.to_char(month, 'YYYY-MM')),"
-	"  (e.purchases, e.amount, e.first_purchase, e.last_purchase, e.earned, e.clawed_back, e.redeemed, e.refunded, e.expired, e.redemptions)::text,"
-	"  (d.purchases, d.amount, d.first_purchase, d.last_purchase, d.earned, d.clawed_back, d.redeemed, d.refunded, d.expired, d.redemptions)::text"
+	"  (e.purchases, e.amount, e.first_purchase, e.last_purchase, e.earned, e.clawed_back, e.redeemed, e.refunded, e.expired, e.adjusted, e.redemptions)::text,"
+	"  (d.purchases, d.amount, d.first_purchase, d.last_purchase, d.earned, d.clawed_back, d.redeemed, d.refunded, d.expired, d.adjusted, d.redemptions)::text"
 	" FROM (SELECT " MONTH_SUMS OLD_MOVEMENTS MONTH_GROUPS ") e"
 	" FULL JOIN (SELECT d.* FROM loyalty.rollup_month d JOIN program USING (program_id)) d"
 	"  USING (program_id, member_id, month)"
 	" JOIN program p USING (program_id)"
 	" LEFT JOIN loyalty.member m USING (member_id)"
-	" WHERE (e.purchases, e.amount, e.first_purchase, e.last_purchase, e.earned, e.clawed_back, e.redeemed, e.refunded, e.expired, e.redemptions)"
-	"  IS DISTINCT FROM (d.purchases, d.amount, d.first_purchase, d.last_purchase, d.earned, d.clawed_back, d.redeemed, d.refunded, d.expired, d.redemptions)";
+	" WHERE (e.purchases, e.amount, e.first_purchase, e.last_purchase, e.earned, e.clawed_back, e.redeemed, e.refunded, e.expired, e.adjusted, e.redemptions)"
+	"  IS DISTINCT FROM (d.purchases, d.amount, d.first_purchase, d.last_purchase, d.earned, d.clawed_back, d.redeemed, d.refunded, d.expired, d.adjusted, d.redemptions)";
+
+static const char *const members_query =
+	PROGRAMS
+	" SELECT 'I1 rollups', p.name, coalesce(m.ref, format('member_id %s', member_id)), 'the rollup of the member is not what the entries say',"
+	"  (e.purchases, e.amount, e.first_purchase, e.last_purchase, e.last_active, e.earned, e.redeemed, e.redemptions)::text,"
+	"  (d.purchases, d.amount, d.first_purchase, d.last_purchase, d.last_active, d.earned, d.redeemed, d.redemptions)::text"
+	" FROM (SELECT " MEMBER_SUMS OLD_MOVEMENTS MEMBER_GROUPS ") e"
+	" FULL JOIN (SELECT d.* FROM loyalty.rollup_member d JOIN program USING (program_id)) d USING (program_id, member_id)"
+	" JOIN program p USING (program_id)"
+	" LEFT JOIN loyalty.member m USING (member_id)"
+	" WHERE (e.purchases, e.amount, e.first_purchase, e.last_purchase, e.last_active, e.earned, e.redeemed, e.redemptions)"
+	"  IS DISTINCT FROM (d.purchases, d.amount, d.first_purchase, d.last_purchase, d.last_active, d.earned, d.redeemed, d.redemptions)";
+
+/* Months of members are proven above. */
+#define COHORT_MONTHS \
+	"SELECT a.*, t.cohort FROM program JOIN loyalty.rollup_member t USING (program_id)" \
+	" JOIN loyalty.rollup_month a ON a.member_id = t.member_id WHERE t.cohort IS NOT NULL"
+
+static const char *const point_cohorts_query =
+	PROGRAMS
+	" SELECT 'I1 rollups', p.name, NULL,"
+	"  format('the rollup of what became in %s of points of %s is not what the months of members say', to_char(month, 'YYYY-MM'), to_char(cohort, 'YYYY-MM')),"
+	"  (e.issued, e.redeemed, e.expired)::text, (d.issued, d.redeemed, d.expired)::text"
+	" FROM (" POINT_COHORT_SUMS("1", COHORT_MONTHS) ") e"
+	" FULL JOIN (SELECT d.* FROM loyalty.rollup_point_cohort d JOIN program USING (program_id)) d USING (program_id, cohort, month)"
+	" JOIN program p USING (program_id)"
+	" WHERE (coalesce(e.issued, 0), coalesce(e.redeemed, 0), coalesce(e.expired, 0))"
+	"  IS DISTINCT FROM (coalesce(d.issued, 0), coalesce(d.redeemed, 0), coalesce(d.expired, 0))";
+
+static const char *const purchase_cohorts_query =
+	PROGRAMS
+	" SELECT 'I1 rollups', p.name, NULL,"
+	"  format('the rollup of what members of %s bought in %s is not what their months say', to_char(cohort, 'YYYY-MM'), to_char(month, 'YYYY-MM')),"
+	"  (e.buyers, e.new_buyers, e.returning_buyers, e.revenue)::text, (d.buyers, d.new_buyers, d.returning_buyers, d.revenue)::text"
+	" FROM (" PURCHASE_COHORT_SUMS("1", COHORT_MONTHS) ") e"
+	" FULL JOIN (SELECT d.* FROM loyalty.rollup_purchase_cohort d JOIN program USING (program_id)) d USING (program_id, cohort, month)"
+	" JOIN program p USING (program_id)"
+	" WHERE (coalesce(e.buyers, 0), coalesce(e.new_buyers, 0), coalesce(e.returning_buyers, 0), coalesce(e.revenue, 0))"
+	"  IS DISTINCT FROM (coalesce(d.buyers, 0), coalesce(d.new_buyers, 0), coalesce(d.returning_buyers, 0), coalesce(d.revenue, 0))";
 
 static const char *const count_query =
 	PROGRAMS
@@ -59,5 +99,8 @@ verify_rollups(Verification *verification)
 	rollups_without_jit();
 	verify_rows(verification, days_query);
 	verify_rows(verification, months_query);
+	verify_rows(verification, members_query);
+	verify_rows(verification, point_cohorts_query);
+	verify_rows(verification, purchase_cohorts_query);
 	verify_rows(verification, count_query);
 }

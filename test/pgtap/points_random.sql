@@ -141,9 +141,5 @@ SELECT is_empty('SELECT * FROM all_wrong()', 'with rollups');
 SELECT count(forget_member(ref, program => p.name)) FROM member m JOIN program p USING (program_id) WHERE m.status = 'active' AND ref IN ('m1', 'm2', 'm3') \g /dev/null
 SELECT is_empty('SELECT at, program, unit, o FROM known, unnest(lines) o WHERE lines <> accounts(program, unit, at) AND o <> ALL (accounts(program, unit, at))', 'what was known at a time is known still');
 SELECT is_empty('SELECT at, program, unit, n FROM known, unnest(accounts(program, unit, at)) n WHERE n <> ALL (lines)', 'and no more');
--- Kept cohorts are the cohorts.
-CREATE TABLE cohorts_before AS SELECT p.name, c.cohort, c.month, c.issued, c.redeemed, c.expired FROM program p, cohorts(p.name) c;
-SELECT sum(keep_cohorts(program => name)) FROM program \g /dev/null
-SELECT set_eq('SELECT p.name, c.cohort, c.month, c.issued, c.redeemed, c.expired FROM program p, cohorts(p.name) c WHERE c.kept_at = (SELECT max(kept_at) FROM kept_cohort k WHERE k.program_id = p.program_id)', 'SELECT * FROM cohorts_before', 'kept cohorts are the cohorts');
 SELECT is_empty('SELECT * FROM verify() WHERE invariant ~ ''^I1''', 'and the ledger adds up');
 SELECT * FROM finish();

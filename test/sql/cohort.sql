@@ -1,5 +1,5 @@
 --
--- cohort: points by the month of their issue, and keeping what they came to
+-- cohort: points by the month of their issue
 --
 \set SHOW_CONTEXT never
 SET datestyle = iso;
@@ -10,44 +10,56 @@ SELECT count(loyalty.adjust(m, p, at => t::timestamptz)) FROM (VALUES ('ann', 10
 SELECT points FROM loyalty.spend('ann', 120, at => '2023-04-25');
 SELECT * FROM loyalty.cohorts() ORDER BY 1, 2;
 
--- As it was when it was kept
-SELECT loyalty.keep_cohorts();
-SELECT cohort, month, issued, redeemed, expired, kept_at < now() AS kept FROM loyalty.cohorts() ORDER BY 1, 2;
+-- The same from the rollups, and with what came since: also of somebody whom they have
+CREATE VIEW co_cells AS SELECT cohort, month, issued, redeemed, expired FROM loyalty.cohorts('co_beans');
+CREATE TABLE co_before AS SELECT * FROM co_cells;
+SELECT loyalty.roll_up(until => now()) = now() AS rolled_up;
+SELECT * FROM co_cells EXCEPT SELECT * FROM co_before;
+SELECT count(*) FROM loyalty.rollup_point_cohort WHERE program_id = loyalty.report_program();
 SELECT points FROM loyalty.adjust('cid', 7, at => '2023-05-01');
+SELECT points FROM loyalty.spend('bob', 10, at => '2023-05-02');
+SELECT * FROM co_cells ORDER BY 1, 2;
 SELECT cohort, issued, outstanding FROM loyalty.outstanding_by_age();
 SELECT DISTINCT cohort, issued FROM loyalty.redemption_cohorts() ORDER BY 1;
 SELECT issued, redeemed, ultimate FROM loyalty.breakage() WHERE cohort IS NULL;
-SELECT cohort, issued FROM loyalty.point_cohorts WHERE program_id = loyalty.report_program() AND issued::numeric > 0 ORDER BY 1;
-SELECT loyalty.keep_cohorts();
-SELECT cohort, issued, outstanding FROM loyalty.outstanding_by_age();
 -- a debt too, and back again
 CALL loyalty.import_balance($$SELECT 'dan' AS member, -5 AS points$$, 'old shop', at => '2023-06-01');
-SELECT loyalty.keep_cohorts();
-SELECT cohort, month, issued FROM loyalty.kept_cohort WHERE issued::numeric < 0;
-SELECT cohort, month, issued FROM loyalty.cohorts() WHERE cohort IS NULL;
-SELECT loyalty.keep_cohorts(false);
-SELECT cohort, issued, outstanding FROM loyalty.outstanding_by_age();
-SELECT count(*) FROM loyalty.kept_cohort;
-SELECT loyalty.keep_cohorts(NULL, NULL);
-SELECT loyalty.keep_cohorts(program => 'co_tea');
+SELECT loyalty.roll_up(until => now()) = now() AS rolled_up;
+SELECT cohort, month, issued FROM loyalty.rollup_point_cohort WHERE program_id = loyalty.report_program() AND cohort = 'infinity';
+SELECT * FROM co_cells WHERE cohort IS NULL;
+-- Merged, he is another's, and his own when that is undone
+SELECT loyalty.merge_members('cid', 'ann') IS NOT NULL AS merged;
+SELECT * FROM co_cells ORDER BY 1, 2;
+SELECT loyalty.roll_up(until => now()) = now() AS rolled_up;
+SELECT * FROM co_cells ORDER BY 1, 2;
+SELECT loyalty.unmerge_members('cid') IS NOT NULL AS parted;
+SELECT * FROM co_cells ORDER BY 1, 2;
+SELECT loyalty.roll_up(until => now()) = now() AS rolled_up;
+SELECT * FROM co_cells ORDER BY 1, 2;
+SELECT count(*) AS never_in FROM loyalty.rollup_member WHERE program_id = loyalty.report_program() AND cohort IS NULL;
+SELECT * FROM loyalty.verify('co_beans');
 
--- Only the engine writes it, for who operates the program; who may read the program may read it
-DELETE FROM loyalty.kept_cohort;
+-- Rows that are not in order are refused, and so are NULLs
+SELECT (unnest(loyalty.cohort_cells(w, p, m::date, i, r, 0))).* FROM (VALUES (1, 1::bigint, '2023-01-01', 10, 0), (1, 1, '2023-02-01', 5, 12), (-1, 1, '2023-01-01', 10, 0)) v (w, p, m, i, r);
+SELECT loyalty.cohort_cells(1, 1, m::date, 1, 0, 0) FROM (VALUES ('2023-02-01'), ('2023-01-01')) v (m);
+SELECT loyalty.cohort_cells(1, 1, NULL, 1, 0, 0);
+SELECT loyalty.cohort_cells(1, 1, now()::date, 1, 0, 0) FROM generate_series(1, 0);
+SELECT loyalty.cohort_cells(2000000000, p, '2023-01-01', 500000000000000, 0, 0) FROM generate_series(1, 2) p;
+
+-- Only the engine writes rollups, and who may not read the program may read nothing of it
+DELETE FROM loyalty.rollup_point_cohort;
+DELETE FROM loyalty.rollup_purchase_cohort;
+DELETE FROM loyalty.rollup_member;
 CREATE ROLE regress_analyst;
 SELECT loyalty.grant_access('regress_analyst', 'read', 'co_beans');
 SET ROLE regress_analyst;
-SELECT loyalty.keep_cohorts();
-SELECT count(*) FROM loyalty.kept_cohort;
+SELECT count(*) FROM loyalty.rollup_point_cohort;
 SELECT count(*) FROM loyalty.cohorts('co_beans');
+SELECT count(*) FROM loyalty.purchase_cohorts WHERE program_id = loyalty.report_program('co_beans');
+SELECT count(*) FROM loyalty.changed_months;
 SELECT count(*) FROM loyalty.cohorts('co_tea');
 RESET ROLE;
 SELECT loyalty.revoke_access('regress_analyst', 'read', 'co_beans');
-SELECT loyalty.grant_access('regress_analyst', 'operate', 'co_tea');
-SET ROLE regress_analyst;
-SELECT count(*) FROM loyalty.kept_cohort;
-SELECT loyalty.keep_cohorts(program => 'co_tea');
-SELECT loyalty.keep_cohorts(program => 'co_beans');
-RESET ROLE;
-SELECT loyalty.revoke_access('regress_analyst', 'operate', 'co_tea');
 DROP ROLE regress_analyst;
-SELECT loyalty.keep_cohorts(false);
+DROP VIEW co_cells;
+DROP TABLE co_before;

@@ -27,7 +27,6 @@ $primary->safe_psql('shop', q{
 	SELECT loyalty.issue_voucher('c1', 'value', value => 5, program => 'beans');
 	SELECT loyalty.record('2', 'survey', key => 'first', program => 'beans');
 	UPDATE loyalty.reward SET stock = 100 WHERE name = 'tour';
-	SELECT loyalty.keep_cohorts(program => 'beans');
 	SELECT loyalty.roll_up('beans', until => now());
 	VACUUM FREEZE;
 });
