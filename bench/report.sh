@@ -67,7 +67,7 @@ timed() {
 
 echo "# report: $members members, $((members * each)) entries; $runs runs"
 createdb bench_report
-sql bench_report -v members="$members" -v each=$each -v fresh=$fresh -f "$bench/report.sql" >/dev/null
+sql bench_report -v members="$members" -v each=$each -f "$bench/report.sql" >/dev/null
 sql bench_report -c "VACUUM (ANALYZE)" -c CHECKPOINT
 
 declare -A without=() with=()

@@ -1,5 +1,5 @@
 -- A program with :members members of :each entries each within two years, of
--- which the last :fresh are posted now and the others two days ago: one purchase,
+-- which every 70th member's last one is posted now and the others two days ago: one purchase,
 -- return and redemption of one member is made by the engine, and the others are
 -- their like.  Every tenth member has returned something, every second one
 -- redeemed.  Their hashes are not right, of which reports know nothing.
@@ -40,9 +40,10 @@ INSERT INTO loyalty.entry (member_id, seq, kind, points, lots, amount, source_ke
 SELECT n, s, f.kind, p.points, loyalty.purse(p.points, NULL, (date_trunc('month', t.at) + interval '37 months')::date - 1),
        CASE WHEN f.kind <> 'redeem' THEN p.points END,
        CASE f.kind WHEN 'redeem' THEN '#' || s WHEN 'clawback' THEN (n * :each + s - 1)::text ELSE (n * :each + s)::text END,
-       t.at, CASE WHEN n * :each + s > (:members::bigint * :each - :fresh) THEN now() ELSE now() - interval '2 days' END, :of_entry
-FROM generate_series(1::bigint, :members - 1) n
-CROSS JOIN generate_series(1, :each) s
+       t.at, CASE WHEN fresh THEN now() ELSE now() - interval '2 days' END, :of_entry
+FROM (SELECT n, s, false AS fresh FROM generate_series(1::bigint, :members - 1) n, generate_series(1, :each) s WHERE s < :each OR n % 70 <> 0
+      UNION ALL -- at the end of the table, as they would be
+      SELECT n, :each, true FROM generate_series(70::bigint, :members - 1, 70) n) o
 JOIN loyalty.entry f ON f.kind = CASE WHEN s = :each AND n % 2 = 0 THEN 'redeem' WHEN s = :each - 1 AND n % 10 = 1 THEN 'clawback' ELSE 'earn' END
 CROSS JOIN LATERAL (SELECT (CASE f.kind WHEN 'redeem' THEN -5 WHEN 'clawback' THEN -1 ELSE 5 + (n + 7 * s) % 20 END)::int AS points) p
 CROSS JOIN LATERAL (SELECT now() - ((:each - s + (n * 7919 % 1000) / 1000.0) * 730 / :each) * interval '1 day' AS at) t;

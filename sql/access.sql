@@ -114,7 +114,7 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 							 dashboard}'::pg_catalog.text[]) n
 	UNION ALL
 	SELECT 'read', 'TABLE', n, 'SELECT', NULL
-	FROM pg_catalog.unnest('{persons,points_by_day,activity_by_month,readable_movements,enrollments_by_day,lapsed,member_totals,point_cohorts,purchase_cohorts,
+	FROM pg_catalog.unnest('{persons,person_map,points_by_day,activity_by_month,readable_movements,enrollments_by_day,lapsed,member_totals,month_totals,point_cohorts,purchase_cohorts,
 							 lots_by_day,lot_movements,ledger,member_refs,purchase_payments,tier_steps,activity_by_tier,tier_stays,
 							 feedback_by_day,expiring_by_day}'::pg_catalog.text[]) n
 	UNION ALL

@@ -32,20 +32,6 @@ CREATE AGGREGATE loyalty.cohort_cells(weight integer, person_id bigint, month da
 );
 COMMENT ON AGGREGATE loyalty.cohort_cells(integer, bigint, date, loyalty.points, loyalty.points, loyalty.points) IS 'points by the month of their issue, of what each person did in each month, times a weight; the rows of a person one behind the other and in the order of months';
 
--- Of those who did something since the rollups, and of those who were ever merged.
--- Whose points they were is told by persons.
-CREATE VIEW loyalty.merged_persons WITH (security_barrier = true) AS
-	SELECT g.program_id, g.member_id, s.person_id
-	FROM (SELECT program_id, member_id FROM loyalty.member_merge
-		  UNION
-		  SELECT program_id, into_member_id FROM loyalty.member_merge) g
-	-- few, each looked up by himself
-	CROSS JOIN LATERAL (SELECT p.person_id FROM loyalty.persons p WHERE p.member_id = g.member_id OFFSET 0) s;
-COMMENT ON VIEW loyalty.merged_persons IS 'persons of those who were ever merged, or another with them; nobody is granted it';
-COMMENT ON COLUMN loyalty.merged_persons.program_id IS 'the program';
-COMMENT ON COLUMN loyalty.merged_persons.member_id IS 'the member';
-COMMENT ON COLUMN loyalty.merged_persons.person_id IS 'the member who stands for him now';
-
 -- What the rollups of cohorts have of a month of somebody who is not as he was
 -- then (weight -1), and what there is of him (weight 1).
 CREATE VIEW loyalty.changed_months WITH (security_barrier = true) AS

@@ -109,22 +109,31 @@ CREATE FUNCTION loyalty.dashboard(program text DEFAULT NULL, at date DEFAULT NUL
 		SELECT array_agg(e.edge ORDER BY e.edge) AS at, array_agg(e.mask ORDER BY e.edge) AS masks,
 			   (SELECT array_agg(s.begins ORDER BY s.begins) FROM span s) AS begins
 		FROM edge e
+	), merged AS MATERIALIZED (
+		SELECT m.persons FROM loyalty.person_map m WHERE m.program_id = (SELECT program_id FROM argument)
 	), bought AS (
-		SELECT b.member_id, min(b.first_purchase) AS first,
-			   bit_or(CASE WHEN b.last_purchase >= (SELECT at[1] FROM edges)
-						   THEN coalesce((SELECT masks FROM edges)[width_bucket(b.first_purchase, (SELECT at FROM edges))], 0)
-								| coalesce((SELECT masks FROM edges)[width_bucket(b.last_purchase, (SELECT at FROM edges))], 0)
-						   ELSE 0 END) AS mask
-		FROM loyalty.activity_by_month b
+		SELECT CASE WHEN (SELECT m.persons IS NULL FROM merged m) THEN b.member_id
+					ELSE coalesce(((SELECT m.persons FROM merged m) ->> b.member_id::text)::bigint, b.member_id) END AS person_id,
+			   b.first_purchase,
+			   CASE WHEN b.last_purchase >= (SELECT at[1] FROM edges)
+					THEN coalesce((SELECT masks FROM edges)[width_bucket(b.first_purchase, (SELECT at FROM edges))], 0)
+						 | coalesce((SELECT masks FROM edges)[width_bucket(b.last_purchase, (SELECT at FROM edges))], 0)
+					ELSE 0 END AS mask
+		FROM loyalty.month_totals b
 		WHERE b.program_id = (SELECT program_id FROM argument) AND b.first_purchase IS NOT NULL
-		GROUP BY 1
+		  AND b.month >= (SELECT date_trunc('month', e.at[1] AT TIME ZONE a.time_zone)::date FROM edges e, argument a)
+		UNION ALL
+		-- months before are told by the first purchase of all
+		SELECT CASE WHEN (SELECT m.persons IS NULL FROM merged m) THEN t.member_id
+					ELSE coalesce(((SELECT m.persons FROM merged m) ->> t.member_id::text)::bigint, t.member_id) END, t.first_purchase, 0
+		FROM loyalty.member_totals t
+		WHERE t.program_id = (SELECT program_id FROM argument) AND t.first_purchase IS NOT NULL
 	), buyer AS (
 		-- earlier: the last of the 12 before which he had bought already, -1: none
 		SELECT p.mask, cardinality(e.begins) - 1 - width_bucket(p.first, e.begins) AS earlier, count(*) AS persons
-		FROM (SELECT bit_or(b.mask) AS mask, min(b.first) AS first
+		FROM (SELECT bit_or(b.mask) AS mask, min(b.first_purchase) AS first
 			  FROM bought b
-			  JOIN loyalty.persons n ON n.member_id = b.member_id
-			  GROUP BY n.person_id) p
+			  GROUP BY b.person_id) p
 		CROSS JOIN edges e
 		WHERE p.mask > 0
 		GROUP BY 1, 2

@@ -55,6 +55,37 @@ COMMENT ON COLUMN loyalty.member_totals.earned IS 'points earned, less those tha
 COMMENT ON COLUMN loyalty.member_totals.redeemed IS 'points redeemed, less those that came back';
 COMMENT ON COLUMN loyalty.member_totals.redemptions IS 'number of redemptions';
 
+-- The same by month, for reports that add up themselves.
+CREATE VIEW loyalty.month_totals WITH (security_barrier = true) AS
+	SELECT t.program_id, t.member_id, t.month, t.active, t.purchases, t.amount, t.first_purchase, t.last_purchase, t.earned, t.redeemed, t.redemptions
+	FROM (SELECT r.program_id, r.member_id, r.month, r.first_purchase IS NOT NULL OR r.earned OPERATOR(loyalty.>) 0 OR r.redemptions > 0 AS active,
+				 r.purchases, r.amount, r.first_purchase, r.last_purchase,
+				 r.earned OPERATOR(loyalty.+) r.clawed_back AS earned,
+				 OPERATOR(loyalty.-) (r.redeemed OPERATOR(loyalty.+) r.refunded) AS redeemed, r.redemptions
+		  FROM loyalty.rollup_month r
+		  UNION ALL
+		  SELECT e.program_id, e.member_id, date_trunc('month', e.day::timestamp)::date,
+				 e.purchases > 0 OR e.kind = 'earn' AND e.points OPERATOR(loyalty.>) 0 OR e.kind = 'redeem', e.purchases, coalesce(e.amount, 0),
+				 CASE WHEN e.purchases > 0 THEN e.occurred_at END, CASE WHEN e.purchases > 0 THEN e.occurred_at END,
+				 CASE WHEN e.kind IN ('earn', 'clawback') THEN e.points ELSE 0 END,
+				 CASE WHEN e.kind IN ('redeem', 'refund') THEN OPERATOR(loyalty.-) e.points ELSE 0 END,
+				 (e.kind = 'redeem')::integer
+		  FROM loyalty.fresh_movements e) t
+	JOIN loyalty.program q ON q.program_id = t.program_id
+	WHERE loyalty.may_read(q.program_id);
+COMMENT ON VIEW loyalty.month_totals IS 'what members did in a month, as sums of several rows: activity_by_month is one row of each';
+COMMENT ON COLUMN loyalty.month_totals.program_id IS 'the program';
+COMMENT ON COLUMN loyalty.month_totals.member_id IS 'the member in whose ledger it stands: see persons';
+COMMENT ON COLUMN loyalty.month_totals.month IS 'first day of the month, in the program''s time zone';
+COMMENT ON COLUMN loyalty.month_totals.active IS 'whether he bought, earned or redeemed';
+COMMENT ON COLUMN loyalty.month_totals.purchases IS 'purchases that came to count in it, less those that ceased to';
+COMMENT ON COLUMN loyalty.month_totals.amount IS 'what was bought, less what was returned';
+COMMENT ON COLUMN loyalty.month_totals.first_purchase IS 'time of the first purchase that came to count in it; NULL: none did';
+COMMENT ON COLUMN loyalty.month_totals.last_purchase IS 'time of the last one';
+COMMENT ON COLUMN loyalty.month_totals.earned IS 'points earned, less those that returns took back';
+COMMENT ON COLUMN loyalty.month_totals.redeemed IS 'points redeemed, less those that came back';
+COMMENT ON COLUMN loyalty.month_totals.redemptions IS 'number of redemptions';
+
 -- The channel stands in the profile, which is not for everybody who may read
 -- figures: so it is added up first.
 CREATE VIEW loyalty.enrollments_by_day WITH (security_barrier = true) AS
@@ -146,11 +177,7 @@ CREATE FUNCTION loyalty.member_activity(since date DEFAULT NULL, until date DEFA
 						ELSE (date_trunc('month', d.since::timestamp) + interval '1 month')::date END AS first,
 				   date_trunc('month', d.until::timestamp)::date AS last) m
 	), merged AS MATERIALIZED (
-		-- Mostly nobody: a join would have everything sorted for them.
-		SELECT jsonb_object_agg(i.member_id, i.person_id) AS persons
-		FROM loyalty.persons i
-		WHERE i.program_id = (SELECT s.program_id FROM span s)
-		  AND i.member_id IN (SELECT g.member_id FROM loyalty.member_merge g WHERE g.program_id = (SELECT s.program_id FROM span s))
+		SELECT m.persons FROM loyalty.person_map m WHERE m.program_id = (SELECT s.program_id FROM span s)
 	)
 	SELECT CASE WHEN (SELECT m.persons IS NULL FROM merged m) THEN a.member_id
 				ELSE coalesce(((SELECT m.persons FROM merged m) ->> a.member_id::text)::bigint, a.member_id) END,
@@ -162,11 +189,10 @@ CREATE FUNCTION loyalty.member_activity(since date DEFAULT NULL, until date DEFA
 		  WHERE v.program_id = (SELECT s.program_id FROM span s) AND (SELECT s.whole FROM span s)
 			AND v.occurred_at < (SELECT s.ends FROM span s)
 		  UNION ALL
-		  SELECT v.member_id, v.first_purchase IS NOT NULL OR v.earned OPERATOR(loyalty.>) 0 OR v.redemptions > 0 AS active,
+		  SELECT v.member_id, v.active,
 				 v.month >= (SELECT s.recent_day FROM span s) AS recent,
-				 v.purchases, v.amount, v.first_purchase, v.last_purchase, v.earned OPERATOR(loyalty.+) v.clawed_back AS earned,
-				 OPERATOR(loyalty.-) (v.redeemed OPERATOR(loyalty.+) v.refunded) AS redeemed, v.redemptions
-		  FROM loyalty.activity_by_month v
+				 v.purchases, v.amount, v.first_purchase, v.last_purchase, v.earned, v.redeemed, v.redemptions
+		  FROM loyalty.month_totals v
 		  WHERE v.program_id = (SELECT s.program_id FROM span s) AND (SELECT NOT s.whole FROM span s)
 			AND v.month >= (SELECT s.first FROM span s) AND v.month < (SELECT s.last FROM span s)
 			AND v.month IS DISTINCT FROM (SELECT s.apart FROM span s)

@@ -42,6 +42,27 @@ COMMENT ON COLUMN loyalty.persons.program_id IS 'the program';
 COMMENT ON COLUMN loyalty.persons.member_id IS 'the member';
 COMMENT ON COLUMN loyalty.persons.person_id IS 'the member who stands for him';
 
+-- Mostly there are none: joins with all persons would cost everybody.
+CREATE VIEW loyalty.merged_persons WITH (security_barrier = true) AS
+	SELECT g.program_id, g.member_id, s.person_id
+	FROM (SELECT program_id, member_id FROM loyalty.member_merge
+		  UNION
+		  SELECT program_id, into_member_id FROM loyalty.member_merge) g
+	-- few, each looked up by himself
+	CROSS JOIN LATERAL (SELECT p.person_id FROM loyalty.persons p WHERE p.member_id = g.member_id OFFSET 0) s;
+COMMENT ON VIEW loyalty.merged_persons IS 'persons of those who were ever merged, or another with them; nobody is granted it';
+COMMENT ON COLUMN loyalty.merged_persons.program_id IS 'the program';
+COMMENT ON COLUMN loyalty.merged_persons.member_id IS 'the member';
+COMMENT ON COLUMN loyalty.merged_persons.person_id IS 'the member who stands for him now';
+
+CREATE VIEW loyalty.person_map WITH (security_barrier = true) AS
+	SELECT p.program_id, (SELECT jsonb_object_agg(g.member_id, g.person_id) FROM loyalty.merged_persons g WHERE g.program_id = p.program_id) AS persons
+	FROM loyalty.program p
+	WHERE loyalty.may_read(p.program_id);
+COMMENT ON VIEW loyalty.person_map IS 'merged_persons of each program as one value, which a report can look up by member without a join';
+COMMENT ON COLUMN loyalty.person_map.program_id IS 'the program';
+COMMENT ON COLUMN loyalty.person_map.persons IS 'an object from member_id to person_id; NULL: nobody was ever merged';
+
 -- For the views below.  A purchase that came through record() has a key of this
 -- kind, or none: then its first entry says what it was, of a forgotten member too.  How a later posting changed what counts
 -- depends on those before it.  Both are looked up where they matter, which is rare.

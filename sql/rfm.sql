@@ -43,9 +43,11 @@ CREATE FUNCTION loyalty.rfm_scores(at date DEFAULT NULL, program text DEFAULT NU
 	END;
 COMMENT ON FUNCTION loyalty.rfm_scores(date, text) IS 'rfm by member_id, for reports';
 
+-- Buyers are as many as members, which the planner does not know.
 CREATE FUNCTION loyalty.rfm(at date DEFAULT NULL, program text DEFAULT NULL)
 	RETURNS TABLE (member text, recency_days integer, frequency bigint, monetary numeric, r integer, f integer, m integer, score text, segment text)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
+	SET enable_nestloop = off
 	AS $$
 	SELECT m.ref, s.recency_days, s.frequency, round(s.monetary, 2), s.r, s.f, s.m, (100 * s.r + 10 * s.f + s.m)::text, s.segment
 	FROM loyalty.rfm_scores($1, $2) s
