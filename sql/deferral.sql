@@ -30,15 +30,29 @@ COMMENT ON COLUMN loyalty.lot_movements.what IS 'sale, or return (points taken b
 COMMENT ON COLUMN loyalty.lot_movements.lots IS 'points that it added, by life span';
 COMMENT ON COLUMN loyalty.lot_movements.amount IS 'what it added to the amount of a purchase or an event (negative: took away); stands on the first entry of a posting';
 
+-- The rollup, and what was posted since, bounded as in points_by_day.
 CREATE VIEW loyalty.lots_by_day WITH (security_barrier = true) AS
 	SELECT d.program_id, d.day, d.sales, d.sold_amount, d.sold, d.returned_amount, d.returned, d.given, d.redeemed, d.expired, d.moved
-	FROM (SELECT m.program_id, m.day, coalesce(sum(m.amount) FILTER (WHERE m.sale), 0) AS sales,
-				 coalesce(sum(m.amount) FILTER (WHERE m.what = 'sale'), 0) AS sold_amount, loyalty.sum(m.lots) FILTER (WHERE m.what = 'sale') AS sold,
-				 coalesce(sum(m.amount) FILTER (WHERE m.what = 'return'), 0) AS returned_amount, loyalty.sum(m.lots) FILTER (WHERE m.what = 'return') AS returned,
-				 loyalty.sum(m.lots) FILTER (WHERE m.what = 'gift') AS given, loyalty.sum(m.lots) FILTER (WHERE m.what = 'redemption') AS redeemed,
-				 loyalty.sum(m.lots) FILTER (WHERE m.what = 'expiry') AS expired, loyalty.sum(m.lots) FILTER (WHERE m.what = 'move') AS moved
-		  FROM loyalty.lot_movements m
-		  GROUP BY m.program_id, m.day) d
+	FROM (SELECT b.program_id, b.day, sum(b.sales) AS sales, sum(b.sold_amount) AS sold_amount, loyalty.sum(b.sold) AS sold,
+				 sum(b.returned_amount) AS returned_amount, loyalty.sum(b.returned) AS returned, loyalty.sum(b.given) AS given,
+				 loyalty.sum(b.redeemed) AS redeemed, loyalty.sum(b.expired) AS expired, loyalty.sum(b.moved) AS moved
+		  FROM (SELECT l.program_id, l.day, l.sales, l.sold_amount, l.sold, l.returned_amount, l.returned, l.given, l.redeemed, l.expired, l.moved
+				FROM loyalty.rollup_lots l
+				UNION ALL
+				SELECT m.program_id, m.day, coalesce(sum(m.amount) FILTER (WHERE m.sale), 0),
+					   coalesce(sum(m.amount) FILTER (WHERE m.what = 'sale'), 0), loyalty.sum(m.lots) FILTER (WHERE m.what = 'sale'),
+					   coalesce(sum(m.amount) FILTER (WHERE m.what = 'return'), 0), loyalty.sum(m.lots) FILTER (WHERE m.what = 'return'),
+					   loyalty.sum(m.lots) FILTER (WHERE m.what = 'gift'), loyalty.sum(m.lots) FILTER (WHERE m.what = 'redemption'),
+					   loyalty.sum(m.lots) FILTER (WHERE m.what = 'expiry'), loyalty.sum(m.lots) FILTER (WHERE m.what = 'move')
+				FROM loyalty.lot_movements m
+				LEFT JOIN loyalty.rollup r ON r.program_id = m.program_id
+				WHERE m.posted_at >= (SELECT min(coalesce(u.until, '-infinity'))
+									  FROM loyalty.program p
+									  LEFT JOIN loyalty.rollup u ON u.program_id = p.program_id)
+				  AND m.posted_at <= 'infinity'
+				  AND m.posted_at >= coalesce(r.until, '-infinity')
+				GROUP BY 1, 2) b
+		  GROUP BY 1, 2) d
 	JOIN loyalty.program q ON q.program_id = d.program_id
 	WHERE loyalty.may_read(q.program_id);
 COMMENT ON VIEW loyalty.lots_by_day IS 'how points of each life span moved, and for which sales, added up by day';

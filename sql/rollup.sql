@@ -62,6 +62,41 @@ CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.ro
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
 COMMENT ON TRIGGER guard ON loyalty.rollup_day IS 'written only by the engine';
 
+-- What deferral() adds up: by life span, which days of points have not.  NULL is
+-- none at all, as in the view.
+CREATE TABLE loyalty.rollup_lots (
+	program_id integer NOT NULL,
+	day date NOT NULL,
+	sales numeric NOT NULL,
+	sold_amount numeric NOT NULL,
+	sold loyalty.purse,
+	returned_amount numeric NOT NULL,
+	returned loyalty.purse,
+	given loyalty.purse,
+	redeemed loyalty.purse,
+	expired loyalty.purse,
+	moved loyalty.purse,
+	CONSTRAINT rollup_lots_pkey PRIMARY KEY (program_id, day)
+);
+SELECT pg_catalog.pg_extension_config_dump('loyalty.rollup_lots', 'WHERE false');
+ALTER TABLE loyalty.rollup_lots ENABLE ROW LEVEL SECURITY;
+COMMENT ON TABLE loyalty.rollup_lots IS 'lots_by_day of the entries before rollup.until; written only by the engine';
+COMMENT ON COLUMN loyalty.rollup_lots.program_id IS 'the program';
+COMMENT ON COLUMN loyalty.rollup_lots.day IS 'when it happened, in the program''s time zone';
+COMMENT ON COLUMN loyalty.rollup_lots.sales IS 'what was bought, less what was returned';
+COMMENT ON COLUMN loyalty.rollup_lots.sold_amount IS 'what was bought of it with points';
+COMMENT ON COLUMN loyalty.rollup_lots.sold IS 'the points that it gave; NULL: none, as of the following';
+COMMENT ON COLUMN loyalty.rollup_lots.returned_amount IS 'what was returned, below zero, that points were taken back for';
+COMMENT ON COLUMN loyalty.rollup_lots.returned IS 'the points that were taken back, below zero';
+COMMENT ON COLUMN loyalty.rollup_lots.given IS 'points given without a sale, less those taken';
+COMMENT ON COLUMN loyalty.rollup_lots.redeemed IS 'points redeemed, below zero, and refunded';
+COMMENT ON COLUMN loyalty.rollup_lots.expired IS 'points that expired, below zero';
+COMMENT ON COLUMN loyalty.rollup_lots.moved IS 'points that moved to another member or another last day';
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.rollup_lots
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.engine_guard();
+COMMENT ON TRIGGER guard ON loyalty.rollup_lots IS 'written only by the engine';
+
 CREATE TABLE loyalty.rollup_month (
 	member_id bigint NOT NULL,
 	purchases bigint NOT NULL,

@@ -58,6 +58,7 @@ static const struct
 	{"household_member", "loyalty.join_household and loyalty.leave_household change it."},
 	{"rollup", "loyalty.roll_up makes rollups anew."},
 	{"rollup_day", "loyalty.roll_up makes rollups anew."},
+	{"rollup_lots", "loyalty.roll_up makes rollups anew."},
 	{"rollup_month", "loyalty.roll_up makes rollups anew."},
 	{"estimate", "loyalty.set_estimate makes another estimate, which holds from then on."},
 	{"deferred", "CALL loyalty.maintain() tries purchases again, and removes those that earn."}

@@ -98,4 +98,19 @@ extern void rollup_clear(const Rolling *rolling);
 	"    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before" \
 	"  FROM (" months ") a) a GROUP BY a.program_id, a.cohort, a.month"
 
+/* What the view lots_by_day adds up (sql/deferral.sql), of rows m of loyalty.lot_movements. */
+#define LOTS_COLUMNS \
+	"program_id, day, sales, sold_amount, sold, returned_amount, returned, given, redeemed, expired, moved"
+#define LOTS_SUMS \
+	"m.program_id, m.day, coalesce(sum(m.amount) FILTER (WHERE m.sale), 0) AS sales," \
+	" coalesce(sum(m.amount) FILTER (WHERE m.what = 'sale'), 0) AS sold_amount," \
+	" loyalty.sum(m.lots) FILTER (WHERE m.what = 'sale') AS sold," \
+	" coalesce(sum(m.amount) FILTER (WHERE m.what = 'return'), 0) AS returned_amount," \
+	" loyalty.sum(m.lots) FILTER (WHERE m.what = 'return') AS returned," \
+	" loyalty.sum(m.lots) FILTER (WHERE m.what = 'gift') AS given," \
+	" loyalty.sum(m.lots) FILTER (WHERE m.what = 'redemption') AS redeemed," \
+	" loyalty.sum(m.lots) FILTER (WHERE m.what = 'expiry') AS expired," \
+	" loyalty.sum(m.lots) FILTER (WHERE m.what = 'move') AS moved"
+#define LOTS_GROUPS "m.program_id, m.day"
+
 #endif							/* LOYALTY_ROLLUP_H */

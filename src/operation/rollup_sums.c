@@ -2,8 +2,8 @@
  * rollup_sums.c
  *		What the rollups add up.
  *
- * Days, months and members are sums of entries, to which those of new ones are
- * added.  Cohorts are sums over members, of what only all of a member's months
+ * Days, lots, months and members are sums of entries, to which those of new ones
+ * are added.  Cohorts are sums over members, of what only all of a member's months
  * say: who has new entries is taken out as his months were, and put in again as
  * they are then.  Whoever was merged, or another with him, is not in them, for
  * what he did is another's meanwhile and may become his own again; such are few.
@@ -119,11 +119,30 @@ add_members(const Rolling *rolling)
 					" redemptions = t.redemptions + excluded.redemptions, cohort = excluded.cohort", rolling);
 }
 
+/* NULL is no points at all. */
+#define LOTS_SUM(column) \
+	column " = coalesce(d." column " OPERATOR(loyalty.+) excluded." column ", d." column ", excluded." column ")"
+
+/* Holds are not in lots, and so a day of the ledger may be without a row here. */
+static void
+add_lots(const Rolling *rolling)
+{
+	rolling_execute("INSERT INTO loyalty.rollup_lots AS d (" LOTS_COLUMNS ")"
+					" SELECT " LOTS_SUMS " FROM loyalty.lot_movements m JOIN loyalty.rollup r ON r.program_id = m.program_id"
+					" WHERE" IS_NEW("m") " GROUP BY " LOTS_GROUPS
+					" ON CONFLICT (program_id, day) DO UPDATE SET"
+					" sales = d.sales + excluded.sales, sold_amount = d.sold_amount + excluded.sold_amount,"
+					" returned_amount = d.returned_amount + excluded.returned_amount, "
+					LOTS_SUM("sold") ", " LOTS_SUM("returned") ", " LOTS_SUM("given") ", "
+					LOTS_SUM("redeemed") ", " LOTS_SUM("expired") ", " LOTS_SUM("moved"), rolling);
+}
+
 void
 rollup_add(const Rolling *rolling)
 {
 	add_cohorts(rolling, ADD_POINT_COHORTS("-1"), ADD_PURCHASE_COHORTS("-1"));
 	add_days(rolling);
+	add_lots(rolling);
 	add_months(rolling);
 	add_members(rolling);
 	add_cohorts(rolling, ADD_POINT_COHORTS("1"), ADD_PURCHASE_COHORTS("1"));
@@ -138,6 +157,7 @@ void
 rollup_clear(const Rolling *rolling)
 {
 	rolling_execute("DELETE FROM loyalty.rollup_day WHERE program_id = ANY ($1)", rolling);
+	rolling_execute("DELETE FROM loyalty.rollup_lots WHERE program_id = ANY ($1)", rolling);
 	rolling_execute("DELETE FROM loyalty.rollup_month WHERE program_id = ANY ($1)", rolling);
 	rolling_execute("DELETE FROM loyalty.rollup_member WHERE program_id = ANY ($1)", rolling);
 	rolling_execute("DELETE FROM loyalty.rollup_point_cohort WHERE program_id = ANY ($1)", rolling);

@@ -2,10 +2,11 @@
  * verify_rollups.c
  *		Proving that rollups are what the entries say.
  *
- * I1 rollups	each row of rollup_day, rollup_month and rollup_member is the sum
- *				of the entries that were posted before rollup.until, and there
- *				is one wherever there are such entries; rollup counts them.  The
- *				rollups of cohorts are what the months of their members come to.
+ * I1 rollups	each row of rollup_day, rollup_lots, rollup_month and
+ *				rollup_member is the sum of the entries that were posted before
+ *				rollup.until, and there is one wherever there are such entries;
+ *				rollup counts them.  The rollups of cohorts are what the months
+ *				of their members come to.
  */
 #include "postgres.h"
 
@@ -16,8 +17,9 @@
 	"WITH program AS (SELECT p.program_id, p.name, coalesce(r.until, '-infinity') AS until, coalesce(r.entries, 0) AS entries" \
 	"  FROM loyalty.program p LEFT JOIN loyalty.rollup r USING (program_id) WHERE $1 IS NULL OR p.name = $1)"
 
-#define OLD_MOVEMENTS \
-	" FROM loyalty.movements m JOIN program p USING (program_id)" \
+#define OLD_MOVEMENTS " FROM loyalty.movements m" OLD_ENTRIES
+#define OLD_ENTRIES \
+	" JOIN program p USING (program_id)" \
 	" WHERE m.posted_at < (SELECT max(until) FROM program) AND m.posted_at < p.until GROUP BY "
 
 static const char *const days_query =
@@ -86,6 +88,18 @@ static const char *const purchase_cohorts_query =
 	" WHERE (coalesce(e.buyers, 0), coalesce(e.new_buyers, 0), coalesce(e.returning_buyers, 0), coalesce(e.revenue, 0))"
 	"  IS DISTINCT FROM (coalesce(d.buyers, 0), coalesce(d.new_buyers, 0), coalesce(d.returning_buyers, 0), coalesce(d.revenue, 0))";
 
+/* Lots as text, for what is not there is not equal to none. */
+static const char *const lots_query =
+	PROGRAMS
+	" SELECT 'I1 rollups', p.name, NULL, format('the rollup of lots on %s is not what the entries say', day),"
+	"  (e.sales, e.sold_amount, e.sold, e.returned_amount, e.returned, e.given, e.redeemed, e.expired, e.moved)::text,"
+	"  (d.sales, d.sold_amount, d.sold, d.returned_amount, d.returned, d.given, d.redeemed, d.expired, d.moved)::text"
+	" FROM (SELECT " LOTS_SUMS " FROM loyalty.lot_movements m" OLD_ENTRIES LOTS_GROUPS ") e"
+	" FULL JOIN (SELECT d.* FROM loyalty.rollup_lots d JOIN program USING (program_id)) d USING (program_id, day)"
+	" JOIN program p USING (program_id)"
+	" WHERE (e.sales, e.sold_amount, e.sold, e.returned_amount, e.returned, e.given, e.redeemed, e.expired, e.moved)::text"
+	"  IS DISTINCT FROM (d.sales, d.sold_amount, d.sold, d.returned_amount, d.returned, d.given, d.redeemed, d.expired, d.moved)::text";
+
 static const char *const count_query =
 	PROGRAMS
 	" SELECT 'I1 rollups', p.name, NULL, 'the count of entries in the rollups is not that of the rollups',"
@@ -98,6 +112,7 @@ verify_rollups(Verification *verification)
 {
 	rollups_without_jit();
 	verify_rows(verification, days_query);
+	verify_rows(verification, lots_query);
 	verify_rows(verification, months_query);
 	verify_rows(verification, members_query);
 	verify_rows(verification, point_cohorts_query);

@@ -1,4 +1,4 @@
--- A property: whatever happens, and however far the rollups go, points_by_day and activity_by_month are the sums of all entries.
+-- A property: whatever happens, and however far the rollups go, points_by_day, activity_by_month and lots_by_day are the sums of all entries.
 -- The seed is printed; psql -v seed=0.25 -f test/pgtap/rollup.sql repeats one.
 SET search_path = public, loyalty;
 SET client_min_messages = warning;
@@ -118,6 +118,17 @@ CREATE VIEW plain_member AS
 		   pg_catalog.max(a.last_purchase) AS last_purchase, loyalty.sum(a.earned) + loyalty.sum(a.clawed_back) AS earned, -(loyalty.sum(a.redeemed) + loyalty.sum(a.refunded)) AS redeemed,
 		   pg_catalog.sum(a.redemptions) AS redemptions
 	FROM plain_month a GROUP BY 1, 2;
+CREATE VIEW plain_lots AS
+	SELECT m.program_id, m.day, coalesce(pg_catalog.sum(m.amount) FILTER (WHERE m.sale), 0) AS sales,
+		   coalesce(pg_catalog.sum(m.amount) FILTER (WHERE m.what = 'sale'), 0) AS sold_amount, loyalty.sum(m.lots) FILTER (WHERE m.what = 'sale') AS sold,
+		   coalesce(pg_catalog.sum(m.amount) FILTER (WHERE m.what = 'return'), 0) AS returned_amount, loyalty.sum(m.lots) FILTER (WHERE m.what = 'return') AS returned,
+		   loyalty.sum(m.lots) FILTER (WHERE m.what = 'gift') AS given, loyalty.sum(m.lots) FILTER (WHERE m.what = 'redemption') AS redeemed,
+		   loyalty.sum(m.lots) FILTER (WHERE m.what = 'expiry') AS expired, loyalty.sum(m.lots) FILTER (WHERE m.what = 'move') AS moved
+	FROM loyalty.lot_movements m GROUP BY 1, 2;
+CREATE FUNCTION wrong_lots() RETURNS TABLE (source text, line text) LANGUAGE sql AS $$
+	(SELECT 'lots, not in the view', d::text FROM plain_lots d EXCEPT SELECT 'lots, not in the view', d::text FROM loyalty.lots_by_day d)
+	UNION ALL (SELECT 'lots, in the view', d::text FROM loyalty.lots_by_day d EXCEPT SELECT 'lots, in the view', d::text FROM plain_lots d)
+	UNION ALL SELECT 'lots, twice', day::text FROM loyalty.lots_by_day GROUP BY program_id, day HAVING count(*) > 1 $$;
 -- As text, so that types and decimals are the same, too.
 CREATE FUNCTION wrong() RETURNS TABLE (source text, line text) LANGUAGE sql AS $$
 	(SELECT 'day, not in the view', d::text FROM plain_day d EXCEPT SELECT 'day, not in the view', d::text FROM loyalty.points_by_day d)
@@ -134,6 +145,7 @@ CREATE FUNCTION wrong() RETURNS TABLE (source text, line text) LANGUAGE sql AS $
 			   pg_catalog.max(t.last_purchase) AS last_purchase, loyalty.sum(t.earned) AS earned, loyalty.sum(t.redeemed) AS redeemed, pg_catalog.sum(t.redemptions)::numeric AS redemptions
 		FROM loyalty.member_totals t GROUP BY 1, 2) t USING (member_id)
 	WHERE m::text IS DISTINCT FROM t::text
+	UNION ALL SELECT * FROM wrong_lots()
 	UNION ALL SELECT 'day, twice', day::text FROM loyalty.points_by_day GROUP BY program_id, day, kind, rule_id, source_id HAVING count(*) > 1
 	UNION ALL SELECT 'month, twice', month::text FROM loyalty.activity_by_month GROUP BY member_id, month HAVING count(*) > 1 $$;
 
@@ -217,10 +229,12 @@ SELECT is_empty('SELECT * FROM verify()', 'and sound');
 -- Anew gives the same.
 CREATE TABLE days AS SELECT d::text FROM rollup_day d;
 CREATE TABLE months AS SELECT m::text FROM rollup_month m;
+CREATE TABLE lots AS SELECT l::text FROM rollup_lots l;
 CREATE TABLE kept AS SELECT * FROM rollup;
 SELECT roll_up(p.name, k.until, anew => true) = k.until FROM kept k JOIN program p USING (program_id) \g /dev/null
 SELECT set_eq('SELECT d::text FROM rollup_day d', 'SELECT * FROM days', 'days made anew are the same');
 SELECT set_eq('SELECT m::text FROM rollup_month m', 'SELECT * FROM months', 'so are months');
+SELECT set_eq('SELECT l::text FROM rollup_lots l', 'SELECT * FROM lots', 'so are lots');
 
 -- What is tampered with is found, and put right.
 CREATE FUNCTION found(sql text) RETURNS text LANGUAGE plpgsql AS $$
@@ -235,6 +249,8 @@ SELECT roll_up('shop', anew => true) IS NULL \g /dev/null
 SELECT is_empty('SELECT * FROM verify()', 'made anew');
 SELECT is(roll_up('shop', now()), now(), 'and brought up to now');
 SELECT ok(found('DELETE FROM loyalty.rollup_month WHERE ctid = (SELECT min(ctid) FROM loyalty.rollup_month WHERE program_id = loyalty.report_program(''shop''))') ~ '^I1 rollups . shop . the rollup of [0-9]{4}-[0-9]{2} is not what the entries say(\n|$)', 'a month that is gone');
+SELECT ok(found('UPDATE loyalty.rollup_lots SET sold = sold + ''{1@infinity}'' WHERE ctid = (SELECT min(ctid) FROM loyalty.rollup_lots WHERE program_id = loyalty.report_program(''shop'') AND sold IS NOT NULL)') ~ 'the rollup of lots on [0-9-]+ is not what the entries say', 'lots that are others');
+SELECT ok(found('UPDATE loyalty.rollup_lots SET given = ''{}'' WHERE ctid = (SELECT min(ctid) FROM loyalty.rollup_lots WHERE program_id = loyalty.report_program(''shop'') AND given IS NULL)') ~ 'the rollup of lots on [0-9-]+ is not what the entries say', 'none that were not there');
 SELECT ok(found('DELETE FROM loyalty.rollup WHERE program_id = loyalty.report_program(''shop'')') ~ 'rollup of', 'a boundary that is gone');
 SELECT roll_up('shop', now(), anew => true) = now() \g /dev/null
 SELECT is_empty('SELECT * FROM verify()', 'made anew');
