@@ -3,7 +3,9 @@
 --
 
 -- What points belong together is told by their last day, which only lots know.
--- What earned nothing has no rule, but says itself what was recorded.
+-- What earned nothing has no rule, but says itself what was recorded.  What a rule
+-- is about never changes, nor what is read of an entry, so that these can be
+-- added up for good.
 CREATE VIEW loyalty.lot_movements WITH (security_barrier = true) AS
 	SELECT e.program_id, (e.occurred_at AT TIME ZONE p.time_zone)::date AS day, e.posted_at, c.sale,
 		   CASE WHEN c.sale THEN CASE WHEN e.points OPERATOR(loyalty.>) 0 THEN 'sale' WHEN e.points OPERATOR(loyalty.<) 0 THEN 'return' END
@@ -13,10 +15,10 @@ CREATE VIEW loyalty.lot_movements WITH (security_barrier = true) AS
 				ELSE 'gift' END AS what, e.lots, e.amount
 	FROM loyalty.entry e
 	JOIN loyalty.program p ON p.program_id = e.program_id
-	LEFT JOIN loyalty.rule r ON r.rule_id = e.rule_id AND r.event = 'purchase'
 	CROSS JOIN LATERAL (
 		SELECT e.kind IN ('earn', 'clawback')
-			   AND (e.source_id <> 0 OR r.rule_id IS NOT NULL
+			   -- hashed once, and looked up for acts alone
+			   AND (e.source_id <> 0 OR e.rule_id IN (SELECT r.rule_id FROM loyalty.rule r WHERE r.event = 'purchase')
 					OR e.rule_id = 0 AND (starts_with(e.source_key, 'purchase:') OR (coalesce(e.context -> 'request' ->> 'event', e.context ->> 'event') = 'purchase') IS TRUE)) AS sale) c
 	WHERE e.kind NOT IN ('hold', 'release')
 	  -- looked up once, and not for each entry
