@@ -249,6 +249,8 @@ SELECT roll_up('shop', anew => true) IS NULL \g /dev/null
 SELECT is_empty('SELECT * FROM verify()', 'made anew');
 SELECT is(roll_up('shop', now()), now(), 'and brought up to now');
 SELECT ok(found('DELETE FROM loyalty.rollup_month WHERE ctid = (SELECT min(ctid) FROM loyalty.rollup_month WHERE program_id = loyalty.report_program(''shop''))') ~ '^I1 rollups . shop . the rollup of [0-9]{4}-[0-9]{2} is not what the entries say(\n|$)', 'a month that is gone');
+SELECT ok(found('UPDATE loyalty.rule SET event = ''review'' WHERE program = ''shop'' AND name = ''base''') ~ 'the rollup of lots on [0-9-]+ is not what the entries say', 'a rule that is about something else now');
+SELECT ok(coalesce(found('UPDATE loyalty.rule SET event = ''purchase'' WHERE program = ''shop'' AND name = ''base'''), '') !~ 'the rollup of lots', 'and again about purchases');
 SELECT ok(found('UPDATE loyalty.rollup_lots SET sold = sold + ''{1@infinity}'' WHERE ctid = (SELECT min(ctid) FROM loyalty.rollup_lots WHERE program_id = loyalty.report_program(''shop'') AND sold IS NOT NULL)') ~ 'the rollup of lots on [0-9-]+ is not what the entries say', 'lots that are others');
 SELECT ok(found('UPDATE loyalty.rollup_lots SET given = ''{}'' WHERE ctid = (SELECT min(ctid) FROM loyalty.rollup_lots WHERE program_id = loyalty.report_program(''shop'') AND given IS NULL)') ~ 'the rollup of lots on [0-9-]+ is not what the entries say', 'none that were not there');
 SELECT ok(found('DELETE FROM loyalty.rollup WHERE program_id = loyalty.report_program(''shop'')') ~ 'rollup of', 'a boundary that is gone');

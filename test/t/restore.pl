@@ -29,6 +29,7 @@ sub reports
 {
 	return $node->safe_psql($_[0], q{SELECT p.name, d.* FROM loyalty.points_by_day d JOIN loyalty.program p USING (program_id)
 		 ORDER BY convert_to(p.name, 'UTF8'), day, kind, rule_id, source_id;
+		 SELECT l.* FROM loyalty.lots_by_day l ORDER BY program_id, day;
 		 SELECT a.* FROM loyalty.activity_by_month a ORDER BY member_id, month});
 }
 my $reports = reports('shop');
