@@ -247,7 +247,8 @@ CREATE FUNCTION loyalty.rule_performance(since date DEFAULT NULL, until date DEF
 	), reached AS (
 		SELECT l.lineage, count(DISTINCT s.person_id) AS members
 		FROM (SELECT DISTINCT p.member_id, p.rule_id, p.rest FROM purchase p WHERE p.rule_id IS NOT NULL OR p.rest IS NOT NULL) p
-		JOIN (SELECT DISTINCT k.rule_id, k.rest, k.bits FROM kind k) k ON k.rule_id IS NOT DISTINCT FROM p.rule_id AND k.rest IS NOT DISTINCT FROM p.rest
+		JOIN (SELECT DISTINCT k.rule_id, k.rest, k.bits FROM kind k) k
+			ON coalesce(k.rule_id, 0) = coalesce(p.rule_id, 0) AND coalesce(k.rest, '') = coalesce(p.rest, '')
 		JOIN lineage l ON get_bit(k.bits, l.bit) = 1
 		JOIN loyalty.persons s ON s.member_id = p.member_id
 		GROUP BY l.lineage
