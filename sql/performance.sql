@@ -108,21 +108,30 @@ CREATE FUNCTION loyalty.tier_performance(since date DEFAULT NULL, until date DEF
 	RETURNS TABLE (tier text, rank integer, members bigint, purchases bigint, revenue numeric, average_order numeric,
 				   earned loyalty.points, redeemed loyalty.points, revenue_per_member numeric)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
-	SET enable_mergejoin = off
+	SET enable_mergejoin = off SET enable_sort = off
 	AS $$
 	WITH asked AS MATERIALIZED (
 		SELECT p.program_id, p.name, loyalty.base_tier(p.program_id) AS base_tier,
 			   coalesce($1, '-infinity') AS since, coalesce($1::timestamp AT TIME ZONE p.time_zone, '-infinity') AS since_at,
 			   coalesce($2, (now() AT TIME ZONE p.time_zone)::date + 1) AS until,
-			   coalesce($2, (now() AT TIME ZONE p.time_zone)::date + 1)::timestamp AT TIME ZONE p.time_zone AS until_at
+			   coalesce($2, (now() AT TIME ZONE p.time_zone)::date + 1)::timestamp AT TIME ZONE p.time_zone AS until_at,
+			   coalesce($1::timestamp AT TIME ZONE p.time_zone + interval '2 days', '-infinity') AS surely_since,
+			   coalesce($2, (now() AT TIME ZONE p.time_zone)::date)::timestamp AT TIME ZONE p.time_zone - interval '2 days' AS surely_before
 		FROM loyalty.program p
 		WHERE p.program_id = (SELECT loyalty.report_program($3))
 	), moved AS (
-		SELECT coalesce(d.tier, (SELECT a.base_tier FROM asked a)) AS tier, sum(d.purchases)::bigint AS purchases, sum(d.amount) AS revenue,
-			   loyalty.sum(d.earned) AS earned, loyalty.sum(d.redeemed) AS redeemed
-		FROM loyalty.activity_by_tier d
-		WHERE d.program_id = (SELECT a.program_id FROM asked a)
-		  AND d.day >= (SELECT a.since FROM asked a) AND d.day < (SELECT a.until FROM asked a)
+		-- As activity_by_tier, without its days, which need not be worked out for most.
+		SELECT coalesce(d.tier, (SELECT a.base_tier FROM asked a)) AS tier, sum(d.purchases)::bigint AS purchases, sum(d.revenue) AS revenue,
+			   loyalty.sum(d.points) FILTER (WHERE d.kind IN ('earn', 'clawback')) AS earned,
+			   loyalty.sum(d.points) FILTER (WHERE d.kind IN ('redeem', 'refund')) AS redeemed
+		FROM (SELECT t.tiers[width_bucket(e.occurred_at, t.ats) + 1] AS tier, e.kind, sum(e.purchases) AS purchases,
+					 coalesce(sum(e.amount), 0) AS revenue, loyalty.sum(e.points) AS points
+			  FROM loyalty.ledger e
+			  LEFT JOIN loyalty.tier_steps t ON t.program_id = e.program_id AND t.member_id = e.member_id
+			  WHERE e.program_id = (SELECT a.program_id FROM asked a) AND e.kind IN ('earn', 'clawback', 'redeem', 'refund')
+				AND (e.occurred_at >= (SELECT a.surely_since FROM asked a) OR e.day >= (SELECT a.since FROM asked a))
+				AND (e.occurred_at < (SELECT a.surely_before FROM asked a) OR e.day < (SELECT a.until FROM asked a))
+			  GROUP BY 1, 2) d
 		GROUP BY 1
 	), held AS (
 		SELECT coalesce(s.tier, (SELECT a.base_tier FROM asked a)) AS tier, count(DISTINCT s.person_id) AS members
@@ -158,12 +167,13 @@ CREATE FUNCTION loyalty.rule_performance(since date DEFAULT NULL, until date DEF
 				   purchases bigint, members bigint, revenue numeric, revenue_per_cost numeric, average_order numeric,
 				   purchases_without bigint, average_order_without numeric)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
+	SET enable_sort = off SET work_mem = '256MB'
 	AS $$
 	WITH asked AS MATERIALIZED (
 		SELECT p.program_id, p.name, p.point_value,
 			   coalesce($1, '-infinity') AS since, coalesce($1::timestamp AT TIME ZONE p.time_zone, '-infinity') AS since_at,
 			   coalesce($2, (now() AT TIME ZONE p.time_zone)::date + 1) AS until,
-			   coalesce($2, (now() AT TIME ZONE p.time_zone)::date + 1)::timestamp AT TIME ZONE p.time_zone AS until_at
+			   coalesce($2, (now() AT TIME ZONE p.time_zone)::date)::timestamp AT TIME ZONE p.time_zone - interval '2 days' AS surely_before
 		FROM loyalty.program p
 		WHERE p.program_id = (SELECT loyalty.report_program($3))
 	), version AS MATERIALIZED (
@@ -189,12 +199,13 @@ CREATE FUNCTION loyalty.rule_performance(since date DEFAULT NULL, until date DEF
 		CROSS JOIN (SELECT repeat('0', count(*)::integer)::varbit AS nothing FROM lineage) n
 	), first AS (
 		-- The entry that carries what a purchase came to at first; most have no other.
+		-- IS NOT DISTINCT FROM: an equality would be looked for in all of the index.
 		SELECT e.member_id, e.source_id, e.source_key, e.occurred_at AS at, e.amount, e.purchases,
-			   CASE WHEN e.points OPERATOR(loyalty.<>) 0 THEN k.bits END AS bits
+			   CASE WHEN e.points OPERATOR(loyalty.<>) 0 THEN e.rule_id END AS rule_id
 		FROM loyalty.ledger e
-		LEFT JOIN mask k ON k.rule_id = e.rule_id
-		WHERE e.program_id = (SELECT a.program_id FROM asked a) AND e.revision = 1 AND e.amount IS NOT NULL
-		  AND e.occurred_at >= (SELECT a.since_at FROM asked a) AND e.day < (SELECT a.until FROM asked a)
+		WHERE e.program_id = (SELECT a.program_id FROM asked a) AND e.revision IS NOT DISTINCT FROM 1 AND e.amount IS NOT NULL
+		  AND e.occurred_at >= (SELECT a.since_at FROM asked a)
+		  AND (e.occurred_at < (SELECT a.surely_before FROM asked a) OR e.day < (SELECT a.until FROM asked a))
 	), rest AS (
 		SELECT e.member_id, e.source_id, e.source_key, min(e.occurred_at) FILTER (WHERE e.revision = 1) AS at, sum(e.amount) AS amount,
 			   sum(e.purchases) AS purchases, bit_or(k.bits) FILTER (WHERE e.points OPERATOR(loyalty.<>) 0) AS bits
@@ -204,19 +215,24 @@ CREATE FUNCTION loyalty.rule_performance(since date DEFAULT NULL, until date DEF
 		  AND (e.revision > 1 OR (e.amount IS NULL AND e.occurred_at >= (SELECT a.since_at FROM asked a)
 								  AND e.day < (SELECT a.until FROM asked a)))
 		GROUP BY e.member_id, e.source_id, e.source_key
-	), purchase AS (
+	), purchase AS MATERIALIZED (
 		-- The rest of one from before is left out; of an event without an amount there is only a rest.
-		SELECT coalesce(f.member_id, r.member_id) AS member_id, coalesce(f.at, r.at) AS at,
-			   coalesce(f.amount, 0) + coalesce(r.amount, 0) AS amount, coalesce(f.purchases, 0) + coalesce(r.purchases, 0) AS purchases,
-			   CASE WHEN r.bits IS NULL THEN f.bits WHEN f.bits IS NULL THEN r.bits ELSE f.bits | r.bits END AS bits
+		-- Rules are a number, or text: strings of bits cannot be hashed.
+		SELECT coalesce(f.member_id, r.member_id) AS member_id, f.rule_id, r.bits::text AS rest,
+			   width_bucket(coalesce(f.at, r.at), b.instants) AS stretch,
+			   CASE WHEN r.member_id IS NULL THEN f.amount ELSE coalesce(f.amount, 0) + coalesce(r.amount, 0) END AS amount,
+			   coalesce(f.purchases, 0) + coalesce(r.purchases::integer, 0) AS purchases
 		FROM first f
 		FULL JOIN rest r ON r.member_id = f.member_id AND r.source_id = f.source_id AND r.source_key = f.source_key
+		CROSS JOIN bound b
 		WHERE f.member_id IS NOT NULL OR r.at IS NOT NULL
 	), kind AS MATERIALIZED (
-		SELECT p.member_id, p.bits, width_bucket(p.at, b.instants) AS stretch, sum(p.purchases) AS purchases, sum(p.amount) AS amount
-		FROM purchase p
-		CROSS JOIN bound b
-		GROUP BY 1, 2, 3
+		SELECT g.rule_id, g.rest, g.stretch, g.purchases, g.amount,
+			   CASE WHEN g.rest IS NULL THEN k.bits WHEN k.bits IS NULL THEN g.rest::varbit ELSE k.bits | g.rest::varbit END AS bits
+		FROM (SELECT p.rule_id, p.rest, p.stretch, sum(p.purchases) AS purchases, sum(p.amount) AS amount
+			  FROM purchase p
+			  GROUP BY 1, 2, 3) g
+		LEFT JOIN mask k ON k.rule_id = g.rule_id
 	), brought AS (
 		SELECT l.lineage, sum(k.purchases) FILTER (WHERE k.given) AS purchases, sum(k.amount) FILTER (WHERE k.given) AS revenue,
 			   sum(k.purchases) FILTER (WHERE NOT k.given AND k.active) AS purchases_without,
@@ -225,14 +241,16 @@ CREATE FUNCTION loyalty.rule_performance(since date DEFAULT NULL, until date DEF
 		CROSS JOIN LATERAL (
 			SELECT s.purchases, s.amount, coalesce(get_bit(s.bits, l.bit) = 1, false) AS given,
 				   l.event = 'purchase' AND l.active @> CASE s.stretch WHEN 0 THEN '-infinity' ELSE b.instants[s.stretch] END AS active
-			FROM (SELECT k.bits, k.stretch, sum(k.purchases) AS purchases, sum(k.amount) AS amount FROM kind k GROUP BY 1, 2) s
+			FROM kind s
 			CROSS JOIN bound b) k
 		GROUP BY l.lineage
 	), reached AS (
 		SELECT l.lineage, count(DISTINCT s.person_id) AS members
-		FROM (SELECT DISTINCT k.member_id, k.bits FROM kind k WHERE k.bits IS NOT NULL) k
+		FROM (SELECT DISTINCT p.member_id, p.rule_id, p.rest FROM purchase p WHERE p.rule_id IS NOT NULL OR p.rest IS NOT NULL) p
+		JOIN (SELECT DISTINCT k.rule_id, k.rest, k.bits FROM kind k) k
+			ON coalesce(k.rule_id, 0) = coalesce(p.rule_id, 0) AND coalesce(k.rest, '') = coalesce(p.rest, '')
 		JOIN lineage l ON get_bit(k.bits, l.bit) = 1
-		JOIN loyalty.persons s ON s.member_id = k.member_id
+		JOIN loyalty.persons s ON s.member_id = p.member_id
 		GROUP BY l.lineage
 	), given AS (
 		SELECT v.lineage, coalesce(loyalty.sum(d.points) FILTER (WHERE d.kind = 'earn'), 0) AS earned,

@@ -81,7 +81,7 @@ CREATE FUNCTION loyalty.purchases_by_membership(period text, since date DEFAULT 
 			   coalesce($3::timestamp, date_trunc('day', now() AT TIME ZONE p.time_zone) + interval '1 day') AT TIME ZONE p.time_zone AS until
 		FROM loyalty.program p
 		WHERE p.program_id = (SELECT loyalty.report_program($4))
-	), sale AS (
+	), sale AS MATERIALIZED (
 		SELECT date_trunc(a.period, s.at AT TIME ZONE a.time_zone)::date AS starts, s.amount,
 			   coalesce(r.person_id, n.person_id) AS person_id, CASE WHEN r.person_id IS NULL AND f.member_id IS NULL THEN s.member END AS ref,
 			   coalesce(s.at >= coalesce(r.enrolled_at, f.enrolled_at), false) AS is_member
@@ -91,22 +91,28 @@ CREATE FUNCTION loyalty.purchases_by_membership(period text, since date DEFAULT 
 		LEFT JOIN (loyalty.member f JOIN loyalty.persons n ON n.member_id = f.member_id)
 			ON f.program_id = a.program_id AND f.status = 'forgotten' AND f.member_id = CASE WHEN r.person_id IS NULL THEN loyalty.member_id(s.member, a.name) END
 		WHERE s.at >= a.since AND s.at < a.until
-	), buyer AS (
+	), volume AS (
 		SELECT s.starts, s.is_member, (s.person_id IS NOT NULL OR s.ref IS NOT NULL) AS is_known,
 			   count(*) FILTER (WHERE s.amount > 0) AS orders, sum(s.amount) AS revenue
 		FROM sale s
-		GROUP BY s.starts, s.is_member, s.person_id, s.ref
+		GROUP BY 1, 2, 3
+	), buyer AS (
+		-- Told apart by themselves: sums for each of them would take several times the memory.
+		SELECT d.starts, count(*) FILTER (WHERE d.is_member) AS members, count(*) FILTER (WHERE NOT d.is_member) AS others
+		FROM (SELECT DISTINCT s.starts, s.is_member, s.person_id, s.ref
+			  FROM sale s
+			  WHERE s.amount > 0 AND (s.person_id IS NOT NULL OR s.ref IS NOT NULL)) d
+		GROUP BY d.starts
 	), total AS (
-		SELECT b.starts,
-			   count(*) FILTER (WHERE b.is_member AND b.orders > 0) AS member_buyers,
-			   coalesce(sum(b.orders) FILTER (WHERE b.is_member), 0)::bigint AS member_orders,
-			   coalesce(sum(b.revenue) FILTER (WHERE b.is_member), 0) AS member_revenue,
-			   count(*) FILTER (WHERE NOT b.is_member AND b.is_known AND b.orders > 0) AS other_buyers,
-			   coalesce(sum(b.orders) FILTER (WHERE NOT b.is_member), 0)::bigint AS other_orders,
-			   coalesce(sum(b.orders) FILTER (WHERE NOT b.is_member AND b.is_known), 0) AS known_orders,
-			   coalesce(sum(b.revenue) FILTER (WHERE NOT b.is_member), 0) AS other_revenue
-		FROM buyer b
-		GROUP BY b.starts
+		SELECT v.starts, coalesce(b.members, 0) AS member_buyers, coalesce(b.others, 0) AS other_buyers,
+			   coalesce(sum(v.orders) FILTER (WHERE v.is_member), 0)::bigint AS member_orders,
+			   coalesce(sum(v.revenue) FILTER (WHERE v.is_member), 0) AS member_revenue,
+			   coalesce(sum(v.orders) FILTER (WHERE NOT v.is_member), 0)::bigint AS other_orders,
+			   coalesce(sum(v.orders) FILTER (WHERE NOT v.is_member AND v.is_known), 0) AS known_orders,
+			   coalesce(sum(v.revenue) FILTER (WHERE NOT v.is_member), 0) AS other_revenue
+		FROM volume v
+		LEFT JOIN buyer b ON b.starts = v.starts
+		GROUP BY v.starts, b.members, b.others
 	)
 	SELECT g.at::date, coalesce(t.member_buyers, 0), coalesce(t.member_orders, 0), round(coalesce(t.member_revenue, 0), 2),
 		   round(t.member_revenue / nullif(t.member_orders, 0), 2), round(t.member_orders::numeric / nullif(t.member_buyers, 0), 4),
@@ -134,7 +140,9 @@ CREATE FUNCTION loyalty.points_by_place(since date DEFAULT NULL, until date DEFA
 	AS $$
 	WITH asked AS MATERIALIZED (
 		SELECT p.program_id, p.name, coalesce($1, '-infinity') AS since,
-			   coalesce($2, (now() AT TIME ZONE p.time_zone)::date + 1) AS until
+			   coalesce($2, (now() AT TIME ZONE p.time_zone)::date + 1) AS until,
+			   coalesce($1::timestamp AT TIME ZONE p.time_zone + interval '2 days', '-infinity') AS surely_since,
+			   coalesce($2, (now() AT TIME ZONE p.time_zone)::date)::timestamp AT TIME ZONE p.time_zone - interval '2 days' AS surely_before
 		FROM loyalty.program p
 		WHERE p.program_id = (SELECT loyalty.report_program($3))
 	), place AS MATERIALIZED (
@@ -142,14 +150,21 @@ CREATE FUNCTION loyalty.points_by_place(since date DEFAULT NULL, until date DEFA
 		FROM asked a
 		CROSS JOIN loyalty.source_purchases(a.name) s
 		WHERE s.member IS NOT NULL
-	), paid AS (
-		-- A key may name purchases of several sources: the oldest of his is meant.
-		SELECT DISTINCT ON (y.member_id, y.seq) l.store, l.channel, y.points
+	), payment AS MATERIALIZED (
+		SELECT y.program_id, y.member_id, y.seq, y.points, y.purchase, s.person_id
 		FROM asked a
 		JOIN loyalty.purchase_payments y ON y.program_id = a.program_id AND y.day >= a.since AND y.day < a.until
 		JOIN loyalty.persons s ON s.member_id = y.member_id
-		LEFT JOIN (place l JOIN loyalty.member_refs r ON r.ref = l.member)
-			ON r.program_id = a.program_id AND r.person_id = s.person_id AND l.key = y.purchase
+	), paid_place AS MATERIALIZED (
+		SELECT l.source_id, l.key, l.member, l.store, l.channel
+		FROM place l
+		WHERE l.key IN (SELECT y.purchase FROM payment y WHERE y.purchase IS NOT NULL)
+	), paid AS (
+		-- A key may name purchases of several sources: the oldest of his is meant.
+		SELECT DISTINCT ON (y.member_id, y.seq) l.store, l.channel, y.points
+		FROM payment y
+		LEFT JOIN (paid_place l JOIN loyalty.member_refs r ON r.ref = l.member)
+			ON r.program_id = y.program_id AND r.person_id = y.person_id AND l.key = y.purchase
 		ORDER BY y.member_id, y.seq, l.source_id
 	), moved AS (
 		SELECT l.store, l.channel, sum(e.purchases) AS orders, sum(e.amount) AS revenue,
@@ -158,7 +173,8 @@ CREATE FUNCTION loyalty.points_by_place(since date DEFAULT NULL, until date DEFA
 		FROM loyalty.ledger e
 		LEFT JOIN place l ON l.source_id = e.source_id AND l.key = e.source_key
 		WHERE e.program_id = (SELECT a.program_id FROM asked a) AND e.kind IN ('earn', 'clawback')
-		  AND e.day >= (SELECT a.since FROM asked a) AND e.day < (SELECT a.until FROM asked a)
+		  AND (e.occurred_at >= (SELECT a.surely_since FROM asked a) OR e.day >= (SELECT a.since FROM asked a))
+		  AND (e.occurred_at < (SELECT a.surely_before FROM asked a) OR e.day < (SELECT a.until FROM asked a))
 		GROUP BY l.store, l.channel
 		UNION ALL
 		SELECT p.store, p.channel, 0, 0, NULL, NULL, loyalty.sum(p.points)

@@ -10,6 +10,7 @@
 
 #include "earning/holders.h"
 #include "earning/judge.h"
+#include "ledger/forgotten.h"
 
 /* Better ones are greater. */
 typedef enum Claim
@@ -95,6 +96,14 @@ holder_find(Config *config, const Program *program, Store *store, int64 member_i
 			holder = family.ids[i];
 		}
 	}
+
+	/*
+	 * Who was forgotten gets no entries: what came to him left none but those of
+	 * the one who had it before, and is not that one's again for it.
+	 */
+	if (best == CLAIM_RELATIVE_ZERO && (program->has_forgotten || always) &&
+		forgotten_has(config, NULL, way.ids[way.count - 1]))
+		return 0;
 	return holder;
 }
 

@@ -37,6 +37,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "earning/attempt.h"
 #include "ledger/access.h"
 #include "loyalty.h"
 #include "operation/rollup.h"
@@ -193,13 +194,40 @@ start_late_anew(Rolling *rolling)
 	"SELECT program_id, until FROM loyalty.rollup WHERE program_id = ANY ($1) AND until < $2 AND until <= $3" \
 	" ORDER BY program_id FOR UPDATE"
 
+static void
+advance(void *arg)
+{
+	Rolling    *rolling = arg;
+	EngineScope scope;
+
+	engine_enter(&scope, config_get()->owner);
+	rollups_without_jit();
+	if (lock_rows(rolling, LOCK_BEHIND " SKIP LOCKED", rolling->until - SPACING))
+	{
+		start_late_anew(rolling);
+		rollup_add(rolling);
+	}
+	engine_leave(&scope);
+}
+
+/* Bring some programs up to a time, and commit; what fails is undone. */
+static ErrorData *
+advance_to(Batches *batches, List *programs, TimestampTz until)
+{
+	Rolling		rolling = {.program_ids = id_array(programs), .until = until};
+	ErrorData  *error = attempt(advance, &rolling);
+
+	(void) batches_next(batches);
+	return error;
+}
+
 void
 rollups_advance(Batches *batches, List *programs)
 {
-	Rolling		rolling = {0};
 	Config	   *config;
 	EngineScope scope;
 	TimestampTz oldest;
+	ListCell   *cell;
 	bool		known;
 
 	if (programs == NIL || !batches_next(batches))
@@ -208,25 +236,25 @@ rollups_advance(Batches *batches, List *programs)
 	engine_enter(&scope, config->owner);
 	oldest = oldest_start();
 	known = oldest != DT_NOBEGIN && !prepared_transactions();
-	rolling.until = oldest - MARGIN;
 	if (known)
 		add_rows(id_array(programs));
 	engine_leave(&scope);
 	(void) batches_next(batches);
-	if (!known)
+	/* All at once read the ledger once.  Where that fails, one must not keep the others from it. */
+	if (!known || advance_to(batches, programs, oldest - MARGIN) == NULL)
 		return;
-
-	config = config_get();
-	engine_enter(&scope, config->owner);
-	rollups_without_jit();
-	rolling.program_ids = id_array(programs);
-	if (lock_rows(&rolling, LOCK_BEHIND " SKIP LOCKED", rolling.until - SPACING))
+	foreach(cell, programs)
 	{
-		start_late_anew(&rolling);
-		rollup_add(&rolling);
+		ErrorData  *error = advance_to(batches, list_make1_int(lfirst_int(cell)), oldest - MARGIN);
+		const Program *program = error == NULL ? NULL : config_program_by_id(config_get(), lfirst_int(cell));
+
+		if (program != NULL)
+			ereport(WARNING,
+					(errcode(error->sqlerrcode),
+					 errmsg("rollups of program \"%s\" are not brought up to date: %s", program->name, error->message),
+					 error->detail == NULL ? 0 : errdetail_internal("%s", error->detail),
+					 errhint("The next CALL loyalty.maintain() tries it again; reports are made of the entries meanwhile.")));
 	}
-	engine_leave(&scope);
-	(void) batches_next(batches);
 }
 
 static TimestampTz
