@@ -176,28 +176,30 @@ CREATE FUNCTION loyalty.points_by_place(since date DEFAULT NULL, until date DEFA
 	$$;
 COMMENT ON FUNCTION loyalty.points_by_place(date, date, text) IS 'how points moved by the store and channel of the purchases: members'' orders that came to count, revenue (less returns; not rounded, so that it adds up), points earned on them, taken back, and redeemed for them, and the sum of the three; where store and channel are NULL stands also what belongs to no order, so that the rows add up to all the program''s';
 
+CREATE FUNCTION loyalty.points_by_dimension(dimension text, since date DEFAULT NULL, until date DEFAULT NULL, program text DEFAULT NULL)
+	RETURNS TABLE (place text, orders bigint, revenue numeric, earned loyalty.points, clawed_back loyalty.points,
+				   redeemed loyalty.points, net loyalty.points)
+	LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET jit = off
+	AS $$
+	SELECT CASE c.dimension WHEN 'store' THEN b.store ELSE b.channel END, sum(b.orders)::bigint, round(sum(b.revenue), 2),
+		   loyalty.sum(b.earned), loyalty.sum(b.clawed_back), loyalty.sum(b.redeemed), loyalty.sum(b.net)
+	FROM loyalty.report_choice('dimension', $1, '{store,channel}') c (dimension)
+	CROSS JOIN loyalty.points_by_place($2, $3, $4) b
+	GROUP BY 1
+	ORDER BY 1
+	$$;
+COMMENT ON FUNCTION loyalty.points_by_dimension(text, date, date, text) IS 'points_by_place by store or by channel (place): what points_by_store and points_by_channel are';
+
 CREATE FUNCTION loyalty.points_by_store(since date DEFAULT NULL, until date DEFAULT NULL, program text DEFAULT NULL)
 	RETURNS TABLE (store text, orders bigint, revenue numeric, earned loyalty.points, clawed_back loyalty.points,
 				   redeemed loyalty.points, net loyalty.points)
 	LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET jit = off
-	AS $$
-	SELECT b.store, sum(b.orders)::bigint, round(sum(b.revenue), 2), loyalty.sum(b.earned), loyalty.sum(b.clawed_back),
-		   loyalty.sum(b.redeemed), loyalty.sum(b.net)
-	FROM loyalty.points_by_place($1, $2, $3) b
-	GROUP BY b.store
-	ORDER BY b.store
-	$$;
+	AS $$SELECT * FROM loyalty.points_by_dimension('store', $1, $2, $3)$$;
 COMMENT ON FUNCTION loyalty.points_by_store(date, date, text) IS 'points_by_place by store';
 
 CREATE FUNCTION loyalty.points_by_channel(since date DEFAULT NULL, until date DEFAULT NULL, program text DEFAULT NULL)
 	RETURNS TABLE (channel text, orders bigint, revenue numeric, earned loyalty.points, clawed_back loyalty.points,
 				   redeemed loyalty.points, net loyalty.points)
 	LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET jit = off
-	AS $$
-	SELECT b.channel, sum(b.orders)::bigint, round(sum(b.revenue), 2), loyalty.sum(b.earned), loyalty.sum(b.clawed_back),
-		   loyalty.sum(b.redeemed), loyalty.sum(b.net)
-	FROM loyalty.points_by_place($1, $2, $3) b
-	GROUP BY b.channel
-	ORDER BY b.channel
-	$$;
+	AS $$SELECT * FROM loyalty.points_by_dimension('channel', $1, $2, $3)$$;
 COMMENT ON FUNCTION loyalty.points_by_channel(date, date, text) IS 'points_by_place by channel';
