@@ -22,7 +22,8 @@ CREATE FUNCTION loyalty.reward_performance(since date DEFAULT NULL, until date D
 			   sum(d.points::numeric * (d.quantity - d.returned) / d.quantity) AS kept,
 			   sum(d.price * (d.quantity - d.returned) / d.quantity) AS price,
 			   min(d.requested_at) AS first, max(d.requested_at) AS last,
-			   count(*) FILTER (WHERE d.status = 'requested') AS requested, count(*) FILTER (WHERE d.status = 'confirmed') AS confirmed,
+			   -- what waits for stock cannot be confirmed yet
+			   count(*) FILTER (WHERE d.status = 'requested' AND d.backordered = 0) AS requested, count(*) FILTER (WHERE d.status = 'confirmed') AS confirmed,
 			   sum(d.backordered) AS backordered
 		FROM asked a
 		JOIN loyalty.redemption d ON d.program_id = a.program_id AND d.requested_at >= a.since_at AND d.requested_at < a.until_at
@@ -46,7 +47,7 @@ CREATE FUNCTION loyalty.reward_performance(since date DEFAULT NULL, until date D
 	WHERE (SELECT a.program_id FROM asked a) IS NOT NULL
 	ORDER BY 7 DESC, 1
 	$$;
-COMMENT ON FUNCTION loyalty.reward_performance(date, date, text) IS 'each reward of a program with what was redeemed for it: redemptions, units, those that went back since, members, points taken and for one unit, money asked beside them (less what went back), value given (the reward''s value a unit, else the points at point_value; less what went back), the part of all points redeemed, first and last time, and what waits for confirmation, fulfillment or stock now';
+COMMENT ON FUNCTION loyalty.reward_performance(date, date, text) IS 'each reward of a program with what was redeemed for it: redemptions, units, those that went back since, members, points taken and for one unit, money asked beside them (less what went back), value given (the reward''s value a unit, else the points at point_value; less what went back), the part of all points redeemed, first and last time, and what waits now: redemptions for confirmation and for fulfillment, units for stock';
 
 -- A member without changes has the tier that is everybody's.
 CREATE VIEW loyalty.tier_steps WITH (security_barrier = true) AS
