@@ -50,6 +50,7 @@ CREATE FUNCTION loyalty.dashboard(program text DEFAULT NULL, at date DEFAULT NUL
 	RETURNS TABLE (section text, figure text, value text, amount numeric, before numeric, change numeric, trend text)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
+	SELECT loyalty.report_program($1), loyalty.report_day('at', $2);
 	WITH argument AS MATERIALIZED (
 		SELECT p.program_id, p.time_zone, coalesce(p.currency, '') AS currency, p.point_value::numeric AS point_value, t.today,
 			   coalesce($2, t.today) AS last,

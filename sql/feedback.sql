@@ -80,6 +80,7 @@ CREATE FUNCTION loyalty.feedback_by_period(kind text, period text DEFAULT 'month
 	RETURNS TABLE (starts date, member_group text, members bigint, respondents bigint, answers bigint, high bigint, low bigint, total bigint)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
+	SELECT loyalty.report_program($6);
 	WITH argument AS MATERIALIZED (
 		SELECT p.program_id,
 			   loyalty.report_choice('kind', $1, '{nps,satisfaction}') AS kind,

@@ -74,6 +74,7 @@ CREATE FUNCTION loyalty.purchases_by_membership(period text, since date DEFAULT 
 	LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET jit = off
 	SET enable_mergejoin = off SET enable_sort = off SET work_mem = '256MB'
 	AS $$
+	SELECT loyalty.report_program($4);
 	WITH asked AS MATERIALIZED (
 		SELECT p.program_id, p.name, p.time_zone,
 			   loyalty.report_period($1) AS period,
@@ -119,8 +120,6 @@ CREATE FUNCTION loyalty.purchases_by_membership(period text, since date DEFAULT 
 	CROSS JOIN LATERAL generate_series(e.first::timestamp, e.last::timestamp,
 									   CASE a.period WHEN 'quarter' THEN '3 months' ELSE '1 ' || a.period END::interval) g (at)
 	LEFT JOIN total t ON t.starts = g.at::date
-	-- Asked first of all, so that there is an error also where nothing is to be read.
-	WHERE (SELECT a.program_id FROM asked a) IS NOT NULL
 	ORDER BY 1
 	$$;
 COMMENT ON FUNCTION loyalty.purchases_by_membership(text, date, date, text) IS 'members'' purchases beside those of guests and of people before they were members, as the shop''s rows now are, by period: buyers, orders (above zero), revenue (less refunds), revenue and orders per order and buyer, and the members'' part of all; guests without an id are no buyers, and what nobody knows the time of is left out';
@@ -132,6 +131,7 @@ CREATE FUNCTION loyalty.points_by_place(since date DEFAULT NULL, until date DEFA
 	LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET jit = off
 	SET enable_mergejoin = off SET work_mem = '256MB'
 	AS $$
+	SELECT loyalty.report_program($3);
 	WITH asked AS MATERIALIZED (
 		SELECT p.program_id, p.name, coalesce($1, '-infinity') AS since,
 			   coalesce($2, (now() AT TIME ZONE p.time_zone)::date + 1) AS until
@@ -170,7 +170,6 @@ CREATE FUNCTION loyalty.points_by_place(since date DEFAULT NULL, until date DEFA
 		   (coalesce(loyalty.sum(m.earned), 0)::numeric + coalesce(loyalty.sum(m.clawed_back), 0)::numeric
 			+ coalesce(loyalty.sum(m.redeemed), 0)::numeric)::loyalty.points
 	FROM moved m
-	WHERE (SELECT a.program_id FROM asked a) IS NOT NULL
 	GROUP BY m.store, m.channel
 	ORDER BY m.store, m.channel
 	$$;
