@@ -205,4 +205,4 @@ CREATE FUNCTION loyalty.dashboard(program text DEFAULT NULL, at date DEFAULT NUL
 	FROM figures g
 	ORDER BY g.place
 	$$;
-COMMENT ON FUNCTION loyalty.dashboard(text, date, integer) IS 'the figures of a program in the days up to and including a day (today by default), those of the days before and the change in percent; trend: of 12 such periods, the last one on the right, NULL where there are not two figures; members who bought are those of at least 30 days';
+COMMENT ON FUNCTION loyalty.dashboard(text, date, integer) IS 'the figures of a program in the days up to and including a day (today by default), those of the days before and the change in percent; trend: of 12 such periods, the last one on the right, NULL where there are not two figures; members who bought are those of at least 30 days, also who joined later, so that the active rate can be above 1';

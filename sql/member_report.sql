@@ -257,7 +257,7 @@ CREATE FUNCTION loyalty.member_figures(since date DEFAULT NULL, until date DEFAU
 					   coalesce(loyalty.sum(a.redeemed), 0)::numeric AS redeemed
 				FROM loyalty.member_activity($1, $2, $3) a) a
 	$$;
-COMMENT ON FUNCTION loyalty.member_figures(date, date, text) IS 'what members earn and how often they redeem, per head';
+COMMENT ON FUNCTION loyalty.member_figures(date, date, text) IS 'what members earn and how often they redeem, per head; active_rate can be above 1, for active are also those who joined after the end and whose purchases from before count';
 
 -- The greatest are found before they are ranked, which need not sort the others.
 CREATE FUNCTION loyalty.leaderboard(measure text DEFAULT 'earned', since date DEFAULT NULL, until date DEFAULT NULL, top integer DEFAULT 10, program text DEFAULT NULL)
