@@ -116,7 +116,7 @@ ORDER BY 1;
 SELECT format('%s %s is %s but PARALLEL UNSAFE: label it SAFE or RESTRICTED', type, identity,
               CASE provolatile WHEN 'i' THEN 'IMMUTABLE' ELSE 'STABLE' END)
 FROM routine
-WHERE proparallel = 'u' AND provolatile <> 'v' AND identity !~ '^loyalty\.(verify|quote|explain|catalogue|source_purchases|purchases_by_membership|points_by_(place|store|channel))\('
+WHERE proparallel = 'u' AND provolatile <> 'v' AND identity !~ '^loyalty\.(verify|quote|explain|catalogue|source_purchases|purchases_by_membership|points_by_(place|dimension|store|channel))\('
 ORDER BY 1;
 
 SELECT format('%s %s is in %s: what ships is C or SQL', r.type, r.identity, l.lanname)

@@ -104,12 +104,12 @@ CREATE FUNCTION loyalty.access_objects() RETURNS TABLE (access text, kind text, 
 	UNION ALL
 	-- reports, and what they are made of
 	SELECT 'read', 'ROUTINE', n, 'EXECUTE', NULL
-	FROM pg_catalog.unnest('{report_program,report_period,report_choice,report_number,report_today,
+	FROM pg_catalog.unnest('{report_program,report_period,report_choice,report_day,report_number,report_today,
 							 enrollments,member_activity,activity,member_figures,leaderboard,purchase_figures,
 							 cohort_retention,member_flow,member_value,lifetime_value,rfm_scores,rfm,rfm_segments,
 							 roll_forward,roll_forward_by_rule,points_by_kind,redemption_rates,cohorts,outstanding_by_age,
 							 redemption_cohorts,chain_ladder,breakage,expiry_forecast,estimates,deferral,journal,point_values,
-							 source_purchases,purchases_by_membership,points_by_place,points_by_store,points_by_channel,
+							 source_purchases,purchases_by_membership,points_by_place,points_by_dimension,points_by_store,points_by_channel,
 							 reward_performance,rule_performance,tier_performance,feedback_by_period,net_promoter_score,satisfaction,
 							 dashboard}'::pg_catalog.text[]) n
 	UNION ALL

@@ -88,6 +88,7 @@ CREATE FUNCTION loyalty.breakage(program text DEFAULT NULL)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED
 	SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
+	SELECT loyalty.report_program($1);
 	WITH asked AS (
 		SELECT q.points_scale, extract(year FROM t.today)::integer * 12 + extract(month FROM t.today)::integer AS month_no
 		FROM loyalty.program q
@@ -146,6 +147,7 @@ CREATE FUNCTION loyalty.expiry_forecast(program text DEFAULT NULL)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED
 	SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
+	SELECT loyalty.report_program($1);
 	WITH asked AS (
 		SELECT q.name, q.points_scale
 		FROM loyalty.program q

@@ -133,6 +133,7 @@ CREATE FUNCTION loyalty.cohorts(program text DEFAULT NULL)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED
 	SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB'
 	AS $$
+	SELECT loyalty.report_program($1);
 	SELECT c.cohort, c.month, c.issued, c.redeemed, c.expired
 	FROM loyalty.point_cohorts c
 	-- an error also where nothing is to be read

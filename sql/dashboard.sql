@@ -50,6 +50,7 @@ CREATE FUNCTION loyalty.dashboard(program text DEFAULT NULL, at date DEFAULT NUL
 	RETURNS TABLE (section text, figure text, value text, amount numeric, before numeric, change numeric, trend text)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
+	SELECT loyalty.report_program($1), loyalty.report_day('at', $2);
 	WITH argument AS MATERIALIZED (
 		SELECT p.program_id, p.time_zone, coalesce(p.currency, '') AS currency, p.point_value::numeric AS point_value, t.today,
 			   coalesce($2, t.today) AS last,
@@ -204,4 +205,4 @@ CREATE FUNCTION loyalty.dashboard(program text DEFAULT NULL, at date DEFAULT NUL
 	FROM figures g
 	ORDER BY g.place
 	$$;
-COMMENT ON FUNCTION loyalty.dashboard(text, date, integer) IS 'the figures of a program in the days up to and including a day (today by default), those of the days before and the change in percent; trend: of 12 such periods, the last one on the right, NULL where there are not two figures; members who bought are those of at least 30 days';
+COMMENT ON FUNCTION loyalty.dashboard(text, date, integer) IS 'the figures of a program in the days up to and including a day (today by default), those of the days before and the change in percent; trend: of 12 such periods, the last one on the right, NULL where there are not two figures; members who bought are those of at least 30 days, also who joined later, so that the active rate can be above 1';

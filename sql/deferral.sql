@@ -95,6 +95,7 @@ CREATE FUNCTION loyalty.deferral(period text DEFAULT 'month', since date DEFAULT
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	SET enable_sort = off SET work_mem = '64MB'
 	AS $$
+	SELECT loyalty.report_program($5);
 	WITH estimate AS MATERIALIZED (
 		SELECT e.kind, e.from_day, coalesce(e.until_day, 'infinity') AS until_day, e.value
 		FROM loyalty.estimates($4, $5) e

@@ -52,6 +52,7 @@ CREATE FUNCTION loyalty.estimates(known_at timestamptz DEFAULT NULL, program tex
 	RETURNS TABLE (kind text, from_day date, until_day date, value numeric, made_at timestamptz, made_by text, note text)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
+	SELECT loyalty.report_program($2);
 	WITH subject AS (
 		SELECT p.program_id, p.time_zone, p.point_value
 		FROM loyalty.program p

@@ -80,6 +80,7 @@ CREATE FUNCTION loyalty.feedback_by_period(kind text, period text DEFAULT 'month
 	RETURNS TABLE (starts date, member_group text, members bigint, respondents bigint, answers bigint, high bigint, low bigint, total bigint)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
+	SELECT loyalty.report_program($6);
 	WITH argument AS MATERIALIZED (
 		SELECT p.program_id,
 			   loyalty.report_choice('kind', $1, '{nps,satisfaction}') AS kind,
@@ -123,7 +124,7 @@ CREATE FUNCTION loyalty.feedback_by_period(kind text, period text DEFAULT 'month
 	LEFT JOIN answer w ON w.starts = t.starts::date AND w.member_group IS NOT DISTINCT FROM g.member_group
 	ORDER BY 1, 2 NULLS FIRST
 	$$;
-COMMENT ON FUNCTION loyalty.feedback_by_period(text, text, date, date, text, text) IS 'answers of a kind by period from the first to the last one, by nothing, tier or segment: what the reports on feedback are made of; members: who had joined by the end; respondents: who of them answered; high: scores from 9 (satisfaction: 4) on; low: up to 6 (2); total: the sum';
+COMMENT ON FUNCTION loyalty.feedback_by_period(text, text, date, date, text, text) IS 'answers of a kind by period from the first to the last one, by nothing, tier or segment: what the reports on feedback are made of; members: who had joined by the end; respondents: persons who answered, also those who joined later; high: scores from 9 (satisfaction: 4) on; low: up to 6 (2); total: the sum';
 
 CREATE FUNCTION loyalty.net_promoter_score(period text DEFAULT 'month', since date DEFAULT NULL, until date DEFAULT NULL,
 										   by text DEFAULT NULL, program text DEFAULT NULL)
@@ -137,7 +138,7 @@ CREATE FUNCTION loyalty.net_promoter_score(period text DEFAULT 'month', since da
 		   round(f.respondents::numeric / nullif(f.members, 0), 4)
 	FROM loyalty.feedback_by_period('nps', $1, $2, $3, $4, $5) f
 	$$;
-COMMENT ON FUNCTION loyalty.net_promoter_score(text, date, date, text, text) IS 'how likely members are to recommend the shop, by period, and by tier or segment: promoters (9 and 10) less detractors (0 to 6) in percent of all answers; margin: half the width of its 95 % confidence interval; response_rate: persons who answered, of all who were members by the end of the period; NULL by tier or segment';
+COMMENT ON FUNCTION loyalty.net_promoter_score(text, date, date, text, text) IS 'how likely members are to recommend the shop, by period, and by tier or segment: promoters (9 and 10) less detractors (0 to 6) in percent of all answers; margin: half the width of its 95 % confidence interval; response_rate: persons who answered, also those who joined after it, for each member by the end of the period, so that it can be above 1 where answers from before an enrollment were written down; NULL by tier or segment';
 
 CREATE FUNCTION loyalty.satisfaction(period text DEFAULT 'month', since date DEFAULT NULL, until date DEFAULT NULL,
 									 by text DEFAULT NULL, program text DEFAULT NULL)
@@ -151,4 +152,4 @@ CREATE FUNCTION loyalty.satisfaction(period text DEFAULT 'month', since date DEF
 		   round(f.respondents::numeric / nullif(f.members, 0), 4)
 	FROM loyalty.feedback_by_period('satisfaction', $1, $2, $3, $4, $5) f
 	$$;
-COMMENT ON FUNCTION loyalty.satisfaction(text, date, date, text, text) IS 'how satisfied members are, by period, and by tier or segment: score is the share of answers 4 and 5 (CSAT), mean that of all scores from 1 to 5; response_rate: persons who answered, of all who were members by the end of the period; NULL by tier or segment';
+COMMENT ON FUNCTION loyalty.satisfaction(text, date, date, text, text) IS 'how satisfied members are, by period, and by tier or segment: score is the share of answers 4 and 5 (CSAT), mean that of all scores from 1 to 5; response_rate: persons who answered, also those who joined after it, for each member by the end of the period, so that it can be above 1 where answers from before an enrollment were written down; NULL by tier or segment';

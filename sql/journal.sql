@@ -8,6 +8,7 @@ CREATE FUNCTION loyalty.journal(period text DEFAULT 'month', since date DEFAULT 
 	RETURNS TABLE (date date, account text, debit numeric, credit numeric, reference text)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
+	SELECT loyalty.report_program($5);
 	SELECT d.ends, CASE WHEN s.debit = (l.amount > 0) THEN l.of ELSE l.to END,
 		   CASE WHEN s.debit THEN abs(l.amount) END, CASE WHEN NOT s.debit THEN abs(l.amount) END,
 		   format('%s/%s/%s', (SELECT p.name FROM loyalty.program p WHERE p.program_id = (SELECT loyalty.report_program($5))), d.starts, l.what)
@@ -29,6 +30,7 @@ CREATE FUNCTION loyalty.point_values(since date DEFAULT NULL, until date DEFAULT
 				   issued loyalty.points, cost_issued numeric, redeemed loyalty.points, cost_redeemed numeric, sales numeric, sales_to_cost numeric)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
+	SELECT loyalty.report_program($3);
 	WITH subject AS MATERIALIZED (
 		SELECT p.program_id, p.name, (now() AT TIME ZONE p.time_zone)::date AS today
 		FROM loyalty.program p

@@ -5,6 +5,7 @@
 CREATE FUNCTION loyalty.report_today(program text DEFAULT NULL) RETURNS date
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
 	AS $$
+	SELECT loyalty.report_program($1);
 	SELECT (now() AT TIME ZONE p.time_zone)::date FROM loyalty.program p WHERE p.program_id = loyalty.report_program($1)
 	$$;
 COMMENT ON FUNCTION loyalty.report_today(text) IS 'today, in the time zone of the program that a report is about';
@@ -117,8 +118,9 @@ CREATE FUNCTION loyalty.enrollments(period text DEFAULT 'month', since date DEFA
 		WHERE e.program_id = (SELECT loyalty.report_program($4))
 		  AND e.day < coalesce($3, (now() AT TIME ZONE p.time_zone)::date + 1)
 	), span AS (
-		SELECT coalesce($2, (SELECT min(day) FROM joined)) AS since,
-			   coalesce($3 - 1, (now() AT TIME ZONE p.time_zone)::date) AS until
+		-- what has no end has no last row
+		SELECT coalesce(nullif($2, '-infinity'), (SELECT min(day) FROM joined)) AS since,
+			   coalesce(nullif($3, 'infinity') - 1, (now() AT TIME ZONE p.time_zone)::date) AS until
 		FROM loyalty.program p
 		WHERE p.program_id = (SELECT loyalty.report_program($4))
 	), periods AS (
@@ -210,7 +212,7 @@ CREATE FUNCTION loyalty.member_activity(since date DEFAULT NULL, until date DEFA
 			AND (v.occurred_at < (SELECT s.whole_begins FROM span s) OR v.occurred_at >= (SELECT s.whole_ends FROM span s)
 				 OR v.occurred_at >= (SELECT s.apart_begins FROM span s) AND v.occurred_at < (SELECT s.apart_ends FROM span s))) a
 	-- so that there is an error also where nothing is to be read
-	WHERE (SELECT s.program_id FROM span s) IS NOT NULL
+	WHERE (SELECT loyalty.report_program($3)) IS NOT NULL
 	GROUP BY 1;
 	END;
 COMMENT ON FUNCTION loyalty.member_activity(date, date, text, date) IS 'what each member did between two days, one row a member who is in the ledger then; active_recently: also from the day recent on';
@@ -219,6 +221,7 @@ CREATE FUNCTION loyalty.activity(within interval DEFAULT '90 days', at date DEFA
 	RETURNS TABLE (day date, enrolled bigint, active bigint, lapsed bigint, never_active bigint, active_rate numeric)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
+	SELECT loyalty.report_program($3), loyalty.report_day('at', $2);
 	WITH present AS MATERIALIZED (
 		SELECT p.program_id, d.day, (d.day + 1)::timestamp AT TIME ZONE p.time_zone AS ends
 		FROM loyalty.program p
@@ -240,6 +243,7 @@ CREATE FUNCTION loyalty.member_figures(since date DEFAULT NULL, until date DEFAU
 				   redemptions_per_active_member numeric, redeemed loyalty.points, redeemed_per_redemption loyalty.points)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
+	SELECT loyalty.report_program($3);
 	SELECT m.members, a.active, round(a.active::numeric / nullif(m.members, 0), 4),
 		   a.earned::loyalty.points, round(a.earned / nullif(m.members, 0), 4)::loyalty.points, round(a.earned / nullif(a.active, 0), 4)::loyalty.points,
 		   a.redeemers, round(a.redeemers::numeric / nullif(a.active, 0), 4), a.redemptions, round(a.redemptions::numeric / nullif(a.active, 0), 4),
@@ -253,7 +257,7 @@ CREATE FUNCTION loyalty.member_figures(since date DEFAULT NULL, until date DEFAU
 					   coalesce(loyalty.sum(a.redeemed), 0)::numeric AS redeemed
 				FROM loyalty.member_activity($1, $2, $3) a) a
 	$$;
-COMMENT ON FUNCTION loyalty.member_figures(date, date, text) IS 'what members earn and how often they redeem, per head';
+COMMENT ON FUNCTION loyalty.member_figures(date, date, text) IS 'what members earn and how often they redeem, per head; active_rate can be above 1, for active are also those who joined after the end and whose purchases from before count';
 
 -- The greatest are found before they are ranked, which need not sort the others.
 CREATE FUNCTION loyalty.leaderboard(measure text DEFAULT 'earned', since date DEFAULT NULL, until date DEFAULT NULL, top integer DEFAULT 10, program text DEFAULT NULL)

@@ -9,6 +9,7 @@ CREATE FUNCTION loyalty.reward_performance(since date DEFAULT NULL, until date D
 				   awaiting_fulfillment bigint, backordered bigint)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
+	SELECT loyalty.report_program($3);
 	WITH asked AS MATERIALIZED (
 		SELECT p.program_id, p.name, p.point_value,
 			   coalesce($1, '-infinity') AS since, coalesce($1::timestamp AT TIME ZONE p.time_zone, '-infinity') AS since_at,
@@ -22,7 +23,8 @@ CREATE FUNCTION loyalty.reward_performance(since date DEFAULT NULL, until date D
 			   sum(d.points::numeric * (d.quantity - d.returned) / d.quantity) AS kept,
 			   sum(d.price * (d.quantity - d.returned) / d.quantity) AS price,
 			   min(d.requested_at) AS first, max(d.requested_at) AS last,
-			   count(*) FILTER (WHERE d.status = 'requested') AS requested, count(*) FILTER (WHERE d.status = 'confirmed') AS confirmed,
+			   -- what waits for stock cannot be confirmed yet
+			   count(*) FILTER (WHERE d.status = 'requested' AND d.backordered = 0) AS requested, count(*) FILTER (WHERE d.status = 'confirmed') AS confirmed,
 			   sum(d.backordered) AS backordered
 		FROM asked a
 		JOIN loyalty.redemption d ON d.program_id = a.program_id AND d.requested_at >= a.since_at AND d.requested_at < a.until_at
@@ -43,10 +45,9 @@ CREATE FUNCTION loyalty.reward_performance(since date DEFAULT NULL, until date D
 				FROM asked a
 				JOIN loyalty.points_by_day b ON b.program_id = a.program_id AND b.day >= a.since AND b.day < a.until
 				WHERE b.kind = 'redeem') t
-	WHERE (SELECT a.program_id FROM asked a) IS NOT NULL
 	ORDER BY 7 DESC, 1
 	$$;
-COMMENT ON FUNCTION loyalty.reward_performance(date, date, text) IS 'each reward of a program with what was redeemed for it: redemptions, units, those that went back since, members, points taken and for one unit, money asked beside them (less what went back), value given (the reward''s value a unit, else the points at point_value; less what went back), the part of all points redeemed, first and last time, and what waits for confirmation, fulfillment or stock now';
+COMMENT ON FUNCTION loyalty.reward_performance(date, date, text) IS 'each reward of a program with what was redeemed for it: redemptions, units, those that went back since, members, points taken and for one unit, money asked beside them (less what went back), value given (the reward''s value a unit, else the points at point_value; less what went back), the part of all points redeemed, first and last time, and what waits now: redemptions for confirmation and for fulfillment, units for stock';
 
 -- A member without changes has the tier that is everybody's.
 CREATE VIEW loyalty.tier_steps WITH (security_barrier = true) AS
@@ -110,6 +111,7 @@ CREATE FUNCTION loyalty.tier_performance(since date DEFAULT NULL, until date DEF
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	SET enable_mergejoin = off SET enable_sort = off
 	AS $$
+	SELECT loyalty.report_program($3);
 	WITH asked AS MATERIALIZED (
 		SELECT p.program_id, p.name, loyalty.base_tier(p.program_id) AS base_tier,
 			   coalesce($1, '-infinity') AS since, coalesce($1::timestamp AT TIME ZONE p.time_zone, '-infinity') AS since_at,
@@ -153,7 +155,6 @@ CREATE FUNCTION loyalty.tier_performance(since date DEFAULT NULL, until date DEF
 	LEFT JOIN loyalty.tier t ON t.program = (SELECT a.name FROM asked a) AND t.name = n.name
 	LEFT JOIN held h ON h.tier IS NOT DISTINCT FROM n.name
 	LEFT JOIN moved m ON m.tier IS NOT DISTINCT FROM n.name
-	WHERE (SELECT a.program_id FROM asked a) IS NOT NULL
 	ORDER BY t.rank NULLS FIRST, 1
 	$$;
 COMMENT ON FUNCTION loyalty.tier_performance(date, date, text) IS 'each tier with the members who had it, if only for a while, and what they bought, earned (less what returns took back) and redeemed (less what came back) while they had it: purchases, revenue, and what that comes to for a purchase and a member; rank NULL: no tier, or one that is gone';
@@ -169,6 +170,7 @@ CREATE FUNCTION loyalty.rule_performance(since date DEFAULT NULL, until date DEF
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	SET enable_sort = off SET work_mem = '256MB'
 	AS $$
+	SELECT loyalty.report_program($3);
 	WITH asked AS MATERIALIZED (
 		SELECT p.program_id, p.name, p.point_value,
 			   coalesce($1, '-infinity') AS since, coalesce($1::timestamp AT TIME ZONE p.time_zone, '-infinity') AS since_at,
@@ -271,8 +273,6 @@ CREATE FUNCTION loyalty.rule_performance(since date DEFAULT NULL, until date DEF
 	LEFT JOIN brought b ON b.lineage = l.lineage
 	LEFT JOIN reached r ON r.lineage = l.lineage
 	LEFT JOIN given g ON g.lineage = l.lineage
-	-- Asked first of all, so that there is an error also where nothing is to be read.
-	WHERE (SELECT a.program_id FROM asked a) IS NOT NULL
 	ORDER BY 5 DESC, 1
 	$$;
 COMMENT ON FUNCTION loyalty.rule_performance(date, date, text) IS 'each rule of a program, with its revisions, by its name now: points that it gave, that were taken back, the sum and its cost at point_value; the purchases that took place then on which it gave points, their members and revenue, as they stand now, revenue for one unit of cost, average order; and number and average of the purchases without it at times when it was active';

@@ -8,6 +8,7 @@ CREATE FUNCTION loyalty.purchase_figures(since date DEFAULT NULL, until date DEF
 				   revenue_per_member numeric, purchase_interval numeric)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
+	SELECT loyalty.report_program($3);
 	WITH span AS MATERIALIZED (
 		SELECT p.program_id, p.time_zone, coalesce($2, loyalty.report_today($3) + 1)::timestamp AT TIME ZONE p.time_zone AS ends
 		FROM loyalty.program p
@@ -32,6 +33,7 @@ CREATE FUNCTION loyalty.cohort_retention(program text DEFAULT NULL)
 	RETURNS TABLE (cohort date, age integer, members bigint, buyers bigint, retention_rate numeric, revenue numeric, revenue_per_member numeric)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
+	SELECT loyalty.report_program($1);
 	WITH present AS MATERIALIZED (
 		SELECT p.program_id, p.time_zone, date_trunc('month', now() AT TIME ZONE p.time_zone)::date AS month
 		FROM loyalty.program p
@@ -58,6 +60,7 @@ CREATE FUNCTION loyalty.member_flow(program text DEFAULT NULL)
 	RETURNS TABLE (month date, buyers bigint, new_buyers bigint, returning_buyers bigint, reactivated_buyers bigint, lost_buyers bigint, churn_rate numeric)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
+	SELECT loyalty.report_program($1);
 	WITH flow AS (
 		SELECT b.month, sum(b.buyers)::bigint AS buyers, sum(b.new_buyers)::bigint AS new_buyers, sum(b.returning_buyers)::bigint AS returning_buyers
 		FROM loyalty.purchase_cohorts b
@@ -90,7 +93,7 @@ CREATE FUNCTION loyalty.member_value(program text DEFAULT NULL)
 	FROM loyalty.member m
 	LEFT JOIN loyalty.member_activity(NULL, NULL, $1) a ON a.member_id = m.member_id
 	CROSS JOIN LATERAL (SELECT round(coalesce(a.redeemed, 0)::numeric * (SELECT t.point_value FROM terms t), 2) AS cost) c
-	WHERE m.program_id = (SELECT t.program_id FROM terms t) AND m.status <> 'merged';
+	WHERE (SELECT loyalty.report_program($1)) IS NOT NULL AND m.program_id = (SELECT t.program_id FROM terms t) AND m.status <> 'merged';
 	END;
 COMMENT ON FUNCTION loyalty.member_value(text) IS 'what each member has brought to date, less what his points have cost';
 
@@ -99,6 +102,7 @@ CREATE FUNCTION loyalty.lifetime_value(program text DEFAULT NULL)
 				   lifetime_value numeric, lifetime_value_per_member numeric)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
+	SELECT loyalty.report_program($1);
 	WITH terms AS MATERIALIZED (
 		SELECT p.program_id, p.time_zone, p.point_value
 		FROM loyalty.program p

@@ -8,6 +8,7 @@ CREATE FUNCTION loyalty.redemption_rates(period text DEFAULT 'month', since date
 	LANGUAGE sql STABLE PARALLEL RESTRICTED
 	SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
+	SELECT loyalty.report_program($4);
 	SELECT r.starts, r.earned::loyalty.points, r.redeemed::loyalty.points, round(r.redeemed / nullif(greatest(r.earned, 0), 0), 4),
 		   r.all_earned::loyalty.points, r.all_redeemed::loyalty.points, round(r.all_redeemed / nullif(greatest(r.all_earned, 0), 0), 4)
 	FROM (SELECT f.starts, f.earned::numeric + f.clawed_back::numeric AS earned, -(f.redeemed::numeric + f.refunded::numeric) AS redeemed,
@@ -29,6 +30,7 @@ CREATE FUNCTION loyalty.outstanding_by_age(program text DEFAULT NULL)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED
 	SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
+	SELECT loyalty.report_program($1);
 	WITH sums AS (
 		SELECT c.cohort, sum(c.issued::numeric) AS issued, sum(c.redeemed::numeric) AS redeemed, sum(c.expired::numeric) AS expired
 		FROM loyalty.cohorts($1) c
@@ -54,6 +56,7 @@ CREATE FUNCTION loyalty.redemption_cohorts(program text DEFAULT NULL)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED
 	SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
+	SELECT loyalty.report_program($1);
 	WITH cells AS (
 		SELECT c.cohort, c.month, c.issued::numeric AS issued, c.redeemed::numeric AS redeemed
 		FROM loyalty.cohorts($1) c

@@ -10,12 +10,18 @@ CREATE FUNCTION loyalty.report_program(program text DEFAULT NULL) RETURNS intege
 	AS 'MODULE_PATHNAME', 'loyalty_report_program' LANGUAGE C STABLE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION loyalty.report_program(text) IS 'program_id of the program that a report is about, the default one for NULL; an error for who may not read all of it';
 
+-- Each report asks for its program first, in a statement of its own: a WHERE clause
+-- is asked only where there are rows to judge, and whoever named a program that is
+-- not there, or not his, would see a report without rows.
 CREATE FUNCTION loyalty.report_period(period text) RETURNS text
 	AS 'MODULE_PATHNAME', 'loyalty_report_period' LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION loyalty.report_period(text) IS 'day, week, month, quarter or year, month for NULL; an error for anything else';
 CREATE FUNCTION loyalty.report_choice(argument text, value text, choices text[]) RETURNS text
 	AS 'MODULE_PATHNAME', 'loyalty_report_choice' LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION loyalty.report_choice(text, text, text[]) IS 'the value of an argument that can only be one of some words; an error that names them for any other';
+CREATE FUNCTION loyalty.report_day(argument text, day date) RETURNS date
+	AS 'MODULE_PATHNAME', 'loyalty_report_day' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION loyalty.report_day(text, date) IS 'the value of an argument that is a day, NULL for none; an error for an infinite one, or one so far away that nothing can be reckoned from it';
 CREATE FUNCTION loyalty.report_number(argument text, value integer, lowest integer, highest integer) RETURNS integer
 	AS 'MODULE_PATHNAME', 'loyalty_report_number' LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION loyalty.report_number(text, integer, integer, integer) IS 'the value of an argument that lies between two numbers; an error for any other';

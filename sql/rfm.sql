@@ -12,13 +12,13 @@ CREATE FUNCTION loyalty.rfm_scores(at date DEFAULT NULL, program text DEFAULT NU
 	LANGUAGE sql STABLE PARALLEL RESTRICTED
 	BEGIN ATOMIC
 	WITH present AS MATERIALIZED (
-		SELECT p.time_zone, coalesce($1, (now() AT TIME ZONE p.time_zone)::date) AS day
+		SELECT p.time_zone, coalesce(loyalty.report_day('at', $1), (now() AT TIME ZONE p.time_zone)::date) AS day
 		FROM loyalty.program p
 		WHERE p.program_id = (SELECT loyalty.report_program($2))
 	), buyer AS MATERIALIZED (
 		SELECT a.member_id, (SELECT n.day FROM present n) - (a.last_purchase AT TIME ZONE (SELECT n.time_zone FROM present n))::date AS recency_days,
 			   a.purchases AS frequency, a.amount AS monetary
-		FROM loyalty.member_activity(NULL, $1 + 1, $2) a
+		FROM loyalty.member_activity(NULL, loyalty.report_day('at', $1) + 1, $2) a
 		WHERE a.purchases > 0
 	), recency AS MATERIALIZED (
 		SELECT v.recency_days, ((sum(v.buyers) OVER (ORDER BY v.recency_days) - v.buyers) * 5 / sum(v.buyers) OVER ()) AS share
@@ -39,7 +39,8 @@ CREATE FUNCTION loyalty.rfm_scores(at date DEFAULT NULL, program text DEFAULT NU
 			  {about to sleep,about to sleep,need attention,loyal,loyal},
 			  {promising,potential loyalists,potential loyalists,champions,champions},
 			  {new customers,potential loyalists,potential loyalists,champions,champions}}'::text[])[s.r][(s.f + s.m + 1) / 2]
-	FROM scored s;
+	FROM scored s
+	WHERE (SELECT loyalty.report_program($2)) IS NOT NULL;
 	END;
 COMMENT ON FUNCTION loyalty.rfm_scores(date, text) IS 'rfm by member_id, for reports';
 
@@ -49,11 +50,10 @@ CREATE FUNCTION loyalty.rfm(at date DEFAULT NULL, program text DEFAULT NULL)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	SET enable_nestloop = off
 	AS $$
+	SELECT loyalty.report_program($2), loyalty.report_day('at', $1);
 	SELECT m.ref, s.recency_days, s.frequency, round(s.monetary, 2), s.r, s.f, s.m, (100 * s.r + 10 * s.f + s.m)::text, s.segment
 	FROM loyalty.rfm_scores($1, $2) s
 	JOIN loyalty.member m ON m.member_id = s.member_id
-	-- an error also where nothing is to be read
-	WHERE (SELECT loyalty.report_program($2)) IS NOT NULL
 	$$;
 COMMENT ON FUNCTION loyalty.rfm(date, text) IS 'recency, frequency and monetary value of each member who has bought, scores from 1 to 5, and the segment that they make';
 
@@ -61,6 +61,7 @@ CREATE FUNCTION loyalty.rfm_segments(at date DEFAULT NULL, program text DEFAULT 
 	RETURNS TABLE (segment text, members bigint, share numeric, revenue numeric, revenue_share numeric, average_recency_days numeric, average_frequency numeric)
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
+	SELECT loyalty.report_program($2), loyalty.report_day('at', $1);
 	WITH counted AS (
 		SELECT s.segment, count(*) AS members, sum(s.monetary) AS revenue, sum(s.recency_days) AS recency_days, sum(s.frequency) AS frequency
 		FROM loyalty.rfm_scores($1, $2) s

@@ -29,6 +29,7 @@ CREATE FUNCTION loyalty.roll_forward(period text DEFAULT 'month', since date DEF
 	LANGUAGE sql STABLE PARALLEL RESTRICTED
 	SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
+	SELECT loyalty.report_program($4);
 	WITH asked AS (
 		-- who may not read the program learns no more
 		SELECT CASE WHEN (SELECT loyalty.report_program($4)) IS NOT NULL THEN loyalty.report_period($1) END AS unit,
@@ -101,6 +102,7 @@ CREATE FUNCTION loyalty.roll_forward_by_rule(since date DEFAULT NULL, until date
 	LANGUAGE sql STABLE PARALLEL RESTRICTED
 	SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
+	SELECT loyalty.report_program($3);
 	WITH rules AS (
 		SELECT r.rule_id, coalesce(r.lineage, r.rule_id) AS first_id,
 			   first_value(r.name) OVER (PARTITION BY coalesce(r.lineage, r.rule_id) ORDER BY r.rule_id DESC) AS name
@@ -133,6 +135,7 @@ CREATE FUNCTION loyalty.points_by_kind(period text DEFAULT 'month', since date D
 	LANGUAGE sql STABLE PARALLEL RESTRICTED
 	SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
+	SELECT loyalty.report_program($4);
 	WITH asked AS (
 		-- who may not read the program learns no more
 		SELECT CASE WHEN (SELECT loyalty.report_program($4)) IS NOT NULL THEN loyalty.report_period($1) END AS unit,

@@ -74,6 +74,7 @@ CREATE FUNCTION loyalty.purchases_by_membership(period text, since date DEFAULT 
 	LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET jit = off
 	SET enable_mergejoin = off SET enable_sort = off SET work_mem = '256MB'
 	AS $$
+	SELECT loyalty.report_program($4);
 	WITH asked AS MATERIALIZED (
 		SELECT p.program_id, p.name, p.time_zone,
 			   loyalty.report_period($1) AS period,
@@ -125,8 +126,6 @@ CREATE FUNCTION loyalty.purchases_by_membership(period text, since date DEFAULT 
 	CROSS JOIN LATERAL generate_series(e.first::timestamp, e.last::timestamp,
 									   CASE a.period WHEN 'quarter' THEN '3 months' ELSE '1 ' || a.period END::interval) g (at)
 	LEFT JOIN total t ON t.starts = g.at::date
-	-- Asked first of all, so that there is an error also where nothing is to be read.
-	WHERE (SELECT a.program_id FROM asked a) IS NOT NULL
 	ORDER BY 1
 	$$;
 COMMENT ON FUNCTION loyalty.purchases_by_membership(text, date, date, text) IS 'members'' purchases beside those of guests and of people before they were members, as the shop''s rows now are, by period: buyers, orders (above zero), revenue (less refunds), revenue and orders per order and buyer, and the members'' part of all; guests without an id are no buyers, and what nobody knows the time of is left out';
@@ -138,6 +137,7 @@ CREATE FUNCTION loyalty.points_by_place(since date DEFAULT NULL, until date DEFA
 	LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET jit = off
 	SET enable_mergejoin = off SET work_mem = '256MB'
 	AS $$
+	SELECT loyalty.report_program($3);
 	WITH asked AS MATERIALIZED (
 		SELECT p.program_id, p.name, coalesce($1, '-infinity') AS since,
 			   coalesce($2, (now() AT TIME ZONE p.time_zone)::date + 1) AS until,
@@ -186,34 +186,35 @@ CREATE FUNCTION loyalty.points_by_place(since date DEFAULT NULL, until date DEFA
 		   (coalesce(loyalty.sum(m.earned), 0)::numeric + coalesce(loyalty.sum(m.clawed_back), 0)::numeric
 			+ coalesce(loyalty.sum(m.redeemed), 0)::numeric)::loyalty.points
 	FROM moved m
-	WHERE (SELECT a.program_id FROM asked a) IS NOT NULL
 	GROUP BY m.store, m.channel
 	ORDER BY m.store, m.channel
 	$$;
 COMMENT ON FUNCTION loyalty.points_by_place(date, date, text) IS 'how points moved by the store and channel of the purchases: members'' orders that came to count, revenue (less returns; not rounded, so that it adds up), points earned on them, taken back, and redeemed for them, and the sum of the three; where store and channel are NULL stands also what belongs to no order, so that the rows add up to all the program''s';
 
+CREATE FUNCTION loyalty.points_by_dimension(dimension text, since date DEFAULT NULL, until date DEFAULT NULL, program text DEFAULT NULL)
+	RETURNS TABLE (place text, orders bigint, revenue numeric, earned loyalty.points, clawed_back loyalty.points,
+				   redeemed loyalty.points, net loyalty.points)
+	LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET jit = off
+	AS $$
+	SELECT CASE c.dimension WHEN 'store' THEN b.store ELSE b.channel END, sum(b.orders)::bigint, round(sum(b.revenue), 2),
+		   loyalty.sum(b.earned), loyalty.sum(b.clawed_back), loyalty.sum(b.redeemed), loyalty.sum(b.net)
+	FROM loyalty.report_choice('dimension', $1, '{store,channel}') c (dimension)
+	CROSS JOIN loyalty.points_by_place($2, $3, $4) b
+	GROUP BY 1
+	ORDER BY 1
+	$$;
+COMMENT ON FUNCTION loyalty.points_by_dimension(text, date, date, text) IS 'points_by_place by store or by channel (place): what points_by_store and points_by_channel are';
+
 CREATE FUNCTION loyalty.points_by_store(since date DEFAULT NULL, until date DEFAULT NULL, program text DEFAULT NULL)
 	RETURNS TABLE (store text, orders bigint, revenue numeric, earned loyalty.points, clawed_back loyalty.points,
 				   redeemed loyalty.points, net loyalty.points)
 	LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET jit = off
-	AS $$
-	SELECT b.store, sum(b.orders)::bigint, round(sum(b.revenue), 2), loyalty.sum(b.earned), loyalty.sum(b.clawed_back),
-		   loyalty.sum(b.redeemed), loyalty.sum(b.net)
-	FROM loyalty.points_by_place($1, $2, $3) b
-	GROUP BY b.store
-	ORDER BY b.store
-	$$;
+	AS $$SELECT * FROM loyalty.points_by_dimension('store', $1, $2, $3)$$;
 COMMENT ON FUNCTION loyalty.points_by_store(date, date, text) IS 'points_by_place by store';
 
 CREATE FUNCTION loyalty.points_by_channel(since date DEFAULT NULL, until date DEFAULT NULL, program text DEFAULT NULL)
 	RETURNS TABLE (channel text, orders bigint, revenue numeric, earned loyalty.points, clawed_back loyalty.points,
 				   redeemed loyalty.points, net loyalty.points)
 	LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET jit = off
-	AS $$
-	SELECT b.channel, sum(b.orders)::bigint, round(sum(b.revenue), 2), loyalty.sum(b.earned), loyalty.sum(b.clawed_back),
-		   loyalty.sum(b.redeemed), loyalty.sum(b.net)
-	FROM loyalty.points_by_place($1, $2, $3) b
-	GROUP BY b.channel
-	ORDER BY b.channel
-	$$;
+	AS $$SELECT * FROM loyalty.points_by_dimension('channel', $1, $2, $3)$$;
 COMMENT ON FUNCTION loyalty.points_by_channel(date, date, text) IS 'points_by_place by channel';

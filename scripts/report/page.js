@@ -110,7 +110,7 @@
 	const flows = [['earned', 'var(--c1)'], ['adjusted', 'var(--c5)'], ['clawed back', 'var(--c4)'], ['redeemed', 'var(--c2)'], ['expired', 'var(--c3)']];
 	const moved = months.flatMap(m => flows.map(([kind]) => ({date: m.date, kind, points: m[kind.replace(' ', '_')]}))).filter(m => m.points !== 0);
 	section(charts, 'points', 'Points, rolled forward', 'What came in each month is above the line, what went below it. Closing is what was outstanding at its end.',
-		[month, ['Opening', m => number.format(m.closing - m.earned - m.adjusted - m.clawed_back - m.redeemed - m.expired)],
+		[month, ['Opening', m => number.format(m.opening)],
 			...flows.map(([kind]) => [kind[0].toUpperCase() + kind.slice(1), m => number.format(m[kind.replace(' ', '_')])]),
 			['Closing', m => number.format(m.closing)]], months,
 		width => frame(width, {
@@ -133,7 +133,7 @@
 			marks: [Plot.barY(data.liability, {x: expiry, y: 'points', fill: 'var(--c3)', tip: true}), Plot.ruleY([0], {stroke: 'var(--soft)'})],
 		}));
 
-	section(charts, 'redemption', 'Redemption rate', 'Points redeemed in a month, of those issued in it.',
+	section(charts, 'redemption', 'Redemption rate', 'Points redeemed in a month (less what came back), over those earned in it (less what returns took back).',
 		[month, ['Rate', m => percent(m.redemption_rate)]], months,
 		width => frame(width, {
 			x: byMonth(width), y: {label: 'percent', percent: true, grid: true, zero: true},
@@ -148,11 +148,9 @@
 	const retention = add(charts, 'section', null, 'wide');
 	retention.id = 'cohorts';
 	add(retention, 'h2', 'Retention by cohort');
-	add(retention, 'p', 'Of those who bought first in a month, how many bought again so many months later, in percent.');
+	add(retention, 'p', 'Of those who joined in a month, how many bought so many months later, in percent.');
 	if (cohorts.length > 0) {
-		const last = day(data.today);
-		const age = c => 12 * (last.getUTCFullYear() - c.getUTCFullYear()) + last.getUTCMonth() - c.getUTCMonth();
-		const oldest = Math.min(24, age(day(cohorts[0].cohort)));
+		const oldest = Math.min(24, cohorts[0].rates.length - 1);
 		const heat = add(add(retention, 'div', null, 'scroll'), 'table', null, 'heat');
 		const head = add(add(heat, 'thead'), 'tr');
 		add(head, 'th', 'cohort');
@@ -163,8 +161,7 @@
 			const line = add(body, 'tr');
 			add(line, 'th', c.cohort.slice(0, 7));
 			add(line, 'td', number.format(c.members));
-			for (let n = 1; n <= Math.min(oldest, age(day(c.cohort))); n++) {
-				const rate = (c.active[n] ?? 0) / c.members;
+			for (const rate of c.rates.slice(1, oldest + 1)) {
 				add(line, 'td', (100 * rate).toFixed(0)).style.background = `rgba(var(--heat), ${(0.75 * rate).toFixed(3)})`;
 			}
 		}

@@ -11,6 +11,7 @@
 #include "lib/stringinfo.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/date.h"
 
 #include "ledger/access.h"
 #include "loyalty.h"
@@ -18,6 +19,7 @@
 PG_FUNCTION_INFO_V1(loyalty_report_program);
 PG_FUNCTION_INFO_V1(loyalty_report_period);
 PG_FUNCTION_INFO_V1(loyalty_report_choice);
+PG_FUNCTION_INFO_V1(loyalty_report_day);
 PG_FUNCTION_INFO_V1(loyalty_report_number);
 
 static const char *const periods[] = {"day", "week", "month", "quarter", "year"};
@@ -102,6 +104,32 @@ loyalty_report_choice(PG_FUNCTION_ARGS)
 		add_choice(&possible, choice);
 	}
 	no_choice(argument, value, possible.data);
+}
+
+/*
+ * report_day(argument, day) → day
+ *
+ * Reports look back from a day, and on from it: by so much it must stay within
+ * what a time can be.
+ */
+Datum
+loyalty_report_day(PG_FUNCTION_ARGS)
+{
+	const DateADT century = 36525;
+	DateADT		day;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	day = PG_GETARG_DATEADT(1);
+	if (DATE_NOT_FINITE(day))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" must be a finite day", text_to_cstring(PG_GETARG_TEXT_PP(0)))));
+	if (day < DATETIME_MIN_JULIAN - POSTGRES_EPOCH_JDATE + century || day > TIMESTAMP_END_JULIAN - POSTGRES_EPOCH_JDATE - century)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("\"%s\" is out of range", text_to_cstring(PG_GETARG_TEXT_PP(0)))));
+	PG_RETURN_DATEADT(day);
 }
 
 /* report_number(argument, value, least, most) → value */

@@ -53,6 +53,7 @@ typedef struct Sales
 	QueryPurchase read;
 	/* of a table: the rows at hand */
 	TupleTableSlot *slot;
+	Portal		portal;
 	SPITupleTable *table;
 	uint64		count;
 	uint64		next;
@@ -195,9 +196,13 @@ note_unreadable(Sales *sales, const ErrorData *error)
 static void
 raise_broken(const Source *source, const ErrorData *error)
 {
+	const char *owner = GetUserNameFromId(source->owner, true);
+
 	ereport(ERROR,
 			(errcode(error->sqlerrcode),
 			 errmsg("source \"%s\" cannot be read: %s", source->name, error->message),
+			 error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE && owner != NULL
+			 ? errdetail("It is read with the rights of its owner, role \"%s\".", owner) : 0,
 			 errhint("Mend the source, or end it with loyalty.detach.")));
 }
 
@@ -231,33 +236,34 @@ read_rows(void *arg)
 	}
 }
 
-static Portal
-open_table(Sales *sales)
+static void
+open_table(void *arg)
 {
+	Sales	   *sales = arg;
 	Source	   *source = sales->source;
 	EngineScope scope;
-	Portal		portal;
 
 	owner_enter(&scope, source->owner);
-	portal = SPI_cursor_open_with_args(NULL, psprintf("SELECT %s FROM %s", current_select_list(source),
-													  current_relation_name(source)),
-									   0, NULL, NULL, NULL, true, 0);
+	sales->portal = SPI_cursor_open_with_args(NULL, psprintf("SELECT %s FROM %s", current_select_list(source),
+															 current_relation_name(source)),
+											  0, NULL, NULL, NULL, true, 0);
 	engine_leave(&scope);
-	return portal;
 }
 
 static void
 read_table(Sales *sales)
 {
-	Portal		portal = open_table(sales);
+	ErrorData  *error = attempt(open_table, sales);
 
-	sales->slot = MakeSingleTupleTableSlot(portal->tupDesc, &TTSOpsHeapTuple);
+	if (error != NULL)
+		raise_broken(sales->source, error);
+	sales->slot = MakeSingleTupleTableSlot(sales->portal->tupDesc, &TTSOpsHeapTuple);
 	do
 	{
 		EngineScope scope;
 
 		owner_enter(&scope, sales->source->owner);
-		SPI_cursor_fetch(portal, true, FETCH_SIZE);
+		SPI_cursor_fetch(sales->portal, true, FETCH_SIZE);
 		engine_leave(&scope);
 		sales->table = SPI_tuptable;
 		sales->count = SPI_processed;
@@ -265,8 +271,7 @@ read_table(Sales *sales)
 		MemoryContextSwitchTo(sales->context);
 		while (sales->next < sales->count)
 		{
-			ErrorData  *error = attempt(read_rows, sales);
-
+			error = attempt(read_rows, sales);
 			if (error != NULL)
 			{
 				note_unreadable(sales, error);
@@ -277,7 +282,7 @@ read_table(Sales *sales)
 		SPI_freetuptable(sales->table);
 	} while (sales->count > 0);
 	ExecDropSingleTupleTableSlot(sales->slot);
-	SPI_cursor_close(portal);
+	SPI_cursor_close(sales->portal);
 }
 
 /*

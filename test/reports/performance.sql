@@ -1,23 +1,6 @@
--- rule_performance, tier_performance and reward_performance, each figure
--- computed anew from orders and acts.  The program has one rule, no tiers and
--- no rewards.
-\set QUIET on
-\pset tuples_only on
-\pset format unaligned
-SET timezone = 'UTC';
-SET client_min_messages = warning;
-SET search_path = pg_catalog, pg_temp, public;
-
-CREATE TEMPORARY TABLE sold AS
-	SELECT o.order_id, o.customer, o.amount, (o.at AT TIME ZONE 'Europe/London')::timestamp AS local, sign(o.amount) * floor(abs(o.amount)) AS points
-	FROM public.orders o
-	WHERE o.amount IS NOT NULL AND o.customer <> '';
-CREATE TEMPORARY TABLE span AS
-	SELECT n AS name, s AS since, u AS until, coalesce(s::timestamp, '-infinity') AS since_at,
-		   coalesce(u::timestamp, (now() AT TIME ZONE 'Europe/London')::date + 1) AS until_at
-	FROM (SELECT min(local)::date AS first, max(local)::date AS last FROM sold) f
-	CROSS JOIN LATERAL (VALUES ('all', NULL::date, NULL::date), ('middle', first + (last - first) / 3, first + (last - first) * 2 / 3),
-							   ('late', last - 45, NULL), ('early', NULL, first + 45), ('none', '1900-01-01', '1900-02-01')) v (n, s, u);
+-- rule_performance and tier_performance, each figure computed anew from orders
+-- and acts.  The program has one rule and no tiers.
+\ir shared/sold.sql
 
 CREATE TEMPORARY TABLE compared AS
 	SELECT 'expected' AS side, 'rule_performance ' || name AS report, 'base' AS row,
@@ -31,7 +14,7 @@ CREATE TEMPORARY TABLE compared AS
 				 count(*) FILTER (WHERE s.points = 0 AND s.amount > 0) AS without,
 				 coalesce(sum(s.amount) FILTER (WHERE s.points = 0), 0) AS revenue_without
 		  FROM span w
-		  LEFT JOIN sold s ON s.local >= w.since_at AND s.local < w.until_at
+		  LEFT JOIN sold s ON s.is_member AND s.local >= w.since_at AND s.local < w.until_at
 		  GROUP BY w.name) e
 	UNION ALL
 	SELECT 'reported', 'rule_performance ' || w.name, r.rule,
@@ -45,7 +28,7 @@ INSERT INTO compared
 			   sum(earned), sum(redeemed), round(sum(revenue) / max(j.members), 2))::text
 	FROM (SELECT w.name, s.customer, (s.amount > 0)::integer AS purchases, s.amount AS revenue, s.points AS earned, 0 AS redeemed
 		  FROM span w
-		  JOIN sold s ON s.local >= w.since_at AND s.local < w.until_at
+		  JOIN sold s ON s.is_member AND s.local >= w.since_at AND s.local < w.until_at
 		  UNION ALL
 		  SELECT w.name, c.customer, 0, 0, 0, -abs(c.points)
 		  FROM span w
@@ -54,17 +37,14 @@ INSERT INTO compared
 	JOIN (SELECT w.name, count(*) AS members
 		  FROM span w
 		  JOIN (SELECT coalesce(e.at AT TIME ZONE 'Europe/London', b.first) AS first
-				FROM (SELECT customer, min(local) AS first FROM sold GROUP BY customer) b
+				FROM (SELECT customer, min(local) AS first FROM sold WHERE is_member GROUP BY customer) b
 				FULL JOIN public.enrollments e USING (customer)) b ON b.first < w.until_at
 		  GROUP BY w.name) j USING (name)
 	GROUP BY name
 	UNION ALL
 	SELECT 'reported', 'tier_performance ' || w.name, coalesce(r.tier, 'none'),
 		   ROW(r.members, r.purchases, r.revenue, r.average_order, r.earned, r.redeemed, r.revenue_per_member)::text
-	FROM span w CROSS JOIN LATERAL loyalty.tier_performance(w.since, w.until, 'shop') r
-	UNION ALL
-	SELECT 'reported', 'reward_performance ' || w.name, r.reward, r::text
-	FROM span w CROSS JOIN LATERAL loyalty.reward_performance(w.since, w.until, 'shop') r;
+	FROM span w CROSS JOIN LATERAL loyalty.tier_performance(w.since, w.until, 'shop') r;
 
 SELECT concat_ws(' ', c.report, c.row, c.side, c.figures)
 FROM (SELECT min(side) AS side, report, row, figures FROM compared GROUP BY report, row, figures HAVING count(*) <> 2 OR min(side) = max(side)) c

@@ -49,6 +49,7 @@ SELECT * FROM loyalty.points_by_place(program => 'mall_beans');
 SELECT * FROM loyalty.points_by_store(program => 'mall_beans');
 SELECT * FROM loyalty.points_by_channel(program => 'mall_beans');
 SELECT * FROM loyalty.points_by_store('2026-01-01', '2026-02-11', 'mall_beans');
+SELECT * FROM loyalty.points_by_dimension('city', program => 'mall_beans');
 -- all rows together are all that was earned and redeemed
 SELECT sum(earned + clawed_back), sum(redeemed), sum(net) FROM loyalty.points_by_place(program => 'mall_beans');
 SELECT sum(points) FILTER (WHERE kind IN ('earn', 'clawback')), sum(points) FILTER (WHERE kind IN ('redeem', 'refund')) FROM loyalty.points_by_day WHERE program = 'mall_beans';

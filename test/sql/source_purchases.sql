@@ -67,6 +67,23 @@ SELECT count(*) FROM loyalty.source_purchases('sales_tea');
 SELECT loyalty.detach('sales_lines', program => 'sales_tea');
 SELECT count(*) FROM loyalty.source_purchases('sales_tea');
 
+-- One whose owner may not read it any more stops it, too.
+CREATE ROLE regress_sales_owner;
+CREATE TABLE sales_stall (id int PRIMARY KEY, customer text, total numeric);
+ALTER TABLE sales_stall OWNER TO regress_sales_owner;
+SELECT loyalty.grant_access('regress_sales_owner', 'manage', 'sales_tea');
+SET ROLE regress_sales_owner;
+SELECT count(loyalty.attach('sales_stall', member => 'customer', amount => 'total', program => 'sales_tea'));
+INSERT INTO sales_stall VALUES (1, 'ann', 5);
+RESET ROLE;
+SELECT count(*) FROM loyalty.source_purchases('sales_tea');
+REVOKE SELECT ON sales_stall FROM regress_sales_owner;
+SELECT count(*) FROM loyalty.source_purchases('sales_tea');
+SELECT loyalty.detach('sales_stall', program => 'sales_tea');
+SELECT loyalty.revoke_access('regress_sales_owner', 'manage', 'sales_tea');
+DROP TABLE sales_stall;
+DROP ROLE regress_sales_owner;
+
 -- More rows than are fetched at a time, some of which cannot be read.
 SELECT count(loyalty.detach('sales_order', program => 'sales_beans'));
 DELETE FROM sales_order;

@@ -12,9 +12,10 @@
 #     functions, in this order of time, after the backfill
 #   and everything maintained up to now.
 #
-# What a script prints is a failure.  The shop is made up, and its last two years
-# end yesterday; with LOYALTY_DATA=DIRECTORY the same is done with the real orders
-# in cdnow_sample.txt and online_retail_lines_2011Q1.csv.gz there.  REPORTS=X runs
+# What a script prints is a failure; what several of them need is in
+# test/reports/shared.  The shop is made up, and its last two years end yesterday;
+# with LOYALTY_DATA=DIRECTORY the same is done with the real orders in
+# cdnow_sample.txt and online_retail_lines_2011Q1.csv.gz there.  REPORTS=X runs
 # test/reports/X.sql alone.
 
 use strict;

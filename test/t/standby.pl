@@ -69,7 +69,7 @@ my %values = (
 	'triangle numeric[]' => q{'{{100, 20, 30}, {50, 15, NULL}, {80, NULL, NULL}}'},
 
 	'value text' => q{'month'}, 'choices text[]' => q{'{day,month}'},
-	'purchases_by_membership period text' => q{'month'},
+	'purchases_by_membership period text' => q{'month'}, 'dimension text' => q{'store'},
 
 	'coarsen text' => q{'month'}, 'derive_voucher_code bytea' => q{'\xc0ffee00c0ffee00'},
 	points => q{'12.5'}, purse => q{'{120@2026-03-31, 40@2026-01-15/2026-12-31, 5@infinity}'}, award => q{'1 per 10'}, expiry => q{'12 months end of month'},
