@@ -60,6 +60,9 @@ static const struct
 	{"rollup_day", "loyalty.roll_up makes rollups anew."},
 	{"rollup_lots", "loyalty.roll_up makes rollups anew."},
 	{"rollup_month", "loyalty.roll_up makes rollups anew."},
+	{"rollup_member", "loyalty.roll_up makes rollups anew."},
+	{"rollup_point_cohort", "loyalty.roll_up makes rollups anew."},
+	{"rollup_purchase_cohort", "loyalty.roll_up makes rollups anew."},
 	{"estimate", "loyalty.set_estimate makes another estimate, which holds from then on."},
 	{"deferred", "CALL loyalty.maintain() tries purchases again, and removes those that earn."}
 };

@@ -70,7 +70,7 @@ INSERT INTO exported (name, key, rows) VALUES
 	('import_failure', 'import_failures', format('ref IN (''ann'', ''card 2 of ann'') AND program_id = %s', :pid));
 INSERT INTO exported (name, why_not) VALUES
 	('member_alias', 'its refs are in refs'), ('household', 'its name is in households, its head is another member'),
-	('rollup_month', 'his entries say it'), ('forgotten', 'nobody who is exported is forgotten'), ('forgotten_purchase', 'nobody who is exported is forgotten');
+	('rollup_month', 'his entries say it'), ('rollup_member', 'his entries say it'), ('forgotten', 'nobody who is exported is forgotten'), ('forgotten_purchase', 'nobody who is exported is forgotten');
 SELECT DISTINCT c.relname AS not_exported
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE c.relnamespace = 'loyalty'::regnamespace AND c.relkind = 'r'
