@@ -30,10 +30,11 @@ CREATE AGGREGATE loyalty.cohort_cells(weight integer, person_id bigint, month da
 	FINALFUNC_MODIFY = READ_WRITE,
 	PARALLEL = SAFE
 );
-COMMENT ON AGGREGATE loyalty.cohort_cells(integer, bigint, date, loyalty.points, loyalty.points, loyalty.points) IS 'points by the month of their issue, of what each person did in each month, times a weight; the rows of a person one behind the other and in the order of months';
+COMMENT ON AGGREGATE loyalty.cohort_cells(integer, bigint, date, loyalty.points, loyalty.points, loyalty.points) IS 'points by the month of their issue, of what each person did in each month, times a weight; the rows in the order of weights, persons and months';
 
 -- What the rollups of cohorts have of a month of somebody who is not as he was
--- then (weight -1), and what there is of him (weight 1).
+-- then (weight -1), and what there is of him (weight 1).  Joined by the program,
+-- too, so that who asks for one does not read what is new in all others.
 CREATE VIEW loyalty.changed_months WITH (security_barrier = true) AS
 	WITH merged AS MATERIALIZED (
 		SELECT program_id, member_id, person_id FROM loyalty.merged_persons
@@ -41,17 +42,17 @@ CREATE VIEW loyalty.changed_months WITH (security_barrier = true) AS
 	SELECT -1 AS weight, a.program_id, a.member_id AS person_id, r.cohort, a.month, a.purchases, a.amount,
 		   a.earned OPERATOR(loyalty.+) a.clawed_back OPERATOR(loyalty.+) a.adjusted AS issued,
 		   OPERATOR(loyalty.-) (a.redeemed OPERATOR(loyalty.+) a.refunded) AS redeemed, OPERATOR(loyalty.-) a.expired AS expired
-	FROM (SELECT e.member_id FROM loyalty.fresh_movements e GROUP BY 1) c
-	JOIN loyalty.rollup_member r ON r.member_id = c.member_id AND r.cohort IS NOT NULL
-	JOIN loyalty.rollup_month a ON a.member_id = c.member_id
+	FROM (SELECT e.program_id, e.member_id FROM loyalty.fresh_movements e GROUP BY 1, 2) c
+	JOIN loyalty.rollup_member r ON r.program_id = c.program_id AND r.member_id = c.member_id AND r.cohort IS NOT NULL
+	JOIN loyalty.rollup_month a ON a.program_id = c.program_id AND a.member_id = c.member_id
 	UNION ALL
 	SELECT 1, v.program_id, m.member_id, date_trunc('month', m.enrolled_at AT TIME ZONE p.time_zone)::date, v.month, v.purchases, v.amount,
 		   v.issued, v.redeemed, v.expired
 	FROM (SELECT a.program_id, coalesce(g.person_id, a.member_id) AS person_id, a.month, a.purchases, a.amount,
 				 a.earned OPERATOR(loyalty.+) a.clawed_back OPERATOR(loyalty.+) a.adjusted AS issued,
 				 OPERATOR(loyalty.-) (a.redeemed OPERATOR(loyalty.+) a.refunded) AS redeemed, OPERATOR(loyalty.-) a.expired AS expired
-		  FROM (SELECT e.member_id FROM loyalty.fresh_movements e UNION SELECT g.member_id FROM merged g) c
-		  JOIN loyalty.rollup_month a ON a.member_id = c.member_id
+		  FROM (SELECT e.program_id, e.member_id FROM loyalty.fresh_movements e UNION SELECT g.program_id, g.member_id FROM merged g) c
+		  JOIN loyalty.rollup_month a ON a.program_id = c.program_id AND a.member_id = c.member_id
 		  LEFT JOIN merged g ON g.member_id = a.member_id
 		  UNION ALL
 		  SELECT e.program_id, coalesce(g.person_id, e.member_id), date_trunc('month', e.day::timestamp)::date, e.purchases, coalesce(e.amount, 0),

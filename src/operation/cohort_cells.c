@@ -199,9 +199,21 @@ add_person(Cells *cells)
 	cells->nsteps = 0;
 }
 
+/* Whether a row belongs before the last one. */
+static bool
+out_of_order(const Cells *cells, int32 weight, int64 person_id, DateADT month)
+{
+	if (cells->weight != weight)
+		return weight < cells->weight;
+	if (cells->person_id != person_id)
+		return person_id < cells->person_id;
+	return month < cells->steps[cells->nsteps - 1].month;
+}
+
 /*
  * cohort_cells(weight, person_id, month, issued, redeemed, expired), none of them
- * NULL; a person's rows one behind the other, in the order of months
+ * NULL; in the order of weights, persons and months, for a person who came in two
+ * parts would be two persons
  */
 Datum
 loyalty_cohort_cells_accum(PG_FUNCTION_ARGS)
@@ -218,12 +230,12 @@ loyalty_cohort_cells_accum(PG_FUNCTION_ARGS)
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("arguments of cohort_cells must not be null")));
-	if (cells->nsteps > 0 && (cells->weight != weight || cells->person_id != person_id))
-		add_person(cells);
-	if (cells->nsteps > 0 && month < cells->steps[cells->nsteps - 1].month)
+	if (cells->nsteps > 0 && out_of_order(cells, weight, person_id, month))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("rows of cohort_cells must be in the order of persons and months")));
+				 errmsg("rows of cohort_cells must be in the order of weights, persons and months")));
+	if (cells->nsteps > 0 && (cells->weight != weight || cells->person_id != person_id))
+		add_person(cells);
 	cells->weight = weight;
 	cells->person_id = person_id;
 	if (cells->nsteps == 0 || month > cells->steps[cells->nsteps - 1].month)

@@ -76,6 +76,13 @@ extern void rollup_clear(const Rolling *rolling);
 	" count(*) FILTER (WHERE m.kind = 'redeem') AS redemptions"
 #define MEMBER_GROUPS "m.program_id, m.member_id"
 
+/* Under which month the rollups of cohorts have a member, and whom. */
+#define COHORT_OF(member, program) \
+	"date_trunc('month', " member ".enrolled_at AT TIME ZONE " program ".time_zone)::date"
+#define NEVER_MERGED(member_id) \
+	"NOT EXISTS (SELECT FROM loyalty.member_merge g WHERE g.member_id = " member_id ")" \
+	" AND NOT EXISTS (SELECT FROM loyalty.member_merge g WHERE g.into_member_id = " member_id ")"
+
 /* Of rows a of rollup_month with the month of enrollment as cohort, in the order of programs, members and months. */
 #define POINT_COHORT_COLUMNS "program_id, cohort, month, issued, redeemed, expired"
 #define POINT_COHORT_SUMS(weight, months) \

@@ -104,9 +104,7 @@ static void
 add_members(const Rolling *rolling)
 {
 	rolling_execute("INSERT INTO loyalty.rollup_member AS t (" MEMBER_COLUMNS ", cohort)"
-					" SELECT n.*, CASE WHEN NOT EXISTS (SELECT FROM loyalty.member_merge g WHERE g.member_id = n.member_id)"
-					"  AND NOT EXISTS (SELECT FROM loyalty.member_merge g WHERE g.into_member_id = n.member_id)"
-					"  THEN date_trunc('month', o.enrolled_at AT TIME ZONE p.time_zone)::date END"
+					" SELECT n.*, CASE WHEN " NEVER_MERGED("n.member_id") " THEN " COHORT_OF("o", "p") " END"
 					" FROM (SELECT " MEMBER_SUMS NEW_MOVEMENTS MEMBER_GROUPS ") n"
 					" JOIN loyalty.member o ON o.member_id = n.member_id JOIN loyalty.program p ON p.program_id = n.program_id"
 					" ON CONFLICT (member_id) DO UPDATE SET"

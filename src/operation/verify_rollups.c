@@ -61,6 +61,23 @@ static const char *const members_query =
 	" WHERE (e.purchases, e.amount, e.first_purchase, e.last_purchase, e.last_active, e.earned, e.redeemed, e.redemptions)"
 	"  IS DISTINCT FROM (d.purchases, d.amount, d.first_purchase, d.last_purchase, d.last_active, d.earned, d.redeemed, d.redemptions)";
 
+/*
+ * Under which month somebody stands follows from him as he is, unless there is
+ * something new of him.  The few others are looked up one by one.
+ */
+static const char *const cohorts_query =
+	PROGRAMS
+	" SELECT 'I1 rollups', d.name, d.ref, 'the month of enrollment in the rollup of the member is not his',"
+	"  coalesce(d.expected::text, 'none'), coalesce(d.cohort::text, 'none')"
+	" FROM (SELECT p.name, p.until, m.member_id, m.ref, t.cohort, x.expected FROM program p"
+	"  JOIN loyalty.program o USING (program_id) JOIN loyalty.rollup_member t USING (program_id)"
+	"  JOIN loyalty.member m ON m.member_id = t.member_id"
+	"  CROSS JOIN LATERAL (SELECT CASE WHEN " NEVER_MERGED("m.member_id")
+	"   THEN " COHORT_OF("m", "o") " END AS expected) x"
+	"  WHERE t.cohort IS DISTINCT FROM x.expected OFFSET 0) d"
+	" CROSS JOIN LATERAL (SELECT max(e.posted_at) AS posted_at FROM loyalty.entry e WHERE e.member_id = d.member_id OFFSET 0) n"
+	" WHERE n.posted_at < d.until";
+
 /* Months of members are proven above. */
 #define COHORT_MONTHS \
 	"SELECT a.*, t.cohort FROM program JOIN loyalty.rollup_member t USING (program_id)" \
@@ -115,6 +132,7 @@ verify_rollups(Verification *verification)
 	verify_rows(verification, lots_query);
 	verify_rows(verification, months_query);
 	verify_rows(verification, members_query);
+	verify_rows(verification, cohorts_query);
 	verify_rows(verification, point_cohorts_query);
 	verify_rows(verification, purchase_cohorts_query);
 	verify_rows(verification, count_query);

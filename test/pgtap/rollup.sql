@@ -253,6 +253,11 @@ SELECT ok(found('UPDATE loyalty.rule SET event = ''review'' WHERE program = ''sh
 SELECT ok(coalesce(found('UPDATE loyalty.rule SET event = ''purchase'' WHERE program = ''shop'' AND name = ''base'''), '') !~ 'the rollup of lots', 'and again about purchases');
 SELECT ok(found('UPDATE loyalty.rollup_lots SET sold = sold + ''{1@infinity}'' WHERE ctid = (SELECT min(ctid) FROM loyalty.rollup_lots WHERE program_id = loyalty.report_program(''shop'') AND sold IS NOT NULL)') ~ 'the rollup of lots on [0-9-]+ is not what the entries say', 'lots that are others');
 SELECT ok(found('UPDATE loyalty.rollup_lots SET given = ''{}'' WHERE ctid = (SELECT min(ctid) FROM loyalty.rollup_lots WHERE program_id = loyalty.report_program(''shop'') AND given IS NULL)') ~ 'the rollup of lots on [0-9-]+ is not what the entries say', 'none that were not there');
+SELECT roll_up('shop', now(), anew => true) = now() \g /dev/null
+SELECT adjust('alone', 5, program => 'shop') \g /dev/null
+SELECT roll_up('shop', now()) = now() \g /dev/null
+SELECT is_empty('SELECT * FROM verify()', 'made anew');
+SELECT ok(found('UPDATE loyalty.rollup_member t SET cohort = NULL FROM loyalty.member m WHERE m.member_id = t.member_id AND m.ref = ''alone'' AND t.program_id = loyalty.report_program(''shop'')') ~ 'the month of enrollment in the rollup of the member is not his', 'a month of enrollment that is another');
 SELECT ok(found('DELETE FROM loyalty.rollup WHERE program_id = loyalty.report_program(''shop'')') ~ 'rollup of', 'a boundary that is gone');
 SELECT roll_up('shop', now(), anew => true) = now() \g /dev/null
 SELECT is_empty('SELECT * FROM verify()', 'made anew');

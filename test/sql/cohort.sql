@@ -40,8 +40,10 @@ SELECT count(*) AS never_in FROM loyalty.rollup_member WHERE program_id = loyalt
 SELECT * FROM loyalty.verify('co_beans');
 
 -- Rows that are not in order are refused, and so are NULLs
-SELECT (unnest(loyalty.cohort_cells(w, p, m::date, i, r, 0))).* FROM (VALUES (1, 1::bigint, '2023-01-01', 10, 0), (1, 1, '2023-02-01', 5, 12), (-1, 1, '2023-01-01', 10, 0)) v (w, p, m, i, r);
+SELECT (unnest(loyalty.cohort_cells(w, p, m::date, i, r, 0))).* FROM (VALUES (-1, 1::bigint, '2023-01-01', 10, 0), (1, 1, '2023-01-01', 10, 0), (1, 1, '2023-02-01', 5, 12)) v (w, p, m, i, r);
 SELECT loyalty.cohort_cells(1, 1, m::date, 1, 0, 0) FROM (VALUES ('2023-02-01'), ('2023-01-01')) v (m);
+SELECT loyalty.cohort_cells(w, p, '2023-01-01', 1, 0, 0) FROM (VALUES (1, 1), (1, 2), (1, 1)) v (w, p);
+SELECT loyalty.cohort_cells(w, p, '2023-01-01', 1, 0, 0) FROM (VALUES (1, 1), (-1, 1), (1, 1)) v (w, p);
 SELECT loyalty.cohort_cells(1, 1, NULL, 1, 0, 0);
 SELECT loyalty.cohort_cells(1, 1, now()::date, 1, 0, 0) FROM generate_series(1, 0);
 SELECT loyalty.cohort_cells(2000000000, p, '2023-01-01', 500000000000000, 0, 0) FROM generate_series(1, 2) p;
