@@ -196,10 +196,10 @@ CREATE FUNCTION loyalty.points_by_dimension(dimension text, since date DEFAULT N
 				   redeemed loyalty.points, net loyalty.points)
 	LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET jit = off
 	AS $$
-	SELECT CASE c.dimension WHEN 'store' THEN b.store ELSE b.channel END, sum(b.orders)::bigint, round(sum(b.revenue), 2),
+	SELECT loyalty.report_program($4), loyalty.report_choice('dimension', $1, '{store,channel}');
+	SELECT CASE $1 WHEN 'store' THEN b.store ELSE b.channel END, sum(b.orders)::bigint, round(sum(b.revenue), 2),
 		   loyalty.sum(b.earned), loyalty.sum(b.clawed_back), loyalty.sum(b.redeemed), loyalty.sum(b.net)
-	FROM loyalty.report_choice('dimension', $1, '{store,channel}') c (dimension)
-	CROSS JOIN loyalty.points_by_place($2, $3, $4) b
+	FROM loyalty.points_by_place($2, $3, $4) b
 	GROUP BY 1
 	ORDER BY 1
 	$$;
